@@ -1,0 +1,8 @@
+"""`python -m psembed`: the same as the console script."""
+
+import sys
+
+from psembed.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

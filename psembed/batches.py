@@ -1,0 +1,76 @@
+"""Encoded scripts, cut to their content and batched by length: what training and scoring share.
+
+NumPy only, so that the detector needs no TensorFlow.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Encoded scripts: tokens int32[n, T], characters int32[n, C], labels int8[n] or None."""
+
+    tokens: np.ndarray
+    characters: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of scripts."""
+        return len(self.tokens)
+
+    def rows(self, chosen: np.ndarray) -> "Samples":
+        """Return the chosen scripts, both views trimmed to the longest of them."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return Samples(trim(self.tokens[chosen]), trim(self.characters[chosen]), labels)
+
+
+def trim(ids: np.ndarray) -> np.ndarray:
+    """Cut padding off int32[n, L] down to the shortest multiple of BLOCK that keeps every id.
+
+    A row length that is no multiple of BLOCK is padded up to one, and at least one block is kept.
+    """
+    used = np.flatnonzero(ids.any(axis=0))
+    length = BLOCK * max(1, math.ceil((used[-1] + 1 if len(used) else 0) / BLOCK))
+    if length <= ids.shape[1]:
+        return np.ascontiguousarray(ids[:, :length])
+    return np.pad(ids, ((0, 0), (0, length - ids.shape[1])))
+
+
+def length_order(samples: Samples) -> np.ndarray:
+    """Return int64[n], the scripts from short to long (a token costs about four characters)."""
+    cost = 4 * np.count_nonzero(samples.tokens, axis=1) + np.count_nonzero(samples.characters, axis=1)
+    return np.argsort(cost, kind="stable")
+
+
+def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield index arrays of up to `size` scripts in random order, scripts of like length together.
+
+    Scripts are shuffled, cut into pools of 16 batches, and sorted by length within a pool only, so
+    batches stay mixed and every script comes once.
+    """
+    position = np.empty(len(samples), dtype=np.int64)
+    position[length_order(samples)] = np.arange(len(samples))
+    order = random.permutation(len(samples))
+    cuts = []
+    for start in range(0, len(order), size * 16):
+        pool = order[start : start + size * 16]
+        pool = pool[np.argsort(position[pool], kind="stable")]
+        cuts.extend(pool[low : low + size] for low in range(0, len(pool), size))
+    for index in random.permutation(len(cuts)):
+        yield cuts[index]
+
+
+def run_batches(score: Callable[[Samples], np.ndarray], samples: Samples, *, batch: int) -> np.ndarray:
+    """Return float32[n] from `score`, which maps trimmed rows to float32[rows, 1]; like lengths together."""
+    order = length_order(samples)
+    scores = np.empty(len(samples), dtype=np.float32)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        scores[chosen] = score(samples.rows(chosen))[:, 0]
+    return scores

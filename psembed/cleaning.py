@@ -1,0 +1,127 @@
+"""Comments and white space out: the one way every script is cleaned before a model sees it."""
+
+import io
+import re
+from collections.abc import Iterator
+
+# PowerShell reads typographic quotes as quotes (about_Quoting_Rules).
+SINGLE_QUOTES, DOUBLE_QUOTES = "'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e'
+_SPECIAL = rf"{SINGLE_QUOTES}{DOUBLE_QUOTES}`#<@"
+_IN_CODE = re.compile(rf"[{_SPECIAL}]")
+_IN_NESTED_CODE = re.compile(rf"[{_SPECIAL}()]")
+_IN_STRING = re.compile(rf"[{DOUBLE_QUOTES}`]|\$\(")
+# Adjacent whole strings in one step; the bound keeps the regex engine's stack small.
+_PLAIN_STRINGS = re.compile(
+    rf"(?:[{DOUBLE_QUOTES}][^{DOUBLE_QUOTES}`$]*[{DOUBLE_QUOTES}]"
+    rf"|[{SINGLE_QUOTES}][^{SINGLE_QUOTES}]*[{SINGLE_QUOTES}]){{1,1000}}"
+)
+_HERE_STRING = re.compile(rf"@([{SINGLE_QUOTES}]|[{DOUBLE_QUOTES}])[ \t]*\n")
+_HERE_END = {
+    False: re.compile(rf"\n[{SINGLE_QUOTES}]@"),
+    True: re.compile(rf"\n[{DOUBLE_QUOTES}]@"),
+}
+# A # opens a comment only where a token can start: after white space, after a character that ends
+# every token (about_Parsing), or after a closing bracket, quote or block comment; so not in page#top.
+_BEFORE_COMMENT = frozenset("&(),;{}|]" + SINGLE_QUOTES + DOUBLE_QUOTES)
+_COMMENT_LINES = re.compile(r"#[^\n]*(?:\n\s*#[^\n]*){0,1000}")
+_SPACE_STEP = 1 << 20  # characters; white space is collapsed in pieces to bound memory
+
+
+def strip_comments(text: str) -> str:
+    r"""Return `text` without byte-order mark, carriage returns and comments; line structure is kept.
+
+    One left-to-right pass in linear time. Strings, here-strings, back-tick escapes and code inside
+    `$( )` of a double-quoted string are recognised, so a # in them is not taken for a comment. A block
+    comment becomes one space; line comments that follow each other go together with the lines between
+    them. Whatever is never closed (a string, a block comment) is kept to the end: nothing is lost from a
+    damaged script.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if "#" not in text:
+        return text
+    kept, start = io.StringIO(newline=""), 0
+    for begin, end in _comments(text):
+        kept.write(text[start:begin])
+        if text[begin] == "<":
+            kept.write(" ")
+        start = end
+    kept.write(text[start:])
+    return kept.getvalue()
+
+
+def _comments(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each comment; `depths` holds the open brackets of each open `$(`."""
+    position, size, depths = 0, len(text), []
+    while found := (_IN_NESTED_CODE if depths else _IN_CODE).search(text, position):
+        begin, character = found.start(), found.group()
+        position = begin + 1
+        if character in "()":
+            depths[-1] += 1 if character == "(" else -1
+            if not depths[-1]:
+                depths.pop()
+                position = _skip_expandable(text, position, depths)
+        elif character == "#":
+            if _token_can_start(text, begin):
+                position = _COMMENT_LINES.match(text, begin).end()
+                yield begin, position
+        elif character == "<":
+            if text.startswith("#", position):
+                close = text.find("#>", begin + 2)
+                position = size if close < 0 else close + 2
+                if close >= 0:
+                    yield begin, position
+        else:
+            position = _skip_quoted(text, begin, character, depths)
+
+
+def _token_can_start(text: str, position: int) -> bool:
+    before = text[position - 1 : position]
+    return not before or before.isspace() or before in _BEFORE_COMMENT or text.endswith("#>", 0, position)
+
+
+def _skip_quoted(text: str, begin: int, character: str, depths: list[int]) -> int:
+    """Return the position after the string, here-string or escape that starts at `begin`."""
+    if character == "`":
+        return begin + 2
+    if character == "@":
+        head = _HERE_STRING.match(text, begin)
+        if head is None:
+            return begin + 1
+        end = _HERE_END[head.group(1) in DOUBLE_QUOTES].search(text, head.end() - 1)
+        return len(text) if end is None else end.end()
+    if plain := _PLAIN_STRINGS.match(text, begin):
+        return plain.end()
+    if character in SINGLE_QUOTES:
+        return len(text)
+    return _skip_expandable(text, begin + 1, depths)
+
+
+def _skip_expandable(text: str, position: int, depths: list[int]) -> int:
+    """Skip the rest of a double-quoted string, up to its end or to a `$(`, whose code comes next."""
+    while found := _IN_STRING.search(text, position):
+        position = found.end()
+        if found.group() == "$(":
+            depths.append(1)
+            return position
+        if found.group() != "`":
+            return position
+        position += 1
+    return len(text)
+
+
+def clean(text: str) -> str:
+    """Return the text every classifier sees: `strip_comments`, then white space as single spaces.
+
+    Apply it once, to decoded text: it joins lines, and here-strings need theirs to be recognised.
+    """
+    text = strip_comments(text)
+    steps = range(0, len(text), _SPACE_STEP)
+    joined = "".join(_single_spaces(text[step : step + _SPACE_STEP]) for step in steps)
+    while "  " in joined:
+        joined = joined.replace("  ", " ")
+    return joined.strip()
+
+
+def _single_spaces(piece: str) -> str:
+    before, after = (" " if end.isspace() else "" for end in (piece[0], piece[-1]))
+    return before + " ".join(piece.split()) + after

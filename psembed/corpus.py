@@ -1,0 +1,307 @@
+"""From raw bytes to one table of texts: decode, clean, label, and count every decision.
+
+`decode`, `strip_comments`, `clean` and `defang` are pure functions of their argument; the detector
+uses the first three, so this module imports nothing heavier than polars.
+"""
+
+import codecs
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from psembed.cleaning import clean, strip_comments
+from psembed.errors import CorpusError
+
+__all__ = ["ENCODINGS", "SCHEMA", "Described", "build", "clean", "decode", "defang", "strip_comments"]
+
+ENCODINGS = (
+    "ascii", "utf-8", "utf-8-bom", "utf-16-le-bom", "utf-16-be-bom", "utf-16-le", "utf-16-be",
+    "windows-1252", "binary", "empty",
+)  # fmt: skip
+
+# Control characters that do occur in text: backspace, tab, line feed, vertical tab, form feed,
+# carriage return, the DOS end-of-file mark and escape.
+_TEXT_CONTROLS = b"\x08\t\n\x0b\x0c\r\x1a\x1b"
+_CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS)) + b"\x7f"
+_BINARY_SHARE = 0.05  # random bytes have 9%; scripts with damaged typographic quotes reach 2%
+_UTF16_SHARE = 0.2
+
+
+def decode(data: bytes) -> tuple[str | None, str]:
+    """Decode the bytes of one script.
+
+    A byte-order mark decides if there is one (bytes it cannot explain become U+FFFD). Without one:
+    NUL bytes on one side only of the 16-bit units, in a fifth of them and in two at least, mean UTF-16; any
+    other NUL, or control characters in more than 5% of the bytes, mean binary; then ASCII, UTF-8 and,
+    as Windows PowerShell does, Windows-1252.
+
+    Parameters
+    ----------
+    data : bytes
+        The file as it is.
+
+    Returns
+    -------
+    text : str or None
+        Text without byte-order mark, line ends untouched; None if the bytes are binary.
+    encoding : str
+        One of `ENCODINGS`.
+    """
+    if not data:
+        return "", "empty"
+    for mark, codec, name in (
+        (codecs.BOM_UTF8, "utf-8", "utf-8-bom"),
+        (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16-le-bom"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16-be-bom"),
+    ):
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(codec, errors="replace")
+            return (None, "binary") if "\0" in text else (text, name)
+    return _decode_unmarked(data)
+
+
+def _decode_unmarked(data: bytes) -> tuple[str | None, str]:
+    if b"\0" in data:
+        return _decode_utf16(data)
+    if len(data.translate(None, _CONTROLS)) < len(data) * (1 - _BINARY_SHARE):
+        return None, "binary"
+    if data.isascii():
+        return data.decode("ascii"), "ascii"
+    try:
+        return data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace"), "windows-1252"
+
+
+def _decode_utf16(data: bytes) -> tuple[str | None, str]:
+    """Decode bytes that hold NULs: UTF-16 without a byte-order mark, or binary."""
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    wanted = max(2, _UTF16_SHARE * (len(data) // 2))
+    for name, high, low in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if high >= wanted and low == 0:
+            try:
+                return data.decode(name), name
+            except UnicodeDecodeError:
+                return None, "binary"
+    return None, "binary"
+
+
+_SECRET = re.compile(
+    r"(?i)\b((?:[\w-]*(?:passw(?:or)?d|secret|api_?-?key|access_?-?key|token|authorization))"
+    r"[\"']?\s*[=:]\s*[\"']?)[^\s\"';,)]{6,}"
+)
+_DEFANG: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"(?s)-----BEGIN [A-Z ]{3,40}-----.*?(?:-----END [A-Z ]{3,40}-----|\Z)"), "<key cut>"),
+    (_SECRET, r"\1<cut>"),
+    (re.compile(r"\b(?:AKIA|ASIA|ghp_|gho_|github_pat_|xox[abp]-|eyJ)[\w.-]{12,}"), "<key cut>"),
+    (re.compile(r"[A-Za-z0-9+/_]{60,}={0,2}|(?=[A-Za-z+/_]{0,40}[0-9])[A-Za-z0-9+/_]{24,}={0,2}"), ""),
+    (re.compile(r"(?i)(?:(?:0x)?[0-9a-f]{1,3}[\s,;:|\\x-]+){10,}"), ""),
+    (re.compile(r"(?i)h(?:tt|xx)p(s?)://"), r"hxxp\1://"),
+    (re.compile(r"(?i)\bftp(s?)://"), r"fxp\1://"),
+    (re.compile(r"(?<=://)[^/\s\"'<>|]{1,255}"), lambda m: _bracket(m.group())),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), lambda m: _bracket(m.group())),
+    (
+        re.compile(
+            r"(?i)\b(?:[a-z0-9-]{1,63}\.){1,8}(?:com|net|org|info|biz|ru|cn|su|top|xyz|online|site|club|pw|tk"
+            r"|ga|cf|ml|gq|ua|br|de|fr|uk|nl|pl|jp|kr|cc|ws|eu|onion|test|example)\b"
+        ),
+        lambda m: _bracket(m.group()),
+    ),
+)
+
+
+def _bracket(host: str) -> str:
+    return host.replace("[.]", ".").replace(".", "[.]")
+
+
+def defang(text: str, limit: int = 200) -> str:
+    """Return a one-line preview that is safe to show: no live address, no payload, no key.
+
+    `http` becomes `hxxp`, dots in host names and IP addresses become `[.]`, long base64, hexadecimal and
+    byte-list runs are replaced by their length, and what looks like a key or a password is cut.
+
+    Parameters
+    ----------
+    text : str
+        Any text; only its first 50 * `limit` characters are looked at.
+    limit : int
+        Length of the preview in characters; a longer one ends in an ellipsis.
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text[: 50 * limit])
+    for pattern, replacement in _DEFANG:
+        shown = pattern.sub(replacement or (lambda m: f"<{len(m.group())} characters cut>"), shown)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+SCHEMA = {
+    "sha256": pl.String, "source": pl.String, "kind": pl.String, "stratum": pl.String,
+    "repository_group": pl.String, "path": pl.String, "size": pl.Int64, "encoding": pl.String,
+    "label": pl.Int8, "family": pl.String, "text": pl.String,
+}  # fmt: skip
+TRIAGE_FILE, TRIAGE_MALICIOUS = "triage_data.json", 8  # a lower Triage score is no malicious label
+KIND_LABELS = {"benign": 0, "offensive": None}
+Rows = Iterable[tuple[str, bytes]]
+
+
+class Described(Protocol):
+    """What `build` reads of a source; a `label` attribute, if there is one, holds for all its files."""
+
+    name: str
+    kind: str
+    stratum: str
+    group: str
+
+
+def build(
+    names: Iterable[str],
+    *,
+    root: Path,
+    extra: Iterable[tuple[Described, Rows]] = (),
+    max_bytes: int = 4 * 2**20,
+) -> tuple[pl.DataFrame, dict[str, dict]]:
+    """Read sources into the corpus table, and count every decision.
+
+    Labels: benign 0, offensive null, labelled sets by the rules of sources.toml. A content that a source
+    has under both labels is dropped; of several files with the same bytes the first is kept.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Sources whose snapshots are read, in this order.
+    root : Path
+        Project root.
+    extra : iterable of (source, rows), optional
+        More sources, such as a generated one or `sources.read_folder`: an object with the attributes of
+        `Described`, and its (path, bytes) rows.
+    max_bytes : int
+        Larger files are skipped.
+
+    Returns
+    -------
+    table : polars.DataFrame
+        One row per distinct content of each source; the columns are `SCHEMA`.
+    counts : dict
+        By source: files, bytes, rows, and files by encoding, by reason skipped, and rows by label; files
+        is rows plus everything skipped.
+
+    Raises
+    ------
+    CorpusError
+        If no script is left, or two sources have one name.
+    SourceError
+        If a snapshot is missing or damaged.
+    """
+    frames, counts = [], {}
+    for source, rows, scores in itertools.chain(_snapshots(names, root), ((*pair, {}) for pair in extra)):
+        if source.name in counts:
+            raise CorpusError(f"source {source.name!r} is given twice; give it once")
+        frame, counts[source.name] = _table(source, rows, scores, max_bytes)
+        frames.append(frame)
+    table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+    if table.is_empty():
+        raise CorpusError(f"the corpus is empty: no script is left of {sorted(counts) or 'no source'}")
+    return table, counts
+
+
+def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict]]:
+    from psembed import sources
+
+    for source in sources.find_sources(names):
+        path = sources.snapshot_path(source.name, root=root)
+        rows, scores = sources.read_snapshot(path, source), {}
+        if "triage" in source.labels.values():
+            scores = _triage_scores(sources.read_snapshot(path, source), source.name)
+        yield source, _records(rows) if source.format == "unit42" else rows, scores
+
+
+def _records(rows: Rows) -> Iterator[tuple[str, bytes, str]]:
+    """Yield (path, script as UTF-8, family) of each record in Unit 42's zip files."""
+    from psembed.archives import unit42_records, zip_members
+
+    for path, data in rows:
+        for _, content in zip_members(data):
+            for number, record in enumerate(unit42_records(decode(content)[0] or ""), 1):
+                yield f"{path}#{number:04d}", record["script"].encode(), record["family"]
+
+
+def _triage_scores(rows: Rows, name: str) -> dict[str, tuple[int, str]]:
+    """Return Triage's score and first family tag by sample id."""
+    for path, data in rows:
+        if path == TRIAGE_FILE:
+            try:
+                entries = json.loads(data)["ps1_files"]
+                return {e["sample"]: (int(e["score"]), _family(e["tags"])) for e in entries}
+            except (ValueError, KeyError, TypeError) as error:
+                raise CorpusError(f"{name}: {TRIAGE_FILE} is not as expected ({error!r})") from error
+    raise CorpusError(f"{name}: {TRIAGE_FILE} is not in the snapshot, so its samples have no label")
+
+
+def _family(tags: str) -> str:
+    return next((tag[7:] for tag in tags.split(",") if tag.startswith("family:")), "")
+
+
+def _label(source: Described, path: str, scores: dict) -> tuple[int | None, str, str]:
+    """Return label, family and the reason to skip the file ("" if there is none)."""
+    rules = getattr(source, "labels", {})
+    if not rules:
+        return getattr(source, "label", KIND_LABELS.get(source.kind)), "", ""
+    rule = next((rule for prefix, rule in rules.items() if path.startswith(prefix)), None)
+    if rule != "triage":
+        return rule, "", "no label rule" if rule is None else ""
+    sample = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    score, family = scores.get(sample, (0, ""))
+    if score >= TRIAGE_MALICIOUS:
+        return 1, family, ""
+    return None, "", f"triage score below {TRIAGE_MALICIOUS}" if sample in scores else "no triage score"
+
+
+def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> tuple[pl.DataFrame, dict]:
+    found, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
+    for path, data, *known in rows:
+        if path == TRIAGE_FILE:
+            continue
+        files, size = files + 1, size + len(data)
+        label, family, reason = _label(source, path, scores)
+        if len(data) > max_bytes:
+            reason = reason or "too large"
+        else:
+            text, encoding = decode(data)
+            encodings[encoding] += 1
+            reason = reason or ("binary" if text is None else "" if text.strip() else "empty")
+        if reason:
+            skipped[reason] += 1
+            continue
+        family = known[0] if known else family
+        found.append((hashlib.sha256(data).hexdigest(), path, len(data), encoding, label, family, text))
+    frame = _distinct(source, found, skipped)
+    labels = Counter("none" if label is None else str(label) for label in frame["label"])
+    counted = {"encodings": encodings, "skipped": skipped, "labels": labels}
+    counts = {"files": files, "bytes": size, "rows": len(frame)}
+    return frame, counts | {name: dict(sorted(counter.items())) for name, counter in counted.items()}
+
+
+def _distinct(source: Described, found: list[tuple], skipped: Counter) -> pl.DataFrame:
+    """Return the source's rows, one per distinct content, without those under both labels."""
+    columns = ["sha256", "path", "size", "encoding", "label", "family", "text"]
+    frame = pl.DataFrame(found, schema={name: SCHEMA[name] for name in columns}, orient="row")
+    single = frame.filter(pl.col("label").n_unique().over("sha256") == 1)
+    distinct = single.unique("sha256", keep="first", maintain_order=True)
+    for reason, dropped in (
+        ("both labels", len(frame) - len(single)),
+        ("duplicate", len(single) - len(distinct)),
+    ):
+        if dropped:
+            skipped[reason] = dropped
+    same = {
+        "source": source.name, "kind": source.kind, "stratum": source.stratum,
+        "repository_group": source.group,
+    }  # fmt: skip
+    return distinct.with_columns(pl.lit(value).alias(name) for name, value in same.items()).select(*SCHEMA)

@@ -1,0 +1,172 @@
+"""Coverage tables from scores: thresholds fixed on validation data, intervals from test clusters.
+
+A score table has one row for each protocol, model, seed, part and script; `join` adds label, cluster and
+stratum. Everything a table or figure of chapter 8 shows is computed from these rows alone.
+"""
+
+import numpy as np
+import polars as pl
+
+from psembed import metrics
+from psembed.errors import CorpusError
+
+DEEP = ("cnn_lstm",)
+
+
+def score_rows(
+    protocol: str, model: str, seed: int, part: str, samples: pl.DataFrame, scores: np.ndarray
+) -> pl.DataFrame:
+    """Label an array of scores: columns protocol, model, seed, part, sha256, score (float32)."""
+    return samples.select(
+        pl.lit(protocol).alias("protocol"), pl.lit(model).alias("model"),
+        pl.lit(seed, pl.Int64).alias("seed"), pl.lit(part).alias("part"), "sha256",
+        pl.Series("score", np.asarray(scores).reshape(-1), dtype=pl.Float32),
+    )
+
+
+def join(samples: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Add label, cluster and stratum to scores.
+
+    Raises
+    ------
+    CorpusError
+        If a scored script is not in `samples`: the tables come from different runs.
+    """
+    facts = samples.select("sha256", "label", "cluster", "stratum")
+    joined = scores.join(facts, on="sha256", how="left", maintain_order="left")
+    missing = joined["label"].null_count()
+    if missing:
+        raise CorpusError(f"{missing} scored scripts are not in samples.parquet: run chapters 5 to 7 again")
+    return joined
+
+
+def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
+    """Return the threshold of every protocol, model, seed and rate, from validation negatives alone."""
+    negatives = rows.filter((pl.col("part") == "validation") & (pl.col("label") == 0))
+    keys = ["protocol", "model", "seed"]
+    return [
+        {**dict(zip(keys, key, strict=True)), "fpr": fpr,
+         "threshold": float(metrics.threshold_at_fpr(group["score"].to_numpy(), fpr))}
+        for key, group in negatives.group_by(keys, maintain_order=True)
+        for fpr in fprs
+    ]
+
+
+def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Add `flagged` (0 or 1): the score reaches the threshold that validation data gave for `fpr`."""
+    limits = pl.DataFrame(thresholds(rows, fprs=[fpr])).drop("fpr")
+    joined = rows.join(limits, on=["protocol", "model", "seed"], how="left", maintain_order="left")
+    reached = pl.col("score").cast(pl.Float64) >= pl.col("threshold")
+    return joined.with_columns(flagged=reached.cast(pl.Float64))
+
+
+def _per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
+    """Average `flagged` and `score` over seeds: one row per protocol, model and script, in a fixed order."""
+    return (
+        rows.filter(pl.col("part") == part)
+        .group_by("protocol", "model", "sha256")
+        .agg(pl.col("flagged", "score").mean(), pl.col("label", "cluster", "stratum").first())
+        .sort("protocol", "model", "sha256")
+    )
+
+
+def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -> pl.DataFrame:
+    """Return the coverage table of the test part.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high (bootstrap
+        over clusters), fpr realised with its exact binomial interval, positives, negatives, seeds, auc.
+    """
+    table = []
+    for fpr in fprs:
+        marked = flagged(rows, fpr=fpr)
+        limits = marked.group_by("protocol", "model").agg(
+            pl.col("threshold").mean(), seeds=pl.col("seed").n_unique()
+        )
+        settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
+        for key, group in _per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
+            table.append({
+                "protocol": key[0], "model": key[1], "fpr_asked": fpr, "threshold": settings[key]["threshold"],
+                **_rates(group, seed=seed, rounds=rounds), "seeds": settings[key]["seeds"],
+            })
+    return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
+
+
+def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
+    positive, negative = group.filter(pl.col("label") == 1), group.filter(pl.col("label") == 0)
+    tpr, low, high = metrics.cluster_bootstrap(
+        positive["flagged"].to_numpy(), positive["cluster"].to_numpy(), seed=seed, rounds=rounds
+    )
+    fpr = float(negative["flagged"].mean())
+    fpr_low, fpr_high = metrics.binomial_interval(round(fpr * negative.height), negative.height)
+    return {
+        "tpr": tpr, "low": low, "high": high, "fpr": fpr, "fpr_low": fpr_low, "fpr_high": fpr_high,
+        "positives": positive.height, "negatives": negative.height,
+        "auc": metrics.auc(group["label"].to_numpy(), group["score"].to_numpy()),
+    }
+
+
+def best_traditional(rows: pl.DataFrame, *, fpr: float) -> str:
+    """Return the traditional model with the highest TPR at `fpr` on validation data (ties: first by name)."""
+    validation = _per_script(flagged(rows, fpr=fpr), "validation")
+    found = validation.filter((pl.col("label") == 1) & ~pl.col("model").is_in(DEEP))
+    return found.group_by("model").agg(pl.col("flagged").mean()).sort("flagged", "model", descending=[True, False])[
+        "model"
+    ][0]
+
+
+def verdicts(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
+    """Return sha256 and one bool column per model: flagged on the test part by most of its seeds."""
+    test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
+    wide = test.with_columns(pl.col("flagged") >= 0.5).pivot(on="model", index="sha256", values="flagged")
+    return wide.sort("sha256")
+
+
+def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
+    """Compare the network with the best traditional model on the same test scripts.
+
+    Returns
+    -------
+    dict
+        traditional and deep (names), their TPR, and the paired difference with its 95% interval.
+    """
+    own = rows.filter(pl.col("protocol") == protocol)
+    traditional, deep = best_traditional(own, fpr=fpr), DEEP[0]
+    positive = _per_script(flagged(own, fpr=fpr), "test").filter(pl.col("label") == 1)
+    pair = positive.pivot(on="model", index=["sha256", "cluster"], values="flagged").sort("sha256")
+    difference, low, high = metrics.cluster_bootstrap(
+        (pair[deep] - pair[traditional]).to_numpy(), pair["cluster"].to_numpy(), seed=seed, rounds=rounds
+    )
+    return {
+        "traditional": traditional, "deep": deep, "traditional_tpr": float(pair[traditional].mean()),
+        "deep_tpr": float(pair[deep].mean()), "difference": difference, "low": low, "high": high,
+        "n": pair.height,
+    }
+
+
+def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return the share flagged in the test part by protocol, model, class and stratum, with n."""
+    test = _per_script(flagged(rows, fpr=fpr), "test")
+    keys = ["protocol", "model", "label", "stratum"]
+    return test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys)
+
+
+def roc(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
+    test = rows.filter(pl.col("part") == "test").with_columns(flagged=pl.lit(0.0))
+    curves = []
+    for key, group in _per_script(test, "test").group_by("protocol", "model", maintain_order=True):
+        points = metrics.roc_points(group["label"].to_numpy(), group["score"].to_numpy())
+        curves.append(points.select(
+            pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr"
+        ))
+    return pl.concat(curves)
+
+
+def at_fpr(parts: dict[str, pl.DataFrame], scores: dict[str, np.ndarray], *, fpr: float) -> dict:
+    """Fix a threshold on the validation part and return the rates on the test part, with intervals."""
+    validation = parts["validation"]["label"].to_numpy()
+    threshold = metrics.threshold_at_fpr(scores["validation"][validation == 0], fpr)
+    return metrics.rates(parts["test"]["label"].to_numpy(), scores["test"], threshold)

@@ -1,0 +1,146 @@
+"""Write the network as ONNX, and prove that it answers as Keras does.
+
+The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], output `score`
+float32[n, 1]; n, T and C are free (T and C multiples of batches.BLOCK). TensorFlow and tf2onnx are
+imported inside `to_onnx` only.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from psembed.batches import Samples, run_batches
+from psembed.errors import ModelError
+from psembed.network import predict
+from psembed.workspace import atomic
+
+FORMAT = 1
+MAX_DIFFERENCE = 1e-5
+
+
+def to_onnx(model, path: Path, *, opset: int = 17) -> int:
+    """Write a Keras model of psembed.network as ONNX, whole or not at all; return its size in bytes.
+
+    Inputs keep their Keras names, the output is `score`; metadata psembed_format holds FORMAT.
+
+    Raises
+    ------
+    ModelError
+        If the converted graph does not pass the ONNX checker or has other names.
+    """
+    import onnx
+
+    proto = _convert(model, opset)
+    proto.producer_name = "psembed"
+    onnx.helper.set_model_props(proto, {"psembed_format": str(FORMAT)})
+    for value in (*proto.graph.input, *proto.graph.output):
+        _free_dimensions(value)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"the exported graph is not valid ONNX ({error}); try another opset") from error
+    with atomic(Path(path)) as temporary:
+        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    return Path(path).stat().st_size
+
+
+def _convert(model, opset: int):
+    """Trace the model for inference and convert the graph.
+
+    A tf.function is traced rather than the Keras model handed over: tf2onnx.convert.from_keras reads
+    attributes that Keras 3 models no longer have.
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    def score(*inputs):
+        return {"score": model(list(inputs), training=False)}
+
+    signature = [tf.TensorSpec((None, None), tf.int32, name=tensor.name) for tensor in model.inputs]
+    with _quiet():
+        function = tf.function(score, input_signature=signature)
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset)
+    names = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
+    expected = [tensor.name for tensor in model.inputs], ["score"]
+    if names != expected:
+        raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
+    return proto
+
+
+def _free_dimensions(value) -> None:
+    """Name the free dimensions of an input or output: n scripts, and the length of a row."""
+    sizes = value.type.tensor_type.shape.dim
+    sizes[0].dim_param = "n"
+    if value.name != "score":
+        sizes[1].dim_param = f"{value.name}_length"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the converter's progress messages."""
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow", "absl")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def open_session(path: Path, *, threads: int = 0):
+    """Open an exported model with ONNX Runtime on the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, or of another psembed format.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many unrelated types, none with a common base
+        raise ModelError(f"{Path(path).name} is no readable ONNX model ({error}); export it again") from error
+    found = session.get_modelmeta().custom_metadata_map.get("psembed_format")
+    if found != str(FORMAT):
+        raise ModelError(f"{Path(path).name} has psembed_format {found!r}, this version reads {FORMAT}")
+    return session
+
+
+def run_onnx(session, samples: Samples, *, batch: int = 64) -> np.ndarray:
+    """Return scores float32[n] of an open session, in the order of `samples`."""
+    names = [value.name for value in session.get_inputs()]
+
+    def score(rows: Samples) -> np.ndarray:
+        return session.run(["score"], {name: getattr(rows, name) for name in names})[0]
+
+    return run_batches(score, samples, batch=batch)
+
+
+def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
+    """Compare Keras and ONNX Runtime on the same scripts.
+
+    Returns
+    -------
+    dict
+        max_abs_diff (of scores in 0..1), decisions_equal (score >= threshold for every script), n,
+        and ok: difference at most MAX_DIFFERENCE and all decisions equal.
+    """
+    expected = predict(model, samples)
+    found = run_onnx(open_session(path), samples)
+    difference = float(np.abs(expected - found).max(initial=0.0))
+    equal = bool(((expected >= threshold) == (found >= threshold)).all())
+    return {
+        "max_abs_diff": difference,
+        "decisions_equal": equal,
+        "n": len(samples),
+        "ok": difference <= MAX_DIFFERENCE and equal,
+    }

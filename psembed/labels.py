@@ -1,0 +1,181 @@
+"""Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the two protocols."""
+
+import numpy as np
+import polars as pl
+
+from psembed import splits
+from psembed.errors import CorpusError
+
+DROP_CONFLICT = "a near-duplicate cluster holds both classes"
+DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
+DROP_ASIDE = "a copy whose cluster belongs to another group"
+DROP_EMPTY = "nothing is left after cleaning"
+
+_BASE64_OR_CIPHER = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
+_RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
+_DOWNLOADS = r"downloadstring|downloadfile|downloaddata|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
+_OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
+
+KINDS = {
+    "C22": pl.col("_plain").str.contains(_OBFUSCATION),
+    "C23": pl.col("_joined").str.contains(_DOWNLOADS)
+    & pl.col("_joined").str.contains(_RUNS)
+    & pl.col("_plain").str.contains(_OBFUSCATION + r"|'\s*\+\s*'|\"\s*\+\s*\"|\w`\w|-join|-replace|-f\s*'"),
+    "C24": pl.col("_joined").str.contains(_BASE64_OR_CIPHER) & pl.col("_joined").str.contains(_RUNS),
+}
+"""The study's three hard kinds (its Figures 5 to 7) as written rules: heavily obfuscated; obfuscated
+download-and-run; decodes or decrypts and executes. The rules are ours: the study gives pictures only."""
+
+
+def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Count near-duplicate clusters that two labelled strata share.
+
+    Parameters
+    ----------
+    scripts : DataFrame
+        With columns stratum, label and cluster.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pair: a, b (stratum and class), clusters_a, clusters_b, shared.
+    """
+    classes = pl.when(pl.col("label") == 1).then(pl.lit("malicious")).otherwise(pl.lit("clean"))
+    labelled = scripts.filter((pl.col("kind") == "labelled") & pl.col("label").is_not_null())
+    named = labelled.select(name=pl.concat_str("stratum", classes, separator=" "), cluster="cluster").unique()
+    sizes = named.group_by("name").agg(clusters=pl.len())
+    pairs = named.join(named, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
+    return (
+        pairs.group_by(a="name", b="name_b")
+        .agg(shared=pl.len())
+        .join(sizes.rename({"name": "a", "clusters": "clusters_a"}), on="a")
+        .join(sizes.rename({"name": "b", "clusters": "clusters_b"}), on="b")
+        .select("a", "b", "clusters_a", "clusters_b", "shared")
+        .sort("shared", "a", "b", descending=[True, False, False])
+    )
+
+
+def audit(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Return the labelled scripts with `dropped`: the rule that removes a script, or "".
+
+    Raises
+    ------
+    CorpusError
+        If no script has a label, or only one class is there.
+    """
+    by_cluster = scripts.group_by("cluster").agg(
+        classes=pl.col("label").drop_nulls().n_unique(), offensive=(pl.col("kind") == "offensive").any()
+    )
+    labelled = scripts.filter(pl.col("label").is_not_null())
+    classes = labelled["label"].n_unique()
+    if classes < 2:
+        raise CorpusError(f"the corpus has {classes} labelled class(es), two are needed: add a source of the other")
+    rules = (
+        pl.when(pl.col("clean") == "").then(pl.lit(DROP_EMPTY))
+        .when(pl.col("part") == "aside").then(pl.lit(DROP_ASIDE))
+        .when(pl.col("classes") > 1).then(pl.lit(DROP_CONFLICT))
+        .when(pl.col("offensive") & (pl.col("label") == 0)).then(pl.lit(DROP_OFFENSIVE))
+        .otherwise(pl.lit(""))
+    )
+    return labelled.join(by_cluster, on="cluster", maintain_order="left").with_columns(dropped=rules)
+
+
+def shortcuts(audited: pl.DataFrame) -> dict[str, list[dict]]:
+    """Score one-feature rules on the raw files: what a model could win without reading.
+
+    Returns
+    -------
+    dict
+        "all" and each labelled set with two classes -> rows {feature, rule, accuracy, tpr, fpr}; the
+        first row of each is the one-line rule. A binary rule is turned to the side that is right more often.
+    """
+    features = audited.select(
+        "label",
+        "source",
+        one_line=one_line(audited),
+        no_byte_order_mark=~pl.col("encoding").str.contains("bom"),
+        no_carriage_return=~pl.col("text").str.contains("\r", literal=True),
+        no_comment=~pl.col("text").str.contains("#", literal=True),
+        shorter_than_median=pl.col("size") < pl.col("size").median(),
+    )
+    sets = {"all": features, **{str(key[0]): rows for key, rows in features.group_by("source", maintain_order=True)}}
+    return {name: _rules(rows) for name, rows in sets.items() if rows["label"].n_unique() == 2}
+
+
+def one_line(scripts: pl.DataFrame) -> pl.Series:
+    """Tell which raw texts are a single line once outer white space is gone (bool, one per row)."""
+    return scripts["text"].str.strip_chars().str.contains(r"[\r\n]").not_()
+
+
+def _rules(features: pl.DataFrame) -> list[dict]:
+    malicious = features["label"].to_numpy() == 1
+    rows = []
+    for name in features.columns[2:]:
+        flagged = features[name].to_numpy().astype(bool)
+        right = (flagged == malicious).mean()
+        turned = right < 0.5
+        flagged = ~flagged if turned else flagged
+        rows.append({
+            "feature": name, "rule": f"not {name}" if turned else name, "accuracy": float(max(right, 1 - right)),
+            "tpr": float(flagged[malicious].mean()), "fpr": float(flagged[~malicious].mean()),
+        })
+    return rows
+
+
+def protocols(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
+    """Draw up P1 and P2.
+
+    P1 takes the group-disjoint part of each script. P2 (`splits.across_sources`) keeps clean scripts where
+    they are, trains on the malicious scripts of all sources but `wild_source` and tests on those of
+    `wild_source`; wild scripts whose near-duplicates are in the other sources are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per kept script with p1 and p2 (train, validation, test or "") and `rank`: 0 for the first
+        script of its cluster, 1 for the second, and so on.
+    """
+    kept = audited.filter(pl.col("dropped") == "")
+    sources = kept.filter(pl.col("label") == 1)["source"].unique().sort().to_list()
+    if wild_source not in sources:
+        raise CorpusError(f"no malicious script of {wild_source!r} is left for P2: choose one of {sources}")
+    p2 = splits.across_sources(
+        kept["part"].to_list(), kept["group"].to_numpy(), kept["label"].to_numpy(), kept["source"].to_list(),
+        train=[source for source in sources if source != wild_source], test=[wild_source],
+    )
+    columns = ["sha256", "source", "kind", "stratum", "repository_group", "family", "label", "text", "clean", "size",
+               "cluster", "group"]
+    return kept.with_columns(one_line=one_line(kept)).select(
+        *columns, "one_line", p1="part", p2=pl.Series(p2.tolist(), dtype=pl.String),
+        rank=pl.int_range(pl.len()).over("cluster"),
+    )
+
+
+def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
+    """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere."""
+    limit = {"train": per_cluster, "validation": 1, "test": 1}
+    return {
+        part: samples.filter((pl.col(protocol) == part) & (pl.col("rank") < limit[part])) for part in splits.PARTS
+    }
+
+
+def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:
+    """Count scripts and clusters by class in each part of a protocol."""
+    counted = {}
+    for part in splits.PARTS:
+        rows = samples.filter(pl.col(protocol) == part)
+        positive = rows["label"] == 1
+        counted[part] = {
+            "positives": int(positive.sum()), "negatives": int((~positive).sum()),
+            "positive_clusters": rows.filter(positive)["cluster"].n_unique(),
+            "negative_clusters": rows.filter(~positive)["cluster"].n_unique(),
+        }
+    return counted
+
+
+def kinds(clean: pl.Series) -> dict[str, np.ndarray]:
+    """Tell which scripts are of the study's three hard kinds (bool arrays keyed C22, C23, C24)."""
+    plain = clean.str.to_lowercase()
+    table = pl.DataFrame({"_plain": plain, "_joined": plain.str.replace_all(r"[`'\"+\s]+", "")})
+    table = table.with_columns(_joined=pl.concat_str("_plain", "_joined", separator=" "))
+    return {claim: table.select(rule).to_series().to_numpy() for claim, rule in KINDS.items()}

@@ -1,0 +1,298 @@
+"""Detection metrics: the one definition of each, always computed from scores.
+
+A script is flagged when its score is at or above the threshold. Thresholds are chosen on validation
+negatives and then applied unchanged, so the false-positive rate on test data is a result, not a choice.
+"""
+
+import math
+
+import numpy as np
+import polars as pl
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from psembed.errors import CorpusError, ParameterError, TooFewNegativesError
+
+CONFIDENCE = 0.95
+_BLOCK = 1_000_000  # cells of one block of bootstrap draws: 8 MB of int64
+
+
+def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
+    """Return the smallest threshold that flags at most a share `fpr` of the negatives.
+
+    With k = floor(n * fpr) false positives allowed, it is the next number, in the type of the
+    scores, above the (k+1)-th largest score: tied scores are flagged together or not at all.
+
+    Parameters
+    ----------
+    negative_scores : float[n]
+        Scores of benign validation scripts.
+    fpr : float
+        Share of negatives that may be flagged, 0 < fpr < 1; 0.001 is 0.1%.
+
+    Raises
+    ------
+    ParameterError
+        If `fpr` is outside (0, 1).
+    CorpusError
+        If a score is NaN.
+    TooFewNegativesError
+        If n * fpr < 1, so that not even one false positive would be allowed.
+    """
+    if not 0 < fpr < 1:
+        raise ParameterError(f"fpr {fpr!r}: expected a share between 0 and 1, such as 0.001 for 0.1%")
+    scores = np.sort(_checked_scores(negative_scores))[::-1]
+    allowed = math.floor(len(scores) * fpr + 1e-9)  # 1e-9: 1000 * 0.007 is 7.000000000000001, and the like
+    if allowed < 1:
+        needed = math.ceil(1 / fpr - 1e-9)
+        raise TooFewNegativesError(
+            f"FPR {fpr:g} cannot be set on {len(scores):,} negatives: at least {needed:,} are needed; "
+            "add benign scripts to the validation part or ask for a higher FPR"
+        )
+    boundary = scores[allowed]
+    return float(np.nextafter(boundary, np.inf, dtype=boundary.dtype))
+
+
+def binomial_interval(count: int, total: int) -> tuple[float, float]:
+    """Return the exact (Clopper-Pearson) 95% interval of a share of `count` in `total`.
+
+    Raises
+    ------
+    CorpusError
+        If `total` is 0 or `count` is not between 0 and `total`.
+    """
+    if not 0 <= count <= total or total == 0:
+        raise CorpusError(
+            f"{count} of {total} scripts: no share can be computed; expected 0 <= count <= total"
+        )
+    bounds = binomtest(int(count), int(total)).proportion_ci(CONFIDENCE, method="exact")
+    return float(bounds.low), float(bounds.high)
+
+
+def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return how many scores reach `threshold`, as a share with its exact (Clopper-Pearson) interval.
+
+    Returns
+    -------
+    dict
+        flagged, total (counts); share, low, high (95% interval that treats scripts as independent).
+
+    Raises
+    ------
+    CorpusError
+        If there is no score, or one is NaN.
+    """
+    scores = _checked_scores(scores)
+    flagged = int(np.count_nonzero(scores >= threshold))
+    low, high = binomial_interval(flagged, len(scores))
+    share = flagged / len(scores)
+    return {"flagged": flagged, "total": len(scores), "share": share, "low": low, "high": high}
+
+
+def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return true- and false-positive rates at a fixed threshold, with 95% Clopper-Pearson intervals.
+
+    Parameters
+    ----------
+    labels : int[n]
+        1 malicious, 0 benign.
+    scores : float[n]
+        Higher is more malicious.
+    threshold : float
+        Scores at or above it are flagged.
+
+    Returns
+    -------
+    dict
+        tpr, tpr_low, tpr_high, fpr, fpr_low, fpr_high (shares); tp, fp, positives, negatives (counts).
+
+    Raises
+    ------
+    CorpusError
+        If lengths differ, a class is missing, a label is not 0 or 1, or a score is NaN.
+    """
+    labels, scores = _checked(labels, scores)
+    hit = share_flagged(scores[labels == 1], threshold)
+    false = share_flagged(scores[labels == 0], threshold)
+    return {
+        "tpr": hit["share"],
+        "tpr_low": hit["low"],
+        "tpr_high": hit["high"],
+        "fpr": false["share"],
+        "fpr_low": false["low"],
+        "fpr_high": false["high"],
+        "tp": hit["flagged"],
+        "fp": false["flagged"],
+        "positives": hit["total"],
+        "negatives": false["total"],
+    }
+
+
+def share_of_clusters(scores: np.ndarray, clusters: np.ndarray, threshold: float) -> float:
+    """Return the share flagged when every near-duplicate cluster counts once.
+
+    Each cluster contributes the flagged share of its members, so one template with a thousand
+    copies weighs as much as one single script.
+
+    Raises
+    ------
+    CorpusError
+        If lengths differ, there is no score, or one is NaN.
+    """
+    flagged, sizes = _per_cluster(clusters, _checked_scores(scores) >= threshold)
+    return float(np.mean(flagged / sizes))
+
+
+def cluster_bootstrap(
+    values: np.ndarray, clusters: np.ndarray, *, seed: int, rounds: int = 1000
+) -> tuple[float, float, float]:
+    """Return the mean of `values` and its 95% percentile interval, drawing whole clusters with replacement.
+
+    Parameters
+    ----------
+    values : float[n]
+        One number a script: flagged or not, or the difference of two detectors.
+    clusters : int[n]
+        Near-duplicate cluster of each script.
+    seed, rounds : int
+        Random state, and number of resamples.
+
+    Raises
+    ------
+    CorpusError
+        If lengths differ, there is no value, or one is NaN.
+    """
+    totals, sizes = _per_cluster(clusters, _checked_scores(values))
+    draws = _draws(totals, sizes, seed=seed, rounds=rounds)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(totals.sum() / sizes.sum()), float(low), float(high)
+
+
+def bootstrap_tpr(
+    labels: np.ndarray,
+    clusters: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    *,
+    seed: int,
+    rounds: int = 1000,
+) -> tuple[float, float, float]:
+    """Return TPR and its 95% percentile interval, drawing whole clusters of positives with replacement.
+
+    Near-duplicates are detected or missed together, so the interval is wider than a binomial one.
+    The threshold is held fixed: the interval covers the choice of test scripts, not of the threshold.
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`.
+    """
+    labels, scores = _checked(labels, scores)
+    positive = labels == 1
+    flagged = scores[positive] >= threshold
+    return cluster_bootstrap(flagged, np.asarray(clusters)[positive], seed=seed, rounds=rounds)
+
+
+def paired_difference(
+    labels: np.ndarray,
+    clusters: np.ndarray,
+    scores_a: np.ndarray,
+    threshold_a: float,
+    scores_b: np.ndarray,
+    threshold_b: float,
+    *,
+    seed: int,
+    rounds: int = 1000,
+) -> tuple[float, float, float]:
+    """Return TPR of a minus TPR of b on the same positives, with a 95% cluster-bootstrap interval.
+
+    Both models are judged on the same drawn clusters, so what they share cancels out. The
+    difference is a share: 0.22 means 22 points.
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`, for either model.
+    """
+    labels, scores_a = _checked(labels, scores_a)
+    _, scores_b = _checked(labels, scores_b)
+    positive = labels == 1
+    gain = (scores_a[positive] >= threshold_a).astype(int) - (scores_b[positive] >= threshold_b)
+    return cluster_bootstrap(gain, np.asarray(clusters)[positive], seed=seed, rounds=rounds)
+
+
+def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+    """Return the corners of the ROC curve, from (0, 0) to (1, 1).
+
+    Returns
+    -------
+    polars.DataFrame
+        fpr, tpr (shares, ascending), threshold (descending; the first is infinity: nothing flagged).
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`.
+    """
+    labels, scores = _checked(labels, scores)
+    fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
+    return pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
+
+
+def auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the ROC curve, from scores (never from thresholded labels).
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`.
+    """
+    return float(roc_auc_score(*_checked(labels, scores)))
+
+
+def _checked_scores(scores: np.ndarray) -> np.ndarray:
+    """Return `scores` as a floating-point vector, refusing an empty one and NaN."""
+    scores = np.asarray(scores)
+    if not np.issubdtype(scores.dtype, np.floating):
+        scores = scores.astype(np.float64)
+    if scores.ndim != 1 or len(scores) == 0:
+        raise CorpusError(f"scores of shape {scores.shape}: expected a vector with at least one score")
+    missing = int(np.count_nonzero(np.isnan(scores)))
+    if missing:
+        raise CorpusError(f"{missing:,} of {len(scores):,} scores are NaN: the model that made them failed")
+    return scores
+
+
+def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and scores as vectors of one length that hold both classes."""
+    labels, scores = np.asarray(labels), _checked_scores(scores)
+    if labels.shape != scores.shape:
+        raise CorpusError(f"{labels.shape} labels and {scores.shape} scores: expected one label a score")
+    present = set(np.unique(labels).tolist())
+    if not present <= {0, 1}:
+        raise CorpusError(f"labels {sorted(present, key=str)[:5]}: expected 1 (malicious) or 0 (benign)")
+    if len(present) < 2:
+        raise CorpusError(
+            f"all {len(labels):,} labels are {int(labels[0])}: rates need malicious and benign scripts"
+        )
+    return labels, scores
+
+
+def _per_cluster(clusters: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of `values` in (float64), and the size of (int64), each cluster."""
+    if len(clusters) != len(values):
+        raise CorpusError(f"{len(clusters):,} clusters for {len(values):,} scores: expected one a score")
+    _, codes, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    return np.bincount(codes, weights=values), sizes
+
+
+def _draws(totals: np.ndarray, sizes: np.ndarray, *, seed: int, rounds: int) -> np.ndarray:
+    """Return `rounds` ratios sum(totals) / sum(sizes) over clusters drawn with replacement."""
+    generator = np.random.default_rng(seed)
+    step = max(1, _BLOCK // len(sizes))
+    ratios = []
+    for start in range(0, rounds, step):
+        drawn = generator.integers(len(sizes), size=(min(step, rounds - start), len(sizes)))
+        ratios.append(totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    return np.concatenate(ratios)

@@ -1,0 +1,379 @@
+"""The study's Figure 4 as a Keras model: token and character views, convolutions, an LSTM, one score.
+
+A script is two rows of integers (psembed.tokens.Encoder), padded with 0 at the end. Padding never
+counts: embeddings and convolutions are masked, pooling skips it, and the LSTM reads from left to
+right, so what follows a script cannot reach the steps before it. A row may therefore be cut to its
+content (psembed.batches), and batches of scripts of like length cost only what they hold.
+
+TensorFlow is imported inside the functions that need it.
+"""
+
+import functools
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from psembed.batches import Samples, batches, run_batches
+from psembed.errors import CorpusError, ModelError, ParameterError
+from psembed.workspace import atomic
+
+log = logging.getLogger(__name__)
+
+INPUTS = ("tokens", "characters")
+VIEWS = {"both": INPUTS, "tokens": INPUTS[:1], "characters": INPUTS[1:]}
+CHARACTERS = 97  # 0 pads, 1 to 95 are printable ASCII, 96 is every other character
+
+
+@dataclass(frozen=True)
+class Config:
+    """Shape and training constants of the network.
+
+    Attributes
+    ----------
+    view : {"both", "tokens", "characters"}
+        Which inputs the model has; "both" is Figure 4, the others are its ablations.
+    filters, units : int
+        Width of the convolutions and of the LSTM.
+    dropout : float
+        Share of features dropped before the output layer; a third of it on the embeddings.
+    learning_rate : float
+        Adam's; it falls by a factor 0.8 each epoch.
+    smoothing : float
+        Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
+    trainable : bool
+        Whether the token vectors are trained further or stay as given.
+    """
+
+    view: str = "both"
+    filters: int = 96
+    units: int = 64
+    dropout: float = 0.3
+    learning_rate: float = 2e-3
+    smoothing: float = 0.02
+    trainable: bool = False
+
+
+def device() -> str:
+    """Return "GPU (name)" if TensorFlow sees one, else "CPU"."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', gpus[0].name)})"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, and ask for deterministic operations; starts a fresh graph."""
+    import keras
+    import tensorflow as tf
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
+    """Build the compiled model.
+
+    Parameters
+    ----------
+    matrix : float32[V, d]
+        Token vectors; row 0 stands for padding and must be zero, row 1 for unknown tokens.
+    config : Config, optional
+    seed : int
+        Seeds initial weights and dropout.
+
+    Returns
+    -------
+    keras.Model
+        Inputs `tokens` int32[n, T] and `characters` int32[n, C] (T and C free, multiples of batches.BLOCK),
+        output `score` float32[n, 1].
+
+    Raises
+    ------
+    ParameterError
+        If the matrix has the wrong shape, holds NaN, or its row 0 is not zero; if the view is unknown.
+    """
+    import keras
+
+    config = config or Config()
+    if config.view not in VIEWS:
+        raise ParameterError(f"view {config.view!r}: choose one of {', '.join(VIEWS)}")
+    matrix = np.asarray(matrix, dtype=np.float32)
+    if matrix.ndim != 2 or len(matrix) < 2 or not np.isfinite(matrix).all() or matrix[0].any():
+        raise ParameterError(
+            f"token matrix of shape {matrix.shape}: expected finite float32[V >= 2, d] whose row 0 "
+            "(padding) is zero; take it from the embedding's vectors for the encoder's token list"
+        )
+    seed_everything(seed)
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in VIEWS[config.view]]
+    score = _graph(inputs, matrix, config)
+    model = keras.Model(inputs, score, name=f"figure4_{config.view}")
+    model.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate, clipnorm=1.0),
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
+        jit_compile=False,
+    )
+    return model
+
+
+def _graph(inputs: list, matrix: np.ndarray, config: Config):
+    """Join the branches that `inputs` call for into one score."""
+    from keras import layers, ops
+
+    by_name = {tensor.name: tensor for tensor in inputs}
+    summary = []
+    if "characters" in by_name:
+        summary.append(_character_branch(by_name["characters"], config))
+    if "tokens" in by_name:
+        steps, mask = _token_branch(by_name["tokens"], matrix, config)
+        summary.append(_masked_max(steps, mask, floor=0.0))
+        if "characters" in by_name:  # repeated along the token axis, as in the public fakejobs topology
+            repeated = ops.expand_dims(summary[0], 1) * ops.ones_like(mask)
+            steps = layers.Concatenate()([steps, repeated])
+        states = layers.LSTM(config.units, return_sequences=True, name="lstm")(steps)
+        summary.append(_masked_max(states, mask, floor=-1.0))
+    joined = layers.Concatenate()(summary) if len(summary) > 1 else summary[0]
+    hidden = layers.Dense(config.units, activation="relu")(layers.Dropout(config.dropout)(joined))
+    return layers.Dense(1, activation="sigmoid", name="score")(layers.Dropout(config.dropout)(hidden))
+
+
+def _token_branch(ids, matrix: np.ndarray, config: Config):
+    """Return steps [n, T/8, filters] and their mask [n, T/8, 1]: vectors, two convolutions, pooling by 8."""
+    from keras import layers
+
+    mask = _mask(ids)
+    embedding = layers.Embedding(
+        *matrix.shape,
+        trainable=config.trainable,
+        name="token_vectors",
+    )
+    steps = embedding(ids) * mask
+    embedding.set_weights([matrix])
+    steps = layers.SpatialDropout1D(config.dropout / 3)(steps)
+    steps, mask = _convolve(steps, mask, filters=config.filters, width=3, pool=4)
+    return _convolve(steps, mask, filters=config.filters, width=3, pool=2)
+
+
+def _character_branch(ids, config: Config):
+    """Return [n, filters]: character vectors, two convolutions, the maximum over the script."""
+    from keras import layers
+
+    mask = _mask(ids)
+    steps = layers.Embedding(CHARACTERS, 16, name="character_vectors")(ids) * mask
+    steps = layers.SpatialDropout1D(config.dropout / 3)(steps)
+    steps, mask = _convolve(steps, mask, filters=64, width=5, pool=4)
+    steps, mask = _convolve(steps, mask, filters=config.filters, width=5, pool=2)
+    return _masked_max(steps, mask, floor=0.0)
+
+
+def _mask(ids):
+    """Return float32[n, L, 1], 1 where there is content."""
+    from keras import ops
+
+    return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), "float32"), -1)
+
+
+def _convolve(steps, mask, *, filters: int, width: int, pool: int):
+    """Convolve, rectify, mask, and pool steps and mask alike: padding stays exactly zero."""
+    from keras import layers
+
+    steps = layers.Conv1D(filters, width, padding="same", activation="relu")(steps) * mask
+    return layers.MaxPooling1D(pool)(steps), layers.MaxPooling1D(pool)(mask)
+
+
+def _masked_max(steps, mask, *, floor: float):
+    """Return the maximum over steps with content, or `floor` (the least value) if there are none."""
+    from keras import ops
+
+    return ops.max(steps * mask + floor * (1.0 - mask), axis=1)
+
+
+def train(
+    model,
+    data: Samples,
+    validation: Samples,
+    *,
+    epochs: int,
+    batch: int,
+    patience: int,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> list[dict]:
+    """Train with balanced classes; stop when validation no longer improves; keep the best weights.
+
+    Better means a higher average precision on validation (to four digits), then a lower loss there.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `build`; left with the weights of the best epoch.
+    data, validation : Samples
+        With labels of both classes.
+    epochs, batch, patience : int
+        Most epochs, scripts per step, epochs without improvement before stopping.
+    seed : int
+        Seeds the order of batches.
+    checkpoint : Path, optional
+        Where the model is saved each time it improves (.keras).
+
+    Returns
+    -------
+    list of dict
+        One per epoch: epoch, loss, val_loss, val_average_precision, seconds, best (bool).
+
+    Raises
+    ------
+    CorpusError
+        If a part lacks a class.
+    ModelError
+        If the loss is no longer finite.
+    """
+    weights = {"training": _class_weights(data, "training"), "val": _class_weights(validation, "validation")}
+    random = np.random.default_rng(seed)
+    rate, step = float(model.optimizer.learning_rate), _training_step(model)
+    history: list[dict] = []
+    best: tuple[tuple[float, float], int, list] | None = None
+    for epoch in range(epochs):
+        started = time.perf_counter()
+        model.optimizer.learning_rate = rate * 0.8**epoch
+        chosen = batches(data, size=batch, random=random)
+        loss = _one_epoch(model, step, data, weights["training"], chosen)
+        precision, val_loss = _validate(model, validation, weights["val"], batch=batch)
+        rank = (round(precision, 4), -val_loss)
+        improved = best is None or rank > best[0]
+        if improved:
+            best = (rank, epoch, model.get_weights())
+            if checkpoint:
+                save(model, checkpoint)
+        history.append(
+            {
+                "epoch": epoch,
+                "loss": loss,
+                "val_loss": val_loss,
+                "val_average_precision": precision,
+                "seconds": round(time.perf_counter() - started, 3),
+                "best": improved,
+            }
+        )
+        log.info(
+            "epoch %d: loss %.4f, validation loss %.4f, average precision %.4f",
+            epoch,
+            loss,
+            val_loss,
+            precision,
+        )
+        if epoch - best[1] >= patience:
+            break
+    if best:
+        model.set_weights(best[2])
+    return history
+
+
+def _class_weights(samples: Samples, part: str) -> np.ndarray:
+    """Return float32[2], the weight of class 0 and 1 that gives each half of the total."""
+    counts = np.bincount(np.asarray(samples.labels, dtype=np.int64), minlength=2)
+    if len(counts) != 2 or not counts.all():
+        raise CorpusError(f"{part} holds {counts.tolist()} scripts of class 0, 1: both classes are needed")
+    return (counts.sum() / (2.0 * counts)).astype(np.float32)
+
+
+def _training_step(model) -> Callable:
+    """Return a function of (inputs, labels, weights) that takes one step and returns the loss.
+
+    It is traced once, for rows of any number and length; Keras' own step is traced again per shape.
+    """
+    import tensorflow as tf
+
+    column = tf.TensorSpec((None, 1), tf.float32)
+    model.optimizer.build(model.trainable_variables)
+
+    @tf.function(input_signature=[_signature(model), column, column])
+    def step(inputs, labels, weights):
+        with tf.GradientTape() as tape:
+            scores = model(inputs, training=True)
+            loss = model.compute_loss(y=labels, y_pred=scores, sample_weight=weights)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        model.optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    return step
+
+
+def _one_epoch(model, step: Callable, data: Samples, weights: np.ndarray, chosen: Iterator) -> float:
+    """Take one step per batch of `chosen`; return the mean loss per script."""
+    total = 0.0
+    for index in chosen:
+        rows = data.rows(index)
+        labels = rows.labels.astype(np.float32)[:, None]
+        loss = float(step(_feed(model, rows), labels, weights[rows.labels][:, None]))
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"training loss became {loss}: lower the learning rate or check the token matrix"
+            )
+        total += loss * len(rows)
+    return total / len(data)
+
+
+def _validate(model, validation: Samples, weights: np.ndarray, *, batch: int) -> tuple[float, float]:
+    """Return average precision and class-balanced log loss (nats) on the validation part."""
+    from sklearn.metrics import average_precision_score
+
+    scores = np.clip(predict(model, validation, batch=batch).astype(np.float64), 1e-7, 1 - 1e-7)
+    truth = validation.labels == 1
+    losses = -np.log(np.where(truth, scores, 1 - scores)) * weights[validation.labels]
+    return float(average_precision_score(truth, scores)), float(losses.mean())
+
+
+def _feed(model, rows: Samples) -> list[np.ndarray]:
+    return [getattr(rows, tensor.name) for tensor in model.inputs]
+
+
+def predict(model, samples: Samples, *, batch: int = 256) -> np.ndarray:
+    """Return scores float32[n] of a Keras model, in the order of `samples`."""
+    scorer = _scorer(model)
+    return run_batches(lambda rows: scorer(_feed(model, rows)).numpy(), samples, batch=batch)
+
+
+@functools.lru_cache(maxsize=1)
+def _scorer(model) -> Callable:
+    """Return the model traced once for inference, rows of any number and length."""
+    import tensorflow as tf
+
+    return tf.function(functools.partial(model, training=False), input_signature=[_signature(model)])
+
+
+def _signature(model) -> list:
+    import tensorflow as tf
+
+    return [tf.TensorSpec((None, None), tf.int32, name=tensor.name) for tensor in model.inputs]
+
+
+def save(model, path: Path) -> None:
+    """Write the model as .keras, whole or not at all."""
+    with atomic(Path(path)) as temporary:
+        model.save(temporary)
+
+
+def load(path: Path):
+    """Read a .keras model.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or of a Keras that this one cannot read.
+    """
+    import keras
+
+    try:
+        return keras.models.load_model(path, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{Path(path).name} is no readable .keras model ({error}); train it again"
+        ) from error

@@ -1,0 +1,284 @@
+"""The figures: each is drawn from one table, and that table is saved beside it as csv.
+
+`save` draws from the csv it has just written, so `redraw` gives the same bytes later. Colours are those of
+Okabe and Ito (readable with colour-blindness); shapes and labels repeat what colour says, for print.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from psembed.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, draw_flow, draw_network, new_figure
+from psembed.errors import CorpusError, ParameterError
+from psembed.workspace import Workspace, atomic
+
+LOG = logging.getLogger(__name__)
+
+#: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
+PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
+PROTOCOLS = {"p1": "P1: in distribution", "p2": "P2: across sources"}
+MODELS = {
+    "one_line_rule": "one-line rule",
+    "bag_of_words": "bag of words",
+    "token_3gram": "token 3-grams",
+    "char_3gram": "character 3-grams",
+    "cnn_lstm": "CNN-LSTM",
+}
+TEXTS = (
+    "token", "family", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol", "model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """How a figure is drawn, and the columns its table must have."""
+
+    draw: Callable[[pl.DataFrame], Figure]
+    columns: tuple[str, ...]
+
+
+def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
+    """Write figures/<profile>/<slug>.csv, .svg and .png.
+
+    Raises
+    ------
+    ParameterError
+        If there is no figure of that name.
+    CorpusError
+        If the table lacks a column or has no row.
+    """
+    _check(slug, table)
+    path = workspace.output(workspace.figures / f"{slug}.csv")
+    with atomic(path) as temporary:
+        table.write_csv(temporary, float_precision=6)
+    _render(slug, _read(path), path.parent)
+
+
+def redraw(workspace: Workspace) -> list[str]:
+    """Draw again every figure whose csv is there; return their slugs."""
+    found = [slug for slug in FIGURES if (workspace.figures / f"{slug}.csv").is_file()]
+    for slug in found:
+        table = _read(workspace.figures / f"{slug}.csv")
+        _check(slug, table)
+        _render(slug, table, workspace.output(workspace.figures / f"{slug}.csv").parent)
+    LOG.info("redrew %d figures of profile %s", len(found), workspace.profile)
+    return found
+
+
+def _check(slug: str, table: pl.DataFrame) -> None:
+    if slug not in FIGURES:
+        raise ParameterError(f"no figure {slug!r}: choose one of {', '.join(FIGURES)}")
+    missing = [name for name in FIGURES[slug].columns if name not in table.columns]
+    if missing:
+        raise CorpusError(f"figure {slug}: the table lacks {', '.join(missing)}; it has {table.columns}")
+    if table.is_empty():
+        raise CorpusError(f"figure {slug}: the table is empty; run the notebook that measures it")
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Read a figure's csv: text columns stay text, even where a token looks like a number."""
+    try:
+        return pl.read_csv(
+            path, infer_schema_length=None, schema_overrides=dict.fromkeys(TEXTS, pl.String)
+        ).with_columns(pl.col(pl.String).fill_null(""))
+    except pl.exceptions.PolarsError as error:
+        raise CorpusError(f"{path.name} cannot be read ({error}); run the notebook that makes it") from error
+
+
+def _render(slug: str, table: pl.DataFrame, folder: Path) -> None:
+    with matplotlib.rc_context(STYLE):
+        figure = FIGURES[slug].draw(table)
+        FigureCanvasAgg(figure)
+        for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+            with atomic(folder / f"{slug}.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+
+
+def _model(name: str) -> str:
+    return MODELS.get(name, name.replace("_", " "))
+
+
+# ---- 1 and 2: the embedding ----
+
+
+def draw_token_map(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 1: a grey cloud of tokens; families (family != "") in colour, with labels."""
+    figure = new_figure(6.6, 5.2)
+    axes = figure.add_subplot()
+    cloud, lit = table.filter(pl.col("family") == ""), table.filter(pl.col("family") != "")
+    axes.scatter(cloud["x"], cloud["y"], s=3, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
+    for n, family in enumerate(distinct(lit, "family")):
+        part = lit.filter(pl.col("family") == family)
+        axes.scatter(part["x"], part["y"], s=26, color=PALETTE[n % 7], marker=MARKERS[n % 7],
+                     edgecolors="white", linewidths=0.5, label=family, zorder=3)  # fmt: skip
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE, first axis", ylabel="t-SNE, second axis")
+    if len(lit):
+        figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
+    _labels(figure, axes, lit)
+    return figure
+
+
+def _labels(figure: Figure, axes: Axes, lit: pl.DataFrame) -> None:
+    """Label points: each takes the nearest of 48 places around it where it covers no other label or point."""
+    FigureCanvasAgg(figure).draw()
+    figure.set_layout_engine("none")
+    scale = figure.dpi / 72
+    points = axes.transData.transform(lit.select("x", "y").to_numpy())
+    frame = axes.get_window_extent()
+    taken = [(x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in points]
+    around = np.arange(8) * np.pi / 4 + 0.001
+    places = [(r * np.cos(a), r * np.sin(a)) for r in (11, 20, 32, 46, 62, 80) for a in around]
+    families = distinct(lit, "family")
+    for (x, y), token, family in zip(points, lit["token"], lit["family"], strict=True):
+        half = (2.6 * len(token) + 1) * scale, 4.6 * scale
+        sides = [0 if abs(dx) < 1 else np.sign(dx) * half[0] for dx, _ in places]
+        candidates = [(x + dx * scale + s, y + dy * scale) for (dx, dy), s in zip(places, sides, strict=True)]
+        boxes = [(cx - half[0], cy - half[1], cx + half[0], cy + half[1]) for cx, cy in candidates]
+        free = [n for n, box in enumerate(boxes) if _inside(box, frame) and not _hits(box, taken)]
+        best = free[0] if free else 0
+        taken.append(boxes[best])
+        at = axes.transData.inverted().transform(candidates[best])
+        start = axes.transData.inverted().transform((x, y))
+        colour = PALETTE[families.index(family) % 7]
+        axes.plot([start[0], at[0]], [start[1], at[1]], color=colour, linewidth=0.5, alpha=0.7, zorder=2)
+        under = {"facecolor": "white", "alpha": 0.8, "pad": 0.6, "linewidth": 0}
+        style = {"ha": "center", "va": "center", "fontsize": 7.5, "color": colour, "zorder": 4}
+        axes.text(*at, token, bbox=under, parse_math=False, **style)
+
+
+def _inside(box: tuple, frame: object) -> bool:
+    return box[0] >= frame.x0 and box[1] >= frame.y0 and box[2] <= frame.x1 and box[3] <= frame.y1
+
+
+def _hits(box: tuple, others: Iterable[tuple]) -> bool:
+    return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
+
+
+def draw_token_groups(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 2: one 3-D panel a group, stems to the centre of mass, odd one out marked.
+
+    The odd one is the token whose `odd` is true, where the table has that column; else the one farthest out.
+    """
+    names = distinct(table, "group")
+    figure = new_figure(3.5 * len(names), 3.4)
+    for n, name in enumerate(names):
+        part = table.filter(pl.col("group") == name)
+        axes = figure.add_subplot(1, len(names), n + 1, projection="3d")
+        places = part.select("x", "y", "z").to_numpy()
+        centre = places.mean(axis=0)
+        odd = int(np.linalg.norm(places - centre, axis=1).argmax())
+        if "odd" in part.columns and part["odd"].any():
+            odd = part["odd"].arg_max()
+        axes.scatter(*centre, marker="x", s=30, color="black")
+        for k, (place, token) in enumerate(zip(places, part["token"], strict=True)):
+            colour, weight = (PALETTE[1], "bold") if k == odd else (PALETTE[0], "normal")
+            axes.plot(*zip(centre, place, strict=True), color=colour, linewidth=0.9)
+            axes.scatter(*place, s=34, marker="D" if k == odd else "o", color=colour, depthshade=False)
+            axes.text(*place, f"  {token}", color=colour, fontweight=weight, fontsize=8.5, parse_math=False)
+        axes.set(title=name)
+        axes.tick_params(labelsize=0, length=0, labelcolor="none")
+        axes.set_box_aspect(None, zoom=0.95)
+    return figure
+
+
+# ---- 5, 6 and 7: detection ----
+
+
+def _panels(table: pl.DataFrame, width: float, height: float) -> tuple[Figure, list[tuple[str, Axes]]]:
+    protocols = distinct(table, "protocol")
+    figure = new_figure(width, height)
+    axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
+    for name, panel in zip(protocols, axes, strict=True):
+        panel.set_title(PROTOCOLS.get(name, name), loc="left")
+    return figure, list(zip(protocols, axes, strict=True))
+
+
+def draw_roc(table: pl.DataFrame) -> Figure:
+    """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked."""
+    figure, panels = _panels(table, 7.0, 3.4)
+    models = distinct(table, "model")
+    lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
+    for protocol, axes in panels:
+        for n, model in enumerate(models):
+            part = _where(table, protocol=protocol, model=model).sort("fpr", "tpr")
+            style = {"color": PALETTE[n % 7], "linestyle": ("-", "--", "-.", ":")[n % 4], "linewidth": 1.3}
+            fpr = part["fpr"].clip(lowest, 1)
+            axes.step(fpr, part["tpr"], where="post", label=_model(model), **style)
+        axes.axvline(1e-3, color="#666666", linewidth=0.8)
+        axes.annotate("0.1%", (1e-3, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5)
+        axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), xlabel="false-positive rate")
+        axes.grid(alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylabel("true-positive rate")
+    _legend(figure, panels[0][1])
+    return figure
+
+
+def _where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
+    return table.filter(pl.all_horizontal(pl.col(name) == value for name, value in values.items()))
+
+
+def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
+
+
+def draw_coverage(table: pl.DataFrame) -> Figure:
+    """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
+    models = distinct(table, "model")
+    rates = sorted(distinct(table, "fpr_asked"))
+    figure, panels = _panels(table, 7.0, 1.4 + 0.36 * len(models))
+    for protocol, axes in panels:
+        for n, rate in enumerate(rates):
+            part = _where(table, protocol=protocol, fpr_asked=rate)
+            y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
+            tpr = part["tpr"].to_numpy()
+            spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
+            label = f"at a false-positive rate of {100 * rate:g}%"
+            style = {"color": PALETTE[n % 7], "markersize": 5, "linewidth": 1.2, "capsize": 2}
+            axes.errorbar(tpr, y, xerr=spread, fmt=MARKERS[n % 7], label=label, **style)
+        for n, (name, value) in enumerate(PUBLISHED_COVERAGE.items()):
+            axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
+                         label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
+        axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate", yticks=range(len(models)))
+        axes.set_yticklabels([_model(m) for m in models])
+        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylim(len(models) - 0.5, -0.5)
+    _legend(figure, panels[0][1], columns=2)
+    return figure
+
+
+def draw_training(table: pl.DataFrame) -> Figure:
+    """Draw the loss of each epoch, one colour a seed: training dashed, validation full."""
+    figure, panels = _panels(table, 6.6, 3.0)
+    seeds = distinct(table, "seed")
+    for protocol, axes in panels:
+        for n, seed in enumerate(seeds):
+            part = _where(table, protocol=protocol, seed=seed).sort("epoch")
+            style = {"color": PALETTE[n % 7], "linewidth": 1.2, "marker": MARKERS[n % 7], "markersize": 3}
+            axes.plot(part["epoch"], part["loss"], "--", alpha=0.7, label=f"seed {seed}, training", **style)
+            axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
+        axes.set(xlabel="epoch", yscale="log")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        axes.grid(alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylabel("binary cross-entropy")
+    _legend(figure, panels[0][1], columns=2)
+    return figure
+
+
+FIGURES = {
+    "01_token_map": FigureKind(draw_token_map, ("token", "x", "y", "family")),
+    "02_token_groups": FigureKind(draw_token_groups, ("token", "x", "y", "z", "group")),
+    "03_flow": FigureKind(draw_flow, ("box", "column", "row", "title", "detail")),
+    "04_network": FigureKind(draw_network, ("layer", "branch", "shape", "parameters")),
+    "05_roc": FigureKind(draw_roc, ("protocol", "model", "fpr", "tpr")),
+    "06_coverage": FigureKind(draw_coverage, ("protocol", "model", "fpr_asked", "tpr", "low", "high")),
+    "07_training": FigureKind(draw_training, ("protocol", "seed", "epoch", "loss", "val_loss")),
+}

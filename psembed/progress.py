@@ -1,0 +1,81 @@
+"""What a person sees of a run: one line per step while it goes on, plain tables at the end."""
+
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+
+class Progress:
+    """One line per step: redrawn while it goes on where there is a terminal, written once in a pipe.
+
+    Parameters
+    ----------
+    stream : TextIO or None
+        Where to; None for silence.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream
+        self.live = stream is not None and stream.isatty()
+        self.label = ""
+
+    def begin(self, number: int, total: int, step: str) -> None:
+        """Start the line of a step."""
+        self.label = f"[{number:>2}/{total}] {step:<16}"
+        self.show("starting")
+
+    def show(self, text: str) -> None:
+        """Redraw the line with `text` after its label, on a terminal only."""
+        if self.live:
+            print(f"\r\033[K{self.label} {text}", end="", file=self.stream, flush=True)
+
+    def end(self, outcome: str) -> None:
+        """Write the line for good."""
+        if self.stream is not None:
+            start = "\r\033[K" if self.live else ""
+            print(f"{start}{self.label} {outcome}", file=self.stream, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as 0:07, 12:34 or 1:23:45."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def bar(done: int, total: int) -> str:
+    """Draw a bar for `done` of `total`, with both numbers."""
+    filled = round(20 * done / total) if total else 0
+    return f"[{'#' * filled}{' ' * (20 - filled)}] {done:,}/{total:,}"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay out rows under headers; numbers to the right, all else to the left, None as a dash."""
+    rows = [list(row) for row in rows]
+    cells = [[_cell(value) for value in row] for row in rows]
+    columns = list(zip(headers, *cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [
+        any(isinstance(row[i], int | float) for row in rows)
+        and all(row[i] is None or isinstance(row[i], int | float) for row in rows)
+        for i in range(len(headers))
+    ]
+    lines = [headers, ["-" * width for width in widths], *cells]
+    return "\n".join(_line(line, widths, numeric) for line in lines)
+
+
+def _line(line: Sequence[str], widths: list[int], numeric: list[bool]) -> str:
+    padded = [
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(line, widths, numeric, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else _plain(value)
+
+
+def _plain(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, float) else " ".join(str(value).split())

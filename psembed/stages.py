@@ -1,0 +1,95 @@
+"""The notebooks in order, and the files each one reads and writes: the one table the runner follows.
+
+Paths are relative to the project root; {p} stands for the profile. A path ending in / is a folder.
+"""
+
+from dataclasses import dataclass
+
+WORK, RESULTS, FIGURES = "work/{p}/", "paper/results/{p}/", "figures/{p}/"
+
+
+def _figures(*slugs: str) -> tuple[str, ...]:
+    return tuple(f"{FIGURES}{slug}.{kind}" for slug in slugs for kind in ("csv", "svg", "png"))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook: its name, what it reads and what it writes (its results JSON is implied)."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+    def inputs(self, profile: str) -> tuple[str, ...]:
+        """Paths read, for one profile."""
+        return tuple(path.format(p=profile) for path in self.reads)
+
+    def outputs(self, profile: str) -> tuple[str, ...]:
+        """Paths written, for one profile, the results JSON included."""
+        results = f"{RESULTS}{self.name}.json"
+        return tuple(path.format(p=profile) for path in (*self.writes, results))
+
+
+STAGES = (
+    Stage("01_corpus", (), (WORK + "corpus.parquet",)),
+    Stage(
+        "02_tokens",
+        (WORK + "corpus.parquet", RESULTS + "01_corpus.json"),
+        (WORK + "scripts.parquet", WORK + "vocabulary.parquet"),
+    ),
+    Stage(
+        "03_word2vec",
+        (WORK + "scripts.parquet", WORK + "vocabulary.parquet"),
+        (WORK + "vectors.npz",),
+    ),
+    Stage(
+        "04_semantics",
+        (WORK + "vectors.npz",),
+        _figures("01_token_map", "02_token_groups"),
+    ),
+    Stage("05_labels", (WORK + "scripts.parquet",), (WORK + "samples.parquet",)),
+    Stage("06_baselines", (WORK + "samples.parquet",), (WORK + "scores_baselines.parquet",)),
+    Stage(
+        "07_cnn_lstm",
+        (WORK + "samples.parquet", WORK + "vectors.npz"),
+        (
+            WORK + "scores_networks.parquet",
+            WORK + "network.keras",
+            WORK + "tokenizer.json",
+            *_figures("04_network", "07_training"),
+        ),
+    ),
+    Stage(
+        "08_evaluation",
+        (WORK + "samples.parquet", WORK + "scores_baselines.parquet", WORK + "scores_networks.parquet"),
+        (WORK + "thresholds.json", *_figures("05_roc", "06_coverage")),
+    ),
+    Stage(
+        "09_onnx",
+        (WORK + "samples.parquet", WORK + "network.keras", WORK + "tokenizer.json", WORK + "thresholds.json"),
+        (WORK + "detector/",),
+    ),
+    Stage(
+        "10_case_studies",
+        (WORK + "samples.parquet", WORK + "scores_baselines.parquet", WORK + "scores_networks.parquet",
+         WORK + "detector/"),
+        (),
+    ),
+    Stage(
+        "11_claims",
+        tuple(f"{RESULTS}{name}.json" for name in (
+            "01_corpus", "02_tokens", "03_word2vec", "04_semantics", "05_labels", "06_baselines",
+            "07_cnn_lstm", "08_evaluation", "09_onnx", "10_case_studies",
+        )),
+        (*(f"{RESULTS}{name}.json" for name in ("claims", "headline", "controls")), *_figures("03_flow")),
+    ),
+)
+
+
+def maker_of(path: str, profile: str) -> str | None:
+    """Return the name of the stage that writes `path`, or None."""
+    for stage in STAGES:
+        for output in stage.outputs(profile):
+            if path == output or (output.endswith("/") and path.startswith(output.rstrip("/"))):
+                return stage.name
+    return None

@@ -1,0 +1,390 @@
+"""Tokens: one regular expression turns a PowerShell script into words; words and characters become ids.
+
+A text is folded first (lower case, digits to `*`, typographic dashes and quotes to ASCII; always one
+character for one), then PATTERN is matched from left to right, and every match is cut to TOKEN_CHARS
+characters. PATTERN has no look-around, no possessive part, no shorthand class and no flag, so Rust (polars),
+Python, .NET and JavaScript read it alike. docs/tokens.md shows its behaviour in a table.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+import polars as pl
+
+from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
+
+FORMAT = 1  # version of tokenizer.json
+TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
+READ_CHARS = 1 << 20  # the encoder reads the head and tail of a text longer than this
+PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
+OTHER_CHARACTER = 96  # id of a character outside printable ASCII; ' ' to '~' are 1 to 95
+
+# PowerShell takes these dashes and quotes for - ' " (its language specification, lexical grammar B.1).
+# The last four keep lower case at one character for one, whatever stands beside it (final sigma, dotted I)
+# and whichever Unicode version an engine has (two letters whose case pair is younger than Unicode 14).
+ALIKE = {
+    "\u2013": "-", "\u2014": "-", "\u2015": "-",
+    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"',
+    "\u03a3": "\u03c3", "\u0130": "i", "\ua7cb": "\u0264", "\ua7dc": "\u019b",
+}  # fmt: skip
+
+# ASCII, then Latin to Mongolian and beyond, Latin and Greek additions, kana to CJK, Hangul.
+_LETTERS = r"a-z_\u00c0-\u1c7f\u1e00-\u1fff\u3040-\u9fff\uac00-\ud7a3"
+_WORD = rf"[{_LETTERS}*]+"
+ALTERNATIVES = {
+    "run": r"[a-z*+/]{100,}={0,2}",  # Base64 and the like: one token however long
+    "variable": rf"[$@]{_WORD}(?::{_WORD})?",  # $i, $env:path, @splat
+    "sigil": r"\$[$?^({]|@[({]",  # $$ $? $^ $( ${ @( @{
+    "word": rf"-?[{_LETTERS}]{_WORD[:-1]}*(?:-{_WORD})*|{_WORD}(?:-{_WORD})*",  # -eq, get-childitem, **kb
+    "escape": r"`[abefnrtv*$]",  # `n, `0, `$
+    "assign": r"[-+/%]=",
+    "repeat": r"={2,}|#{2,}|-{2,}|\.{2,}|\+{2,}|:{2,}|/{2,}|\\{2,}|&{2,}|\|{2,}|>{2,}",  # :: .. // && ----
+    "single": r"[!-~]",  # any other visible ASCII character
+}
+PATTERN = "|".join(ALTERNATIVES.values())
+
+_MATCHER = re.compile(PATTERN)
+_ALIKE = str.maketrans(ALIKE)
+_DIGITS = bytes.maketrans(b"0123456789", b"*" * 10)
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case, digits as `*`, typographic dashes and quotes in ASCII.
+
+    Every character stays one character, so positions in the result are positions in `text`.
+    """
+    lower = (text if text.isascii() else text.translate(_ALIKE)).lower()
+    return lower.encode().translate(_DIGITS).decode()
+
+
+def tokenise(text: str) -> list[str]:
+    """Return the tokens of one text, in order; the same as tokenise_series, one text at a time."""
+    return [token[:TOKEN_CHARS] for token in _MATCHER.findall(fold(text))]
+
+
+def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
+    """Tokenise many texts with polars' Rust engine, on all cores.
+
+    Parameters
+    ----------
+    texts : polars.Series of String, or iterable of str
+        Length n.
+
+    Returns
+    -------
+    polars.Series of List(String)
+        Length n, named "tokens"; an empty list where a text has no token, null where it is null.
+    """
+    tokens = (
+        pl.col("tokens")
+        .str.replace_many(list(ALIKE), list(ALIKE.values()))
+        .str.to_lowercase()
+        .str.replace_all("[0-9]", "*")
+        .str.extract_all(PATTERN)
+        .list.eval(pl.element().str.slice(0, TOKEN_CHARS))
+    )
+    frame = pl.LazyFrame({"tokens": _as_series(texts)})
+    return frame.select(tokens).collect(engine="streaming").to_series()
+
+
+def _as_series(texts: pl.Series | Iterable[str]) -> pl.Series:
+    if isinstance(texts, pl.Series):
+        return texts
+    return pl.Series("tokens", list(texts), dtype=pl.String)
+
+
+class Vocabulary:
+    """The tokens that have an id: 0 is padding, 1 any unknown token, the first token is 2.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Distinct, in id order.
+    scripts, counts : sequence of int, optional
+        Scripts that hold each token, and occurrences.
+
+    Raises
+    ------
+    CorpusError
+        If a token comes twice, or the lengths differ.
+    """
+
+    def __init__(self, tokens: Sequence[str], *, scripts: Sequence[int] = (), counts: Sequence[int] = ()):
+        self.tokens = list(tokens)
+        self.scripts = np.asarray(scripts if len(scripts) else np.zeros(len(self.tokens)), dtype=np.int64)
+        self.counts = np.asarray(counts if len(counts) else np.zeros(len(self.tokens)), dtype=np.int64)
+        self._ids = {token: number for number, token in enumerate(self.tokens, start=FIRST)}
+        if len(self._ids) != len(self.tokens):
+            twice = next(token for n, token in enumerate(self.tokens, FIRST) if self._ids[token] != n)
+            raise CorpusError(f"token {twice!r} comes twice in the vocabulary; tokens must be distinct")
+        if not len(self.tokens) == len(self.scripts) == len(self.counts):
+            raise CorpusError("a vocabulary needs as many script and occurrence counts as tokens")
+
+    @classmethod
+    def fit(cls, tokens: pl.Series, *, min_scripts: int) -> "Vocabulary":
+        """Keep the tokens found in at least `min_scripts` of the scripts; the most widespread come first.
+
+        Parameters
+        ----------
+        tokens : polars.Series of List(String)
+            One list per (training) script, as tokenise_series returns it.
+
+        Raises
+        ------
+        CorpusError
+            If no token is that frequent.
+        """
+        flat = pl.LazyFrame({"token": tokens}).with_row_index("script").explode("token").drop_nulls()
+        per_script = flat.group_by("script", "token").len("count")
+        table = per_script.group_by("token").agg(scripts=pl.len().cast(pl.Int64), count=pl.col("count").sum())
+        kept = table.filter(pl.col("scripts") >= min_scripts).collect(engine="streaming")
+        if kept.is_empty():
+            raise CorpusError(
+                f"no token is in {min_scripts} of the {len(tokens)} scripts: lower min_scripts or add scripts"
+            )
+        return cls.from_table(kept.sort(["scripts", "token"], descending=[True, False]))
+
+    @classmethod
+    def from_table(cls, table: pl.DataFrame) -> "Vocabulary":
+        """Build from a table with columns token, scripts and count, in id order."""
+        missing = {"token", "scripts", "count"} - set(table.columns)
+        if missing:
+            raise CorpusError(f"the vocabulary table lacks {sorted(missing)}; 02_tokens makes it")
+        return cls(
+            table["token"].to_list(), scripts=table["scripts"].to_numpy(), counts=table["count"].to_numpy()
+        )
+
+    def to_table(self) -> pl.DataFrame:
+        """Return columns token (String), scripts (Int64) and count (Int64), in id order."""
+        columns = {"token": self.tokens, "scripts": self.scripts, "count": self.counts}
+        return pl.DataFrame(columns, schema={"token": pl.String, "scripts": pl.Int64, "count": pl.Int64})
+
+    def index(self, token: str) -> int:
+        """Return the id of `token` (2 or more).
+
+        Raises
+        ------
+        UnknownTokenError
+            If it is not in the vocabulary; the message gives the nearest spellings.
+        """
+        try:
+            return self._ids[token]
+        except KeyError:
+            raise UnknownTokenError(unknown_token_message(token, self.tokens)) from None
+
+    def __contains__(self, token: object) -> bool:
+        """Say whether `token` has an id of its own."""
+        return token in self._ids
+
+    def __len__(self) -> int:
+        """Return the number of tokens; ids run to len + 1."""
+        return len(self.tokens)
+
+
+def unknown_token_message(token: str, known: Sequence[str]) -> str:
+    """Say that `token` is not among `known`, and give up to five of the nearest spellings there."""
+    near = difflib.get_close_matches(fold(token), known, n=5, cutoff=0.6)
+    hint = f"nearest: {', '.join(near)}" if near else "nothing in it is spelled nearly so"
+    return f"token {token[:TOKEN_CHARS]!r} is not in the vocabulary of {len(known)} tokens; {hint}"
+
+
+def agreement(texts: Iterable[str]) -> dict:
+    """Compare our token boundaries with the leaves of tree-sitter-powershell's syntax tree.
+
+    Spans are positions in the text as it is. A boundary is where a token, or a leaf, starts or ends.
+
+    Parameters
+    ----------
+    texts : iterable of str
+
+    Returns
+    -------
+    dict
+        scripts, leaves, tokens : int. leaf_boundaries_shared, token_boundaries_shared : float, the share of
+        the leaves' boundaries that are ours too, and of ours that are a leaf's. by_type : list of dict with
+        type, leaves, exact (share that is one token of ours) and shared (share whose two ends are
+        boundaries of ours), most frequent type first.
+    """
+    leaves: dict[str, list[int]] = {}
+    totals = dict.fromkeys(("scripts", "tokens", "leaf_ends", "token_ends", "common"), 0)
+    for text in texts:
+        ours = {match.span() for match in _MATCHER.finditer(fold(text))}
+        theirs = _leaf_spans(text)
+        our_ends, their_ends = set(chain(*ours)), set(chain(*(span for _, span in theirs)))
+        for kind, span in theirs:
+            row = leaves.setdefault(kind, [0, 0, 0])
+            row[0] += 1
+            row[1] += span in ours
+            row[2] += our_ends.issuperset(span)
+        counts = (1, len(ours), len(their_ends), len(our_ends), len(our_ends & their_ends))
+        for name, count in zip(totals, counts, strict=True):
+            totals[name] += count
+    by_type = [
+        {"type": kind, "leaves": n, "exact": exact / n, "shared": shared / n}
+        for kind, (n, exact, shared) in sorted(leaves.items(), key=lambda item: -item[1][0])
+    ]
+    return {
+        "scripts": totals["scripts"],
+        "leaves": sum(row["leaves"] for row in by_type),
+        "tokens": totals["tokens"],
+        "leaf_boundaries_shared": totals["common"] / max(totals["leaf_ends"], 1),
+        "token_boundaries_shared": totals["common"] / max(totals["token_ends"], 1),
+        "by_type": by_type,
+    }
+
+
+def _leaf_spans(text: str) -> list[tuple[str, tuple[int, int]]]:
+    """Return (type, (start, end)) of the non-empty leaves of the syntax tree, in characters of `text`."""
+    import tree_sitter
+    import tree_sitter_powershell
+
+    data = text.encode()
+    position = np.cumsum((np.frombuffer(data + b" ", dtype=np.uint8) & 0xC0) != 0x80) - 1
+    language = tree_sitter.Language(tree_sitter_powershell.language())
+    cursor, spans = tree_sitter.Parser(language).parse(data).walk(), []
+    while True:
+        if not cursor.goto_first_child():
+            start, end = int(position[cursor.node.start_byte]), int(position[cursor.node.end_byte])
+            if text[start:end].strip():
+                spans.append((cursor.node.type, (start, end)))
+            while not cursor.goto_next_sibling():
+                if not cursor.goto_parent():
+                    return spans
+
+
+class Encoder:
+    """Turn texts into padded token ids and character ids, the two inputs of the network.
+
+    A text that is too long keeps its first 3/4 and its last 1/4 (of `token_length` tokens, of
+    `char_length` characters): a payload is often at the end. A text of more than READ_CHARS characters
+    is cut in the same proportion before it is tokenised, which bounds the work per text.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary or sequence of str
+        Tokens in id order, the first with id 2.
+    token_length, char_length : int
+        Columns of the two arrays, at least 4.
+    """
+
+    def __init__(self, vocabulary: Vocabulary | Sequence[str], *, token_length: int, char_length: int):
+        for name, value in (("token_length", token_length), ("char_length", char_length)):
+            if not isinstance(value, int) or not 4 <= value <= READ_CHARS:
+                raise ParameterError(f"{name} is {value!r}: give a whole number from 4 to {READ_CHARS}")
+        self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary(vocabulary)
+        self.token_length, self.char_length = token_length, char_length
+        self._enum = pl.Enum(self.vocabulary.tokens)
+
+    def encode(self, texts: pl.Series | Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encode n texts.
+
+        Returns
+        -------
+        tokens : int32, shape (n, token_length)
+            0 after the end, 1 for a token outside the vocabulary.
+        characters : int32, shape (n, char_length)
+            0 after the end; space to `~` are 1 to 95, tab and line ends count as space, all else is 96.
+        """
+        texts = list(texts)
+        tokens = np.zeros((len(texts), self.token_length), dtype=np.int32)
+        characters = np.zeros((len(texts), self.char_length), dtype=np.int32)
+        for rows in _batches(texts):
+            tokens[rows] = self._token_ids([_ends(text, READ_CHARS) for text in texts[rows]])
+            characters[rows] = self._character_ids([_ends(text, self.char_length) for text in texts[rows]])
+        return tokens, characters
+
+    def _token_ids(self, texts: list[str]) -> np.ndarray:
+        tokens = tokenise_series(texts)
+        words = tokens.filter(tokens.list.len() > 0).explode()
+        ids = words.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
+        return _padded(ids.fill_null(UNKNOWN).to_numpy(), tokens.list.len().to_numpy(), self.token_length)
+
+    def _character_ids(self, texts: list[str]) -> np.ndarray:
+        codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
+        codes = np.where((codes >= 9) & (codes <= 13), 32, codes)
+        ids = np.where((codes >= 32) & (codes <= 126), codes - 31, OTHER_CHARACTER).astype(np.int32)
+        return _padded(ids, np.array([len(text) for text in texts]), self.char_length)
+
+    def to_json(self) -> str:
+        """Return tokenizer.json: all that a port to another language needs."""
+        content = {
+            "format": FORMAT,
+            "pattern": PATTERN,
+            "flags": "",
+            "normalisation": ["replace characters", "lower case", "digits to *"],
+            "characters": ALIKE,
+            "token_chars": TOKEN_CHARS,
+            "read_chars": READ_CHARS,
+            "pad": PAD,
+            "unknown": UNKNOWN,
+            "first": FIRST,
+            "token_length": self.token_length,
+            "char_length": self.char_length,
+            "vocabulary": self.vocabulary.tokens,
+        }
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Encoder":
+        """Read what to_json wrote.
+
+        Raises
+        ------
+        ModelError
+            If it is damaged, of another format version, or made for another pattern.
+        """
+        try:
+            content = json.loads(text)
+            version, pattern = content["format"], content["pattern"]
+            lengths = {name: content[name] for name in ("token_length", "char_length")}
+            vocabulary = content["vocabulary"]
+            if not isinstance(vocabulary, list) or not all(isinstance(token, str) for token in vocabulary):
+                raise TypeError("vocabulary is not a list of strings")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"tokenizer.json is damaged ({error!r}); export the model again") from error
+        if version != FORMAT:
+            raise ModelError(
+                f"tokenizer.json has format {version!r}; this psembed reads {FORMAT}: export again"
+            )
+        if pattern != PATTERN:
+            raise ModelError("tokenizer.json was made for another token pattern; export the model again")
+        try:
+            return cls(vocabulary, **lengths)
+        except (CorpusError, ParameterError) as error:
+            raise ModelError(f"tokenizer.json is damaged ({error}); export the model again") from error
+
+
+def _ends(text: str, length: int) -> str:
+    """Cut `text` to `length` characters: its first 3/4 and its last 1/4."""
+    tail = length // 4
+    return text if len(text) <= length else text[: length - tail] + text[-tail:]
+
+
+def _batches(texts: list[str], *, rows: int = 1024, characters: int = 16 * READ_CHARS) -> Iterator[slice]:
+    """Yield slices that cover `texts`, each of bounded size, so that encoding needs bounded memory."""
+    start = total = 0
+    for number, text in enumerate(texts):
+        size = min(len(text), READ_CHARS)
+        if number > start and (number - start == rows or total + size > characters):
+            yield slice(start, number)
+            start, total = number, 0
+        total += size
+    if texts:
+        yield slice(start, len(texts))
+
+
+def _padded(flat: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
+    """Lay out runs of `flat` (one per length) as rows of `width`, zero-padded; long runs lose the middle."""
+    lengths = lengths.astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    columns = np.arange(width)
+    skipped = np.maximum(lengths - width, 0)[:, None] * (columns >= width - width // 4)
+    filled = columns < lengths[:, None]
+    rows = np.zeros((len(lengths), width), dtype=np.int32)
+    rows[filled] = flat[(starts[:, None] + columns + skipped)[filled]]
+    return rows

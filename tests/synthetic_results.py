@@ -1,0 +1,156 @@
+"""Results JSON of an imaginary run, for the tests of the ledger and of the paper."""
+
+MODELS = ("one_line_rule", "bag_of_words", "token_3gram", "char_3gram", "cnn_lstm")
+_EXPECTED = {
+    "C09": "low",
+    "C10": "-ne",
+    "C11": "downloadstring",
+    "C12": "convertto-html",
+    "C13": "get-service",
+}
+
+
+def _coverage() -> list[dict]:
+    rows = []
+    for protocol, shift in (("p1", 0.0), ("p2", 0.2)):
+        for n, model in enumerate(MODELS):
+            for asked in (0.001, 0.01):
+                tpr = 0.50 + 0.1 * n - shift + 5 * asked
+                rows.append(
+                    {
+                        "protocol": protocol,
+                        "model": model,
+                        "fpr_asked": asked,
+                        "threshold": 0.9,
+                        "tpr": tpr,
+                        "low": tpr - 0.03,
+                        "high": tpr + 0.03,
+                        "fpr": asked * 1.1,
+                        "fpr_low": asked * 0.8,
+                        "fpr_high": asked * 1.4,
+                        "positives": 400,
+                        "negatives": 20_500,
+                        "auc": 0.98,
+                    }
+                )
+    return rows
+
+
+def _sizes() -> dict:
+    part = {"positives": 400, "negatives": 20_500}
+    return {"train": part, "validation": part, "test": part}
+
+
+def _semantics() -> dict:
+    pairs = {"iex": "invoke-expression", "iwr": "invoke-webrequest", "gci": "get-childitem"}
+    return {
+        "aliases": {
+            a: {"target": t, "rank": 1, "reverse_rank": n + 1, "cosine": 0.8}
+            for n, (a, t) in enumerate(pairs.items())
+        },
+        "alias_pairs": 61,
+        "alias_mrr": 0.44,
+        "alias_hit10": 0.7,
+        "alias_mrr_random": 0.002,
+        "odd_one_out": {
+            "C07": {
+                "odd": "$true",
+                "expected": "$true",
+                "distances": {"$i": 1.0, "$j": 1.1, "$k": 1.2, "$true": 3.0},
+            },
+            "C08": {"odd": "hidden", "expected": "bypass", "distances": {"bypass": 1.0, "hidden": 2.0}},
+        },
+        "analogies": {
+            claim: {"expected": word, "top1": word if n else "medium", "rank": 1 if n else 2, "top5": [word]}
+            for n, (claim, word) in enumerate(_EXPECTED.items())
+        },
+        "groups": {
+            "C03": {"operators": {"mean_rank": 1.5}, "policies": {"mean_rank": 40.0}, "vocabulary": 30_000}
+        },
+        "missing": [],
+    }
+
+
+def results(*, generated: bool = False) -> dict[str, dict]:
+    """Return a full set of stage results."""
+    gain = {
+        "difference": 0.1,
+        "low": 0.06,
+        "high": 0.14,
+        "traditional": "char_3gram",
+        "deep": "cnn_lstm",
+        "n": 400,
+    }
+    kinds = {
+        key: {"planted": 20, "recovered": 20}
+        for key in (
+            "exact_duplicates",
+            "encodings",
+            "binary_files",
+            "near_duplicate_clusters",
+            "single_scripts",
+            "copies_between_repositories",
+        )
+    }
+    sources = [
+        {"source": "mpsd", "kind": "labelled", "stratum": "mpsd", "rows": 8_000},
+        {"source": "some_repository", "kind": "benign", "stratum": "human", "rows": 21_000},
+    ]
+    return {
+        "01_corpus": {
+            "generated": generated,
+            "repositories": 34,
+            "rows": 60_000,
+            "distinct_raw": 55_000,
+            "sources": sources,
+            "encodings": {"ascii": 40_000, "utf-8-bom": 14_000, "binary": 3},
+        },
+        "02_tokens": {
+            "tokens": 33_000_000,
+            "distinct_normalised": 50_000,
+            "unlabeled_distinct": 40_000,
+            "vocabulary": 70_000,
+            "vocabulary_kept": 30_000,
+            "near_duplicate_clusters": 31_000,
+            "four_stages": {"tokens_kept": 14_000, "clusters": 30_000},
+            "agreement": {"boundaries": 0.93},
+            **({"planted": kinds} if generated else {}),
+        },
+        "03_word2vec": {
+            "dimension": 64,
+            "window": 2,
+            "epochs": 5,
+            "algorithm": "cbow",
+            "scripts": 31_000,
+            "tokens": 20_000_000,
+            "seconds": 99.5,
+            "alias_mrr": 0.44,
+            "alias_mrr_shuffled": 0.001,
+            "alias_mrr_chance": 0.0004,
+        },
+        "04_semantics": _semantics(),
+        "05_labels": {"one_line_rule_accuracy": 0.97, "p1": _sizes(), "p2": _sizes(), "shortcuts": {}},
+        "06_baselines": {
+            "models": list(MODELS[:4]),
+            "seconds": 80.0,
+            "shuffled_labels": {"tpr": 0.002, "fpr": 0.001, "positives": 400, "negatives": 20_500},
+        },
+        "07_cnn_lstm": {
+            "device": "CPU",
+            "parameters": 2_000_000,
+            "seeds": [1, 2],
+            "epochs": 8,
+            "seconds": 1_200.0,
+            "token_length": 512,
+            "char_length": 2_048,
+        },
+        "08_evaluation": {
+            "fpr": 0.001,
+            "table": _coverage(),
+            "gain": {"p1": gain, "p2": {**gain, "low": -0.02}},
+            "negatives_test": 20_500,
+            "negatives_test_human": 9_000,
+        },
+        "09_onnx": {"max_abs_diff": 2e-7, "decisions_equal": 500, "n": 500, "bytes": 4_200_000},
+        "10_case_studies": {"C22": {"score": 0.99, "verdict": "malicious", "sha256": "ab" * 32}},
+    }

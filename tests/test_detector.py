@@ -1,0 +1,152 @@
+"""The detector scores text and bytes without TensorFlow and refuses what does not belong together."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from psembed import detector, export, network
+from psembed.batches import Samples
+from psembed.detector import MANIFEST, MODEL, TOKENIZER, Detector
+from psembed.errors import ModelError
+from psembed.network import Config
+from psembed.tokens import Encoder
+
+WORDS = ["write-host", "hello", "get-date", "$a", "=", "(", ")", "iex", "payload"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("detector")
+    matrix = np.random.default_rng(0).normal(size=(len(WORDS) + 2, 6)).astype(np.float32)
+    matrix[0] = 0
+    model = network.build(matrix, config=Config(filters=8, units=8), seed=1)
+    export.to_onnx(model, path / MODEL)
+    encoder = Encoder(WORDS, token_length=64, char_length=128)
+    (path / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
+    detector.save_manifest(path, threshold=0.5, fpr=0.001, profile="smoke")
+    network.save(model, path / "network.keras")
+    return path
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    for name in (MODEL, TOKENIZER, MANIFEST):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    return tmp_path
+
+
+def test_scores_equal_the_keras_model_on_cleaned_text(folder):
+    texts = ["write-host hello", "iex (payload)  # comment", "", "$a = get-date\r\n" * 90, "é" * 300]
+    cleaned = ["write-host hello", "iex (payload)", "", ("$a = get-date " * 90).strip(), "é" * 300]
+    encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
+    expected = network.predict(network.load(folder / "network.keras"), Samples(*encoder.encode(cleaned)))
+    scores = Detector.load(folder).score(texts)
+    assert scores.dtype == np.float32
+    assert np.abs(scores - expected).max() <= export.MAX_DIFFERENCE
+
+
+def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
+    texts = [f"write-host {'hello ' * count}" for count in range(40)]
+    whole = Detector.load(folder).score(texts)
+    monkeypatch.setattr(detector, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(detector, "CHUNK_CHARACTERS", 300)
+    assert np.allclose(Detector.load(folder, threads=1).score(texts[::-1])[::-1], whole, atol=1e-6)
+
+
+def test_no_texts_no_scores(folder):
+    assert Detector.load(folder).score([]).shape == (0,)
+
+
+def test_chunks_are_bounded_and_keep_order(monkeypatch):
+    monkeypatch.setattr(detector, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(detector, "CHUNK_CHARACTERS", 10)
+    texts = ["a", "b", "c", "d", "e" * 9, "f" * 50, "g"]
+    chunks = list(detector._chunks(texts))
+    assert [text for chunk in chunks for text in chunk] == texts
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
+
+
+def test_verdict_follows_the_threshold(copy):
+    score = float(Detector.load(copy).score(["iex payload"])[0])
+    for threshold, malicious in ((score, True), (min(1.0, score + 0.01), False)):
+        detector.save_manifest(copy, threshold=threshold, fpr=0.001, profile="smoke")
+        verdict = Detector.load(copy).verdict("iex payload")
+        assert (verdict.score, verdict.malicious, verdict.reason) == (score, malicious, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
+    loaded = Detector.load(folder)
+    text = "write-host hello; iex (payload)"
+    found = loaded.score_bytes(text.encode(encoding))
+    assert found.score == pytest.approx(loaded.verdict(text).score, abs=1e-6)
+    assert found.encoding
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "no text"), (b"MZ\x00\x01\x02\x00\xff\xfe\x00" * 50, "binary data"), (b" \r\n ", "no text")],
+)
+def test_what_cannot_be_read_has_a_reason_and_no_score(folder, data, reason):
+    found = Detector.load(folder).score_bytes(data)
+    assert found.score is None and found.malicious is None and reason in found.reason
+
+
+def test_too_large_a_file_is_refused_not_cut(folder, monkeypatch):
+    monkeypatch.setattr(detector, "MAX_BYTES", 10)
+    assert "larger than 10 bytes" in Detector.load(folder).score_bytes(b"x" * 11).reason
+
+
+def test_a_long_line_is_scored(folder):
+    assert 0 <= Detector.load(folder).score(["$a = (" + "hello " * 500_000 + ")"])[0] <= 1
+
+
+def test_tensorflow_is_not_imported(folder):
+    code = (
+        "import sys; from psembed.detector import Detector; "
+        f"Detector.load({str(folder)!r}).score(['iex payload']); "
+        "print({'tensorflow', 'keras', 'tf2onnx', 'gensim', 'sklearn'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", [MODEL, TOKENIZER])
+def test_a_changed_file_is_refused(copy, name):
+    with (copy / name).open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(ModelError, match=rf"{name} has SHA-256 .*do not belong together"):
+        Detector.load(copy)
+
+
+@pytest.mark.parametrize("name", [MODEL, TOKENIZER, MANIFEST])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        Detector.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format 2, this version reads 1"),
+        ({"threshold": "high"}, "threshold is 'high'"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"fpr": 7}, "fpr is 7"),
+        ({"sha256": None}, "sha256 must name"),
+    ],
+)
+def test_a_bad_manifest_is_refused(copy, change, message):
+    path = copy / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(ModelError, match=message):
+        Detector.load(copy)
+
+
+def test_the_manifest_says_where_the_model_comes_from(folder):
+    manifest = Detector.load(folder).manifest
+    assert set(manifest) == {"format", "threshold", "fpr", "sha256", "created_from"}
+    assert manifest["created_from"] == "smoke"

@@ -1,0 +1,79 @@
+"""Coverage from scores alone: known answers, several seeds, and thresholds that never see test data."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from psembed import evaluation
+from psembed.errors import CorpusError, TooFewNegativesError
+
+
+def rows(*, model: str = "cnn_lstm", seed: int = 1, shift: float = 0.0, lift: float = 0.5) -> pl.DataFrame:
+    """Score 100 negatives evenly in (0, 1) and 20 positives from 0.5 up, in both parts."""
+    tables = []
+    for part in ("validation", "test"):
+        labels = np.r_[np.zeros(100, int), np.ones(20, int)]
+        scores = np.r_[np.arange(100) / 100 + shift * (part == "test"), lift + np.arange(20) / 40]
+        tables.append(pl.DataFrame({
+            "protocol": "p1", "model": model, "seed": seed, "part": part, "score": scores, "label": labels,
+            "sha256": [f"{part}{n}" for n in range(120)], "cluster": np.arange(120), "stratum": "s",
+        }))  # fmt: skip
+    return pl.concat(tables).with_columns(pl.col("score").cast(pl.Float32), pl.col("label").cast(pl.Int8))
+
+
+def test_threshold_rate_and_coverage_have_their_known_values():
+    table = evaluation.coverage(rows(), fprs=[0.05], seed=1, rounds=200).row(0, named=True)
+    # 5 of 100 negatives may be flagged: the threshold lies just above 0.94, two positives reach it.
+    assert table["threshold"] == pytest.approx(0.94, abs=1e-6)
+    assert (table["fpr"], table["tpr"], table["positives"], table["negatives"]) == (0.05, 0.1, 20, 100)
+    assert table["low"] <= table["tpr"] <= table["high"]
+
+
+def test_test_scores_do_not_move_the_threshold():
+    before = evaluation.thresholds(rows(), fprs=[0.05, 0.01])
+    assert evaluation.thresholds(rows(shift=5.0), fprs=[0.05, 0.01]) == before
+    table = evaluation.coverage(rows(shift=5.0), fprs=[0.05], seed=1, rounds=100)
+    assert table["fpr"].item() == 1.0
+
+
+def test_seeds_are_averaged():
+    both = pl.concat([rows(seed=1), rows(seed=2, lift=2.0)])
+    table = evaluation.coverage(both, fprs=[0.05], seed=1, rounds=100).row(0, named=True)
+    assert table["seeds"] == 2 and table["tpr"] == pytest.approx((0.1 + 1.0) / 2)
+
+
+def test_gain_is_paired_and_the_rival_is_chosen_on_validation_data():
+    weak = rows(model="bag_of_words", lift=0.0)
+    strong = rows(model="char_3gram", lift=0.6)
+    # On test data alone the weak model looks perfect; it must not be chosen for that.
+    cheat = weak.with_columns(
+        score=pl.when((pl.col("part") == "test") & (pl.col("label") == 1)).then(9.0).otherwise("score")
+    )
+    table = pl.concat([rows(lift=2.0), strong, cheat.cast({"score": pl.Float32})])
+    found = evaluation.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=200)
+    assert (found["traditional"], found["deep"], found["n"]) == ("char_3gram", "cnn_lstm", 20)
+    assert found["difference"] == pytest.approx(1.0 - 6 / 20)
+    assert evaluation.best_traditional(table, fpr=0.05) == found["traditional"]
+
+
+def test_verdicts_follow_most_seeds():
+    both = pl.concat([rows(seed=1), rows(seed=2), rows(seed=3, lift=2.0)])
+    found = evaluation.verdicts(both, models=["cnn_lstm"], fpr=0.05)
+    assert found["cnn_lstm"].sum() == 5 + 2  # five negatives and the two positives that two seeds flag
+
+
+def test_roc_starts_at_zero_and_ends_at_one():
+    curve = evaluation.roc(rows())
+    assert curve.select("fpr", "tpr").row(0) == (0, 0) and curve.select("fpr", "tpr").row(-1) == (1, 1)
+
+
+def test_too_few_negatives_for_the_rate():
+    with pytest.raises(TooFewNegativesError, match="100 negatives"):
+        evaluation.coverage(rows(), fprs=[0.001], seed=1, rounds=10)
+
+
+def test_scores_of_another_run_are_refused():
+    samples = pl.DataFrame({"sha256": ["a"], "label": [1], "cluster": [0], "stratum": ["s"]})
+    scores = evaluation.score_rows("p1", "m", 1, "test", pl.DataFrame({"sha256": ["b"]}), np.array([0.5]))
+    with pytest.raises(CorpusError, match="1 scored scripts"):
+        evaluation.join(samples, scores)

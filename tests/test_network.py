@@ -1,0 +1,210 @@
+"""The network: what padding may not change, what training promises, what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import average_precision_score
+
+from psembed import batches, network
+from psembed.batches import BLOCK, Samples
+from psembed.errors import CorpusError, ModelError, ParameterError
+from psembed.network import Config
+
+SMALL = Config(filters=8, units=8, learning_rate=0.01)
+
+
+def matrix(*, size: int = 20, dimension: int = 6) -> np.ndarray:
+    values = np.random.default_rng(0).normal(size=(size, dimension)).astype(np.float32)
+    values[0] = 0
+    return values
+
+
+def samples(count: int, *, seed: int = 0, columns: int = 2 * BLOCK) -> Samples:
+    """Scripts of random length; those of class 1 hold token 7 and character 50 here and there."""
+    random = np.random.default_rng(seed)
+    tokens = random.integers(8, 20, (count, columns)).astype(np.int32)
+    characters = random.integers(1, 40, (count, columns)).astype(np.int32)
+    labels = (np.arange(count) % 3 == 0).astype(np.int8)
+    for row, length in enumerate(random.integers(4, columns, count)):
+        tokens[row, length:] = characters[row, length:] = 0
+        if labels[row]:
+            places = random.integers(0, length, 1 + length // 8)
+            tokens[row, places] = 7
+            characters[row, places] = 50
+    return Samples(tokens, characters, labels)
+
+
+def fit(model, data: Samples, **changes) -> list[dict]:
+    options = {"epochs": 6, "batch": 32, "patience": 6, "seed": 1} | changes
+    return network.train(model, data, samples(90, seed=9), **options)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = network.build(matrix(), config=SMALL, seed=1)
+    return model, fit(model, samples(240))
+
+
+def test_learns_the_planted_difference(trained):
+    model, history = trained
+    test = samples(90, seed=5)
+    scores = network.predict(model, test)
+    assert scores.shape == (90,) and scores.dtype == np.float32
+    assert average_precision_score(test.labels, scores) > 0.9
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert {"epoch", "loss", "val_loss", "val_average_precision", "seconds", "best"} == set(history[0])
+
+
+def test_padding_never_counts(trained):
+    model, _ = trained
+    data = samples(20, seed=3)
+    longer = Samples(*(np.pad(ids, ((0, 0), (0, 3 * BLOCK))) for ids in (data.tokens, data.characters)))
+    plain = model.predict_on_batch([data.tokens, data.characters])
+    padded = model.predict_on_batch([longer.tokens, longer.characters])
+    assert np.abs(plain - padded).max() < 1e-6
+    assert np.abs(network.predict(model, longer, batch=7) - plain[:, 0]).max() < 1e-6
+
+
+def test_a_script_scores_the_same_alone_and_in_company(trained):
+    model, _ = trained
+    data = samples(9, seed=4)
+    together = network.predict(model, data)
+    alone = [network.predict(model, data.rows(np.array([row])))[0] for row in range(9)]
+    assert np.allclose(together, alone, atol=1e-6)
+
+
+def test_an_empty_script_has_a_finite_score(trained):
+    empty = Samples(np.zeros((2, BLOCK), np.int32), np.zeros((2, 10), np.int32))
+    scores = network.predict(trained[0], empty)
+    assert np.isfinite(scores).all() and scores[0] == scores[1]
+
+
+def test_same_seed_same_result_and_another_seed_another():
+    data = samples(64)
+
+    def run(seed: int) -> tuple[list, np.ndarray]:
+        model = network.build(matrix(), config=SMALL, seed=seed)
+        history = fit(model, data, epochs=2, seed=seed)
+        return [epoch["loss"] for epoch in history], network.predict(model, data)
+
+    (losses, scores), (again, scores_again) = run(3), run(3)
+    assert losses == again
+    assert np.array_equal(scores, scores_again)
+    other = network.predict(network.build(matrix(), config=SMALL, seed=4), data)
+    assert not np.array_equal(network.predict(network.build(matrix(), config=SMALL, seed=3), data), other)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_token_vectors_stay_or_move_as_configured(trainable):
+    model = network.build(matrix(), config=Config(filters=8, units=8, trainable=trainable), seed=1)
+    before = model.get_layer("token_vectors").get_weights()[0]
+    assert np.array_equal(before, matrix())
+    fit(model, samples(90), epochs=1)
+    after = model.get_layer("token_vectors").get_weights()[0]
+    assert np.array_equal(before, after) is not trainable
+    assert not after[0].any()
+
+
+@pytest.mark.parametrize("view", ["tokens", "characters"])
+def test_an_ablation_has_one_input_and_ignores_the_other_view(view):
+    model = network.build(matrix(), config=Config(view=view, filters=8, units=8), seed=1)
+    data = samples(12)
+    other = {"tokens": data.tokens, "characters": data.characters}
+    hidden = "characters" if view == "tokens" else "tokens"
+    other[hidden] = np.zeros_like(other[hidden])
+    assert [tensor.name for tensor in model.inputs] == [view]
+    expected = network.predict(model, data, batch=12)
+    assert np.allclose(expected, network.predict(model, Samples(**other), batch=12), atol=1e-6)
+
+
+def test_the_lstm_can_run_on_cudnn():
+    lstm = network.build(matrix(), config=SMALL, seed=1).get_layer("lstm")
+    settings = lstm.get_config()
+    assert settings["activation"] == "tanh" and settings["recurrent_activation"] == "sigmoid"
+    assert settings["recurrent_dropout"] == 0 and settings["use_bias"] and not settings["unroll"]
+
+
+def test_stops_early_and_keeps_the_best_weights(tmp_path):
+    model = network.build(matrix(), config=Config(filters=8, units=8, learning_rate=0.0), seed=1)
+    path = tmp_path / "network.keras"
+    history = fit(model, samples(90), epochs=9, patience=2, checkpoint=path)
+    assert len(history) == 3
+    assert [epoch["best"] for epoch in history] == [True, False, False]
+    data = samples(20, seed=8)
+    assert np.array_equal(network.predict(network.load(path), data), network.predict(model, data))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_class_weights_balance_the_classes():
+    weights = network._class_weights(Samples(None, None, np.array([0] * 9 + [1])), "training")
+    assert weights[0] * 9 == pytest.approx(weights[1] * 1)
+
+
+def test_batches_hold_every_script_once_and_like_lengths_together():
+    data = samples(500)
+    chosen = list(batches.batches(data, size=32, random=np.random.default_rng(0)))
+    assert sorted(np.concatenate(chosen)) == list(range(500))
+    lengths = np.count_nonzero(data.tokens, axis=1)
+    assert np.mean([lengths[rows].std() for rows in chosen]) < lengths.std() / 2
+    again = list(batches.batches(data, size=32, random=np.random.default_rng(0)))
+    assert all(np.array_equal(*pair) for pair in zip(chosen, again, strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(np.int32, st.tuples(st.integers(1, 4), st.integers(0, 150)), elements=st.integers(0, 1)))
+def test_trim_keeps_every_id_and_lines_up_with_blocks(ids):
+    cut = batches.trim(ids)
+    width = min(cut.shape[1], ids.shape[1])
+    assert cut.shape[1] % BLOCK == 0 and cut.shape[1] >= BLOCK
+    assert np.array_equal(cut[:, :width], ids[:, :width])
+    assert not cut[:, width:].any() and not ids[:, width:].any()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.ones((5, 3), np.float32), "row 0"),
+        (np.zeros(5, np.float32), "expected finite float32"),
+        (np.array([[0.0], [np.nan]], np.float32), "expected finite float32"),
+    ],
+)
+def test_refuses_a_bad_matrix(bad, message):
+    with pytest.raises(ParameterError, match=message):
+        network.build(bad, seed=1)
+
+
+def test_refuses_an_unknown_view():
+    with pytest.raises(ParameterError, match="'words': choose one of both, tokens, characters"):
+        network.build(matrix(), config=Config(view="words"), seed=1)
+
+
+def test_refuses_one_class():
+    data = samples(30)
+    one = Samples(data.tokens, data.characters, np.zeros(30, np.int8))
+    model = network.build(matrix(), config=SMALL, seed=1)
+    with pytest.raises(CorpusError, match=r"training holds \[30, 0\]"):
+        network.train(model, one, data, epochs=1, batch=8, patience=1, seed=1)
+
+
+def test_a_loss_that_is_no_number_stops_training():
+    model = network.build(matrix(), config=SMALL, seed=1)
+    weights = model.get_layer("score").get_weights()
+    model.get_layer("score").set_weights([weights[0] * np.nan, weights[1]])
+    with pytest.raises(ModelError, match="lower the learning rate"):
+        fit(model, samples(30), epochs=1)
+
+
+def test_a_damaged_model_file_is_refused(tmp_path, trained):
+    path = tmp_path / "network.keras"
+    network.save(trained[0], path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ModelError, match=r"network\.keras is no readable"):
+        network.load(path)
+    with pytest.raises(ModelError, match="train it again"):
+        network.load(tmp_path / "absent.keras")
+
+
+def test_device_names_cpu_or_gpu():
+    assert network.device().split()[0] in {"CPU", "GPU"}

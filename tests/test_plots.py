@@ -1,0 +1,159 @@
+"""Figures: every kind draws from its csv alone, the same bytes each time, and bad tables are named."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from psembed import plots
+from psembed.errors import CorpusError, ParameterError
+from psembed.workspace import Workspace
+
+
+def _token_map() -> pl.DataFrame:
+    rng = np.random.default_rng(1)
+    places = rng.normal(size=(5000, 2)) * 30
+    rows = [(f"t{n}", x, y, "") for n, (x, y) in enumerate(places)]
+    families = {
+        "comparison": ["-eq", "-ne", "-gt"],
+        "execution policy": ["allsigned", "remotesigned", "bypass", "unrestricted"],
+        "alias: iex": ["iex", "invoke-expression"],
+        "alias: iwr": ["iwr", "invoke-webrequest"],
+        "alias: gci": ["gci", "get-childitem"],
+    }
+    for n, (family, tokens) in enumerate(families.items()):
+        centre = rng.normal(size=2) * 40 + n
+        rows += [(t, *(centre + rng.normal(size=2) * 2), family) for t in tokens]
+    return pl.DataFrame(rows, schema=["token", "x", "y", "family"], orient="row")
+
+
+STYLES = ["bypass", "normal", "minimized", "hidden"]
+
+
+def _groups() -> pl.DataFrame:
+    tokens = {"loop variables": ["$i", "$j", "$k", "$true"], "window styles": STYLES}
+    rng = np.random.default_rng(2)
+    rows = [(t, *rng.normal(size=3), g) for g, names in tokens.items() for t in names]
+    return pl.DataFrame(rows, schema=["token", "x", "y", "z", "group"], orient="row")
+
+
+def _flow() -> pl.DataFrame:
+    rows = [
+        ("unlabeled", 0, 0, "unlabeled scripts", "1,234 scripts"),
+        ("tokens", 1, 0, "tokens", "9 million"),
+        ("word2vec", 2, 0, "Word2vec", "64 dimensions"),
+        ("vectors", 3, 0, "vectors", "30,000 tokens"),
+        ("labelled", 2, 1, "labelled scripts", "4,000 malicious"),
+        ("model", 3, 1, "deep model", "CNN-LSTM"),
+        ("detector", 4, 1, "detector", "ONNX, 1.2 MB"),
+        ("score", 5, 1, "score", "0 to 1"),
+    ]
+    return pl.DataFrame(rows, schema=["box", "column", "row", "title", "detail"], orient="row")
+
+
+def _network() -> pl.DataFrame:
+    rows = [
+        ("token ids", "tokens", "512", 0),
+        ("embedding", "tokens", "512 x 64", 1_920_000),
+        ("convolution", "tokens", "128 x 64", 20_544),
+        ("character ids", "characters", "2048", 0),
+        ("embedding", "characters", "2048 x 16", 1_552),
+        ("convolution", "characters", "512 x 32", 4_128),
+        ("pooling", "characters", "32", 0),
+        ("concatenation", "merged", "128 x 96", 0),
+        ("LSTM", "merged", "64", 41_216),
+        ("dense, sigmoid", "merged", "1", 65),
+    ]
+    return pl.DataFrame(rows, schema=["layer", "branch", "shape", "parameters"], orient="row")
+
+
+MODELS = ("one_line_rule", "bag_of_words", "token_3gram", "char_3gram", "cnn_lstm")
+
+
+def _roc() -> pl.DataFrame:
+    rows = []
+    for protocol in ("p1", "p2"):
+        for n, model in enumerate(MODELS):
+            fpr = np.concatenate([[0.0], np.geomspace(1e-4, 1, 300)])
+            rows += [(protocol, model, f, min(1.0, f ** (0.5 / (n + 1)))) for f in fpr]
+    return pl.DataFrame(rows, schema=["protocol", "model", "fpr", "tpr"], orient="row")
+
+
+def _coverage() -> pl.DataFrame:
+    rows = []
+    for shift, protocol in enumerate(("p1", "p2")):
+        for n, model in enumerate(MODELS):
+            for rate in (0.001, 0.01):
+                tpr = 0.3 + 0.12 * n - 0.1 * shift + 10 * rate
+                rows.append((protocol, model, rate, tpr, tpr - 0.06, tpr + 0.04))
+    return pl.DataFrame(rows, schema=["protocol", "model", "fpr_asked", "tpr", "low", "high"], orient="row")
+
+
+def _training() -> pl.DataFrame:
+    runs = [(p, s, e) for p in ("p1", "p2") for s in (1, 2, 3) for e in range(1, 9)]
+    rows = [(p, s, e, 0.6 / e + s / 50, 0.7 / e + s / 40) for p, s, e in runs]
+    return pl.DataFrame(rows, schema=["protocol", "seed", "epoch", "loss", "val_loss"], orient="row")
+
+
+TABLES = {
+    "01_token_map": _token_map,
+    "02_token_groups": _groups,
+    "03_flow": _flow,
+    "04_network": _network,
+    "05_roc": _roc,
+    "06_coverage": _coverage,
+    "07_training": _training,
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.delenv("PSEMBED_STAGING", raising=False)
+    return Workspace("smoke", root=tmp_path)
+
+
+def test_every_figure_has_a_table_here():
+    assert set(TABLES) == set(plots.FIGURES)
+
+
+@pytest.mark.parametrize("slug", TABLES)
+def test_figure_is_small_and_redraws_to_the_same_bytes(slug: str, workspace: Workspace):
+    plots.save(workspace, slug, TABLES[slug]())
+    first = {kind: (workspace.figures / f"{slug}.{kind}").read_bytes() for kind in ("csv", "svg", "png")}
+    assert len(first["svg"]) < 1_000_000
+    assert first["png"].startswith(b"\x89PNG")
+    assert plots.redraw(workspace) == [slug]
+    again = {kind: (workspace.figures / f"{slug}.{kind}").read_bytes() for kind in ("csv", "svg", "png")}
+    assert again == first
+
+
+def test_figure_is_drawn_in_the_staging_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PSEMBED_STAGING", str(tmp_path / "staging"))
+    plots.save(Workspace("smoke", root=tmp_path), "07_training", _training())
+    assert (tmp_path / "staging/figures/smoke/07_training.svg").is_file()
+    assert not (tmp_path / "figures").exists()
+
+
+def test_tokens_that_look_like_numbers_or_formulas_survive(workspace: Workspace):
+    tokens = ["0", "1.5", "$x$", "a_b^c", '"', ",", "null", ""]
+    table = pl.DataFrame({"token": tokens, "x": range(8), "y": range(8), "family": ["f"] * 8})
+    plots.save(workspace, "01_token_map", table)
+    assert plots._read(workspace.figures / "01_token_map.csv")["token"].to_list() == tokens
+
+
+def test_a_wrong_table_is_refused_by_name(workspace: Workspace):
+    with pytest.raises(CorpusError, match="val_loss"):
+        plots.save(workspace, "07_training", _training().drop("val_loss"))
+    with pytest.raises(CorpusError, match="empty"):
+        plots.save(workspace, "05_roc", _roc().clear())
+    with pytest.raises(ParameterError, match="05_roc"):
+        plots.save(workspace, "5_rok", _roc())
+    assert not workspace.figures.exists() or not list(workspace.figures.iterdir())
+
+
+def test_a_damaged_csv_is_refused_by_name(workspace: Workspace):
+    workspace.figures.mkdir(parents=True)
+    (workspace.figures / "05_roc.csv").write_bytes(b"protocol,model\n\xff\xfe,x\n")
+    with pytest.raises(CorpusError, match="05_roc"):
+        plots.redraw(workspace)

@@ -1,0 +1,234 @@
+import numpy as np
+import polars as pl
+import pytest
+from gensim.models import KeyedVectors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from psembed import relations, semantics
+from psembed.errors import ParameterError, UnknownTokenError
+
+
+def keyed(table, counts=None):
+    vectors = KeyedVectors(len(next(iter(table.values()))))
+    vectors.add_vectors(list(table), np.array(list(table.values()), dtype=np.float32))
+    for number, token in enumerate(table):
+        vectors.set_vecattr(token, "count", counts[token] if counts else 1000 - number)
+    return vectors
+
+
+PLANE = keyed({
+    "iex": [1, 0], "invoke-expression": [0.99, 0.1], "gci": [0, 1], "get-childitem": [-0.1, 1],
+    "odd": [-1, -1], "near": [0.6, 0.4],
+})  # fmt: skip
+
+
+def name(n):
+    """A token without digits, which folding would change."""
+    return "token" + "abcdefghij"[n // 100] + "abcdefghij"[n // 10 % 10] + "abcdefghij"[n % 10]
+
+
+def cloud(size=200, dimension=16, seed=0):
+    random = np.random.default_rng(seed)
+    return {name(n): row for n, row in enumerate(random.normal(size=(size, dimension)))}
+
+
+def test_nearest_and_rank_by_hand():
+    assert [token for token, _ in semantics.nearest(PLANE, "IEX", 2)] == ["invoke-expression", "near"]
+    assert semantics.nearest(PLANE, "iex", 1)[0][1] == pytest.approx(0.99 / np.hypot(0.99, 0.1), abs=1e-6)
+    assert semantics.rank(PLANE, "Invoke-Expression", "IEX") == 1
+    assert semantics.rank(PLANE, "iex", "near") == 2
+    assert semantics.rank(PLANE, "iex", "odd") == 5
+    assert len(semantics.nearest(PLANE, "iex", 99)) == 5
+
+
+def test_a_tie_is_no_win():
+    same = keyed({"a": [1, 0], "b": [1, 0], "c": [1, 0]})
+    assert semantics.rank(same, "a", "b") == 2
+
+
+def test_a_zero_vector_does_no_harm():
+    vectors = keyed({"a": [1, 0], "b": [1, 1], "zero": [0, 0]})
+    assert semantics.rank(vectors, "a", "b") == 1
+    assert semantics.nearest(vectors, "a", 2)[1] == ("zero", 0.0)
+
+
+def test_an_unknown_token_is_named_with_its_nearest_spellings():
+    for call in (
+        lambda: semantics.nearest(PLANE, "invoke-expresion", 1),
+        lambda: semantics.rank(PLANE, "iex", "invoke-expresion"),
+        lambda: semantics.odd_one_out(PLANE, ["iex", "gci", "invoke-expresion"]),
+        lambda: semantics.analogy(PLANE, ["iex"], ["invoke-expresion"], 1),
+        lambda: semantics.group_rank(PLANE, ["iex", "invoke-expresion"]),
+        lambda: semantics.layout_3d(PLANE, {"g": ["iex", "gci", "invoke-expresion"]}),
+    ):
+        with pytest.raises(UnknownTokenError, match=r"invoke-expresion.*invoke-expression"):
+            call()
+
+
+def test_alias_report_by_hand():
+    report = semantics.alias_report(
+        PLANE, [("iex", "invoke-expression"), ("gci", "get-childitem"), ("iwr", "invoke-webrequest")], seed=0
+    )
+    assert (report["asked"], report["n"], report["missing"]) == (3, 2, [["iwr", "invoke-webrequest"]])
+    assert [row["alias"] for row in report["pairs"]] == ["iex", "gci"]
+    assert report["mrr"] == report["hit1"] == report["hit10"] == 1.0
+    assert report["pairs"][0]["cosine"] == pytest.approx(0.99 / np.hypot(0.99, 0.1), abs=1e-6)
+    # from "near", whose other neighbours are closer, the way back has another rank than the way out
+    skew = semantics.alias_report(PLANE, [("odd", "get-childitem")], seed=0)["pairs"][0]
+    assert skew["command_rank"] == semantics.rank(PLANE, "odd", "get-childitem")
+    assert skew["alias_rank"] == semantics.rank(PLANE, "get-childitem", "odd")
+
+
+def test_alias_report_without_a_pair_says_none():
+    report = semantics.alias_report(PLANE, [("iwr", "invoke-webrequest")], seed=0)
+    assert report["n"] == 0 and report["mrr"] is None and report["mrr_random"] is None
+
+
+def test_random_vectors_are_at_chance_and_planted_pairs_above_it():
+    table = cloud()
+    pairs = [(name(n), name(n + 1)) for n in range(0, 60, 2)]
+    random = semantics.alias_report(keyed(table), pairs, seed=1)
+    chance = np.mean(1 / np.arange(1, 200))
+    assert random["mrr"] < 3 * chance and random["mrr_random"] < 2 * chance
+    for a, b in pairs:
+        table[a] = table[b] + 0.05
+    planted = semantics.alias_report(keyed(table), pairs, seed=1)
+    assert planted["mrr"] > 0.95 and planted["mrr_random"] < 0.2
+    assert planted == semantics.alias_report(keyed(table), pairs, seed=1)
+
+
+def test_controls_are_matched_in_frequency_and_never_the_token_itself():
+    table = cloud(100)
+    vectors = keyed(table, counts={token: 1 + 7 * n for n, token in enumerate(table)})
+    rows = np.array([[0, 50], [99, 3]])
+    for drawn in semantics._matched(vectors, rows, seed=0, rounds=50):
+        assert (drawn != rows).all()
+        assert (abs(drawn - rows) <= semantics.NEIGHBOURHOOD).all()
+
+
+def test_odd_one_out_by_hand_and_both_wordings():
+    vectors = keyed({"$i": [0, 0], "$j": [1, 0], "$k": [0, 1], "$true": [5, 5]})
+    answer, distances = semantics.odd_one_out(vectors, ["$i", "$j", "$k", "$TRUE"])
+    assert answer == "$true" and distances["$i"] == pytest.approx(np.hypot(1.5, 1.5))
+    answer, apart = semantics.odd_one_out(vectors, ["$i", "$j", "$k", "$true"], others=True)
+    assert answer == "$true" and apart["$true"] == pytest.approx(np.hypot(5 - 1 / 3, 5 - 1 / 3))
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.float32, st.tuples(st.integers(3, 7), st.just(3)), elements=st.floats(-8, 8, width=16)))
+def test_distance_from_the_others_is_n_over_n_minus_one_times_distance_from_all(points):
+    names = [f"t{n}" for n in "abcdefg"[: len(points)]]
+    vectors = keyed(dict(zip(names, points, strict=True)))
+    _, one = semantics.odd_one_out(vectors, names)
+    _, two = semantics.odd_one_out(vectors, names, others=True)
+    factor = len(names) / (len(names) - 1)
+    assert list(two.values()) == pytest.approx([factor * value for value in one.values()], abs=1e-9)
+
+
+@pytest.mark.parametrize("tokens", [["iex", "gci"], ["iex", "IEX", "gci"], []])
+def test_odd_one_out_needs_three_distinct_tokens(tokens):
+    with pytest.raises(ParameterError, match="three or more"):
+        semantics.odd_one_out(PLANE, tokens)
+
+
+def test_odd_accuracy_counts_only_groups_with_vectors():
+    right, wrong = ("iex", "invoke-expression", "near", "odd"), ("gci", "near", "iex", "get-childitem")
+    groups = [right, wrong, ("x", "y", "z")]
+    report = semantics.odd_accuracy(PLANE, groups)
+    assert (report["n"], report["accuracy"]) == (2, 0.5)
+    assert report["wrong"] == [{"group": list(wrong), "answer": "iex"}]
+    assert semantics.odd_accuracy(PLANE, [])["accuracy"] is None
+
+
+SQUARE = keyed({
+    "get-process": [1, 0, 0, 1], "$processes": [0, 0, 0, 1], "$services": [0, 0, 1, 0],
+    "get-service": [1, 0, 1, 0], "noise": [0, 1, 0, 0],
+})  # fmt: skip
+
+
+def test_analogy_finds_the_planted_answer_and_excludes_its_inputs():
+    found = semantics.analogy(SQUARE, ["Get-Process", "$services"], ["$processes"], 3)
+    assert found[0][0] == "get-service"
+    assert {token for token, _ in found} == {"get-service", "noise"}
+    ranks = semantics.analogy_rank(SQUARE, ["get-process", "$services"], ["$processes"], "get-service")
+    assert ranks["rank"] == 1 and ranks["rank_all"] >= ranks["rank"]
+
+
+def test_analogy_rank_counts_an_input_that_is_nearer():
+    vectors = keyed({"a": [1, 0.1], "b": [0.1, 1], "c": [0.1, 1.1], "answer": [1, 0.6]})
+    assert semantics.analogy_rank(vectors, ["a", "c"], ["b"], "answer") == {"rank": 1, "rank_all": 2}
+
+
+def test_group_rank_by_hand_and_by_chance():
+    table = cloud(300)
+    for n in range(4):
+        table[name(n)] = table[name(0)] + 0.01 * n
+    vectors = keyed(table)
+    assert semantics.group_rank(vectors, [name(n) for n in range(4)]) == 2.0
+    assert 100 < semantics.group_rank(vectors, [name(n) for n in range(20, 40)]) < 200
+    with pytest.raises(ParameterError, match="two or more"):
+        semantics.group_rank(vectors, [name(1)])
+
+
+def test_verb_noun_analogies_hold_no_published_token_and_are_solved_by_an_additive_space():
+    verbs, nouns = ("get", "set", "new", "remove"), ("job", "item", "user", "process", "service")
+    random = np.random.default_rng(0)
+    part = {word: random.normal(size=40) for word in verbs + nouns}
+    vectors = keyed(
+        {f"{v}-{n}": part[v] + part[n] for v in verbs for n in nouns} | {"-eq": random.normal(size=40)}
+    )
+    drawn = semantics.verb_noun_analogies(vectors, n=30, seed=0)
+    assert len(drawn) == len(set(drawn)) == 30
+    assert drawn == semantics.verb_noun_analogies(vectors, n=30, seed=0)
+    used = {token for item in drawn for token in (item.first, item.minus, item.plus, *item.expected)}
+    assert not used & {"get-process", "get-service"}
+    assert semantics.analogy_report(vectors, drawn)["top1"] > 0.9
+    assert semantics.verb_noun_analogies(vectors, n=30, seed=0, min_count=10**6) == []
+    assert semantics.analogy_report(vectors, []) == {"n": 0, "top1": None, "mrr": None}
+
+
+def test_layout_2d_holds_the_sample_and_the_highlights_and_repeats():
+    vectors = keyed(cloud(120, 8))
+    families = {"first": [name(1), name(2)], "second": [name(3).upper()]}
+    with pytest.raises(UnknownTokenError):
+        semantics.layout_2d(vectors, {"first": ["absent"]}, seed=0)
+    table = semantics.layout_2d(vectors, families, seed=5, sample=50)
+    assert table.columns == ["token", "x", "y", "family"]
+    assert 50 <= table.height <= 53 and table["token"].n_unique() == table.height
+    assert sorted(table.filter(pl.col("family") != "").rows()) == sorted(
+        row for row in table.rows() if row[0] in (name(1), name(2), name(3))
+    )
+    assert table.equals(semantics.layout_2d(vectors, families, seed=5, sample=50))
+
+
+def test_layout_3d_keeps_distances_of_four_tokens():
+    vectors = keyed(cloud(20, 8))
+    tokens = [name(1), name(2), name(3), name(4)]
+    table = semantics.layout_3d(vectors, {"loops": tokens, "three": tokens[:3]})
+    assert table.columns == ["group", "token", "x", "y", "z", "odd"] and table.height == 7
+    places = table.filter(pl.col("group") == "loops").select("x", "y", "z").to_numpy()
+    truth = vectors.vectors[[semantics.index(vectors, token) for token in tokens]]
+    np.testing.assert_allclose(
+        np.linalg.norm(places[:, None] - places, axis=2),
+        np.linalg.norm(truth[:, None] - truth, axis=2), atol=1e-5,
+    )  # fmt: skip
+    assert table.group_by("group").agg(pl.col("odd").sum())["odd"].to_list() == [1, 1]
+    assert table.filter("odd")["token"][0] == semantics.odd_one_out(vectors, tokens)[0]
+
+
+def test_the_tables_of_relations_are_sound():
+    aliases = [alias for alias, _ in relations.ALIASES]
+    assert len(aliases) == len(set(aliases)) == 168
+    assert set(relations.PUBLISHED_ALIASES.values()) <= set(relations.ALIAS_SPLIT["held_out"])
+    halves = [{command for _, command in half} for half in relations.ALIAS_SPLIT.values()]
+    assert not halves[0] & halves[1]
+    both = [pair for half in relations.ALIAS_SPLIT.values() for pair in half]
+    assert sorted(both) == sorted(relations.ALIASES)
+    assert not set(relations.ODD_GROUPS["development"]) & set(relations.ODD_GROUPS["held_out"])
+    groups = [group for half in relations.ODD_GROUPS.values() for group in half]
+    assert all(len(group) == len(set(group)) >= 4 for group in groups)
+    assert list(relations.PUBLISHED_ANALOGIES) == ["C09", "C10", "C11", "C12", "C13"]
+    every = [token for pair in relations.ALIASES for token in pair] + [t for group in groups for t in group]
+    assert [semantics.fold(token) for token in every] == every
