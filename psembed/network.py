@@ -362,7 +362,7 @@ def save(model, path: Path) -> None:
 
 
 def load(path: Path):
-    """Read a .keras model.
+    """Read a .keras model to score with; it is not compiled for more training.
 
     Raises
     ------
@@ -372,7 +372,7 @@ def load(path: Path):
     import keras
 
     try:
-        return keras.models.load_model(path, safe_mode=True)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{Path(path).name} is no readable .keras model ({error}); train it again"
