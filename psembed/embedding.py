@@ -1,8 +1,9 @@
 """Word vectors of PowerShell tokens: training text, Word2vec, a shuffled control, and a file without pickle.
 
-Training text keeps one thing that classifiers do not see: where a statement begins. `statements` puts
-STATEMENT before every token in command position, so that a command and its alias, which share little else,
-share this neighbour. STATEMENT is used in training only; it has no vector and no id.
+Training text tells what classifiers are not told: where a command may stand. `statements` puts STATEMENT before
+every token in command position, and writes a bare word there as another token, "> sort": the command, where
+"sort" is the word in a string or a property of that name. Without it an alias that is also a common word (type,
+where, ?) drowns. `matrix` joins the two senses again for the network, whose text has lost its lines.
 """
 
 import json
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # version of vectors.npz
 MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
-STATEMENT = "\n"  # no token holds white space, so this is none
+# No token holds white space, so these cannot be mistaken for tokens.
+STATEMENT = "\n"  # stands before a token in command position; used in training only, it has no vector
+COMMAND = "> "  # begins the name of a bare word in command position
+BARE_WORD = r"^(?:[%?]|\w+)$"  # sort, iex, % - and not get-item, $i, -eq, (
 # After one of these a command may stand, as at the start of a line (about_Parsing, about_Pipelines).
 OPENERS = ("|", "||", ";", "&&", "{", "(", "$(", "@(", "=", "+=")
 ALGORITHMS = ("cbow", "skipgram")
@@ -36,7 +40,7 @@ CHUNK = 2_000  # scripts marked at a time: bounds memory
 
 
 def statements(texts: pl.Series) -> pl.Series:
-    """Tokenise scripts without comments, STATEMENT standing before each token in command position.
+    """Tokenise scripts without comments and mark commands: see the top of this module.
 
     A token is in command position when it is the first of its line or follows one of OPENERS.
 
@@ -62,6 +66,8 @@ def _mark(texts: pl.Series) -> pl.Series:
     flat = _flat(tokens)
     command = flat.is_in(OPENERS).shift(1, fill_value=True).to_numpy(writable=True)
     command[(np.cumsum(line_lengths) - line_lengths)[line_lengths > 0]] = True
+    bare = pl.Series(command) & flat.str.contains(BARE_WORD)
+    flat = pl.select(pl.when(bare).then(pl.lit(COMMAND) + flat).otherwise(flat)).to_series()
     places = np.insert(np.arange(len(flat)), np.flatnonzero(command), len(flat))
     lengths = np.bincount(script, weights=1 + command, minlength=len(lines)).astype(np.int64)
     return _lists(pl.concat([flat, pl.Series([STATEMENT])])[places], lengths)
@@ -122,7 +128,7 @@ def train(
     tokens : polars.Series of List(String), or iterable of lists
         One list per script, as `statements` or `tokens.tokenise_series` return them.
     vocabulary : Vocabulary
-        Tokens that get a vector, in the order of the result.
+        Tokens that get a vector, in the order of the result; fit it on `tokens`, marks and all.
     dimension, window, epochs, negative : int
         At least 1. `window` is the reach to either side, in tokens.
     algorithm : {"cbow", "skipgram"}
@@ -207,14 +213,16 @@ def matrix(vectors: "KeyedVectors", vocabulary: "Vocabulary") -> np.ndarray:
     Returns
     -------
     float32, shape (len(vocabulary) + 2, dimension)
-        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors.
+        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that also
+        has a vector as a command gets the mean of the two, weighted by occurrences.
     """
     table = np.tile(vectors.vectors.mean(axis=0), (len(vocabulary) + FIRST, 1)).astype(np.float32)
     table[PAD] = 0
-    rows = [(number, vectors.key_to_index[token]) for number, token in enumerate(vocabulary.tokens, FIRST)
-            if token in vectors.key_to_index]  # fmt: skip
-    ids, places = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-    table[ids] = vectors.vectors[places]
+    for number, token in enumerate(vocabulary.tokens, FIRST):
+        senses = [key for key in (token, COMMAND + token) if key in vectors.key_to_index]
+        if senses:
+            weights = [vectors.get_vecattr(key, "count") for key in senses]
+            table[number] = np.average(vectors[senses], axis=0, weights=weights)
     return table
 
 

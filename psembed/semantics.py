@@ -1,7 +1,7 @@
 """What the vectors know of PowerShell: aliases, odd ones out, analogies, groups, and maps to draw.
 
 A neighbour is near by cosine, as in word2vec; centres of mass are Euclidean, as in the study. Tokens may be
-given as people write them (Invoke-Expression): they are folded first. A rank of 1 is the nearest; among
+given as people write them (Invoke-Expression): they are folded first; "> sort" is the command, "sort" the word. A rank of 1 is the nearest; among
 equally near tokens the one asked for counts as the last, so that nothing is won by ties.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from psembed.embedding import COMMAND
 from psembed.errors import ParameterError, UnknownTokenError
 from psembed.relations import ALIASES as ALIASES
 from psembed.relations import PUBLISHED_ANALOGIES, Analogy
@@ -38,6 +39,12 @@ def index(vectors: "KeyedVectors", token: str) -> int:
         return vectors.key_to_index[fold(token)]
     except KeyError:
         raise UnknownTokenError(unknown_token_message(token, vectors.index_to_key)) from None
+
+
+def command(vectors: "KeyedVectors", token: str) -> str:
+    """Return `token` as a command ("> iex"), or the folded token where it has no vector as one (get-item)."""
+    name = fold(token)
+    return COMMAND + name if COMMAND + name in vectors.key_to_index else name
 
 
 def _unit(vectors: "KeyedVectors") -> np.ndarray:
@@ -77,6 +84,7 @@ def alias_report(
 ) -> dict:
     """Rank each alias among the neighbours of its command, and the command among those of the alias.
 
+    A token is taken as a command where it has a vector as one: see `command`.
     Chance is measured, not assumed: both tokens of a pair are replaced by random tokens of nearly the same
     number of occurrences (NEIGHBOURHOOD), `rounds` times.
 
@@ -89,8 +97,11 @@ def alias_report(
         mrr_random, hit10_random : float, None where no pair is found.
     """
     known = vectors.key_to_index
-    found = [(fold(a), fold(b)) for a, b in pairs if fold(a) in known and fold(b) in known]
-    missing = [[a, b] for a, b in pairs if fold(a) not in known or fold(b) not in known]
+    named = [(command(vectors, a), command(vectors, b)) for a, b in pairs]
+    found = [(a, b) for a, b in named if a in known and b in known]
+    missing = [
+        list(pair) for pair, (a, b) in zip(pairs, named, strict=True) if not (a in known and b in known)
+    ]
     report = {"asked": len(pairs), "n": len(found), "missing": missing, "pairs": []}
     if not found:
         return report | dict.fromkeys(("mrr", "hit1", "hit10", "mrr_random", "hit10_random"))
@@ -277,7 +288,9 @@ def layout_2d(
     rows = np.unique(np.concatenate([drawn, np.array(list(family), dtype=np.int64)]))
     perplexity = min(30.0, (len(rows) - 1) / 3)
     plane = TSNE(2, init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
-    with threadpool_limits(1):  # sums in a fixed order, and no threads waiting for each other on a busy machine
+    with threadpool_limits(
+        1
+    ):  # sums in a fixed order, and no threads waiting for each other on a busy machine
         places = plane.fit_transform(_unit(vectors)[rows])
     return pl.DataFrame({
         "token": [vectors.index_to_key[row] for row in rows], "x": places[:, 0], "y": places[:, 1],

@@ -35,14 +35,23 @@ def learn(tokens=None, **changes):
 def test_statements_marks_every_command_position_and_drops_comments():
     text = "# note iex\nGet-Process | sort -Unique; $a = (gci)\n\n  iex $a <# gone\n gone #>"
     assert embedding.statements(pl.Series([text])).to_list()[0] == [
-        STATEMENT, "get-process", "|", STATEMENT, "sort", "-unique", ";", STATEMENT, "$a", "=",
-        STATEMENT, "(", STATEMENT, "gci", ")", STATEMENT, "iex", "$a",
+        STATEMENT, "get-process", "|", STATEMENT, "> sort", "-unique", ";", STATEMENT, "$a", "=",
+        STATEMENT, "(", STATEMENT, "> gci", ")", STATEMENT, "> iex", "$a",
     ]  # fmt: skip
+
+
+def test_a_word_is_a_command_only_in_command_position():
+    text = "sort | ? { $_.sort -eq 'sort?' }\nw2 sort"
+    (row,) = embedding.statements(pl.Series([text])).to_list()
+    assert [token for token in row if "sort" in token or "?" in token] == [
+        "> sort", "> ?", "sort", "sort", "?", "sort",
+    ]  # fmt: skip
+    assert "w*" in row and "$_" in row
 
 
 def test_statements_keeps_rows_for_empty_texts():
     found = embedding.statements(pl.Series(["", "# only a comment", "a"])).to_list()
-    assert found == [[], [], [STATEMENT, "a"]]
+    assert found == [[], [], [STATEMENT, "> a"]]
     assert embedding.statements(pl.Series([], dtype=pl.String)).to_list() == []
 
 
@@ -60,7 +69,8 @@ def test_statements_adds_only_marks_to_the_tokens_of_each_line(texts):
     marked = embedding.statements(series).to_list()
     lines = [text.replace("\r\n", "\n").replace("\r", "\n").split("\n") for text in texts]
     plain = [[token for line in tokenise_series(each).to_list() for token in line] for each in lines]
-    assert [[token for token in row if token != STATEMENT] for row in marked] == plain
+    unmarked = [[t.removeprefix(embedding.COMMAND) for t in row if t != STATEMENT] for row in marked]
+    assert unmarked == plain
     assert all(row[0] == STATEMENT and row[-1] != STATEMENT for row in marked if row)
 
 
@@ -150,6 +160,14 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token():
     np.testing.assert_allclose(table[1], vectors.vectors.mean(axis=0), rtol=1e-6)
     np.testing.assert_array_equal(table[-1], table[1])
     np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
+
+
+def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences():
+    tokens = pl.Series([[STATEMENT, "> sort", "x"]] * 3 + [["x", "sort", "y", "> only"]])
+    vectors = learn(tokens)
+    table = embedding.matrix(vectors, Vocabulary(["sort", "only"]))
+    np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
+    np.testing.assert_array_equal(table[3], vectors["> only"])
 
 
 def test_save_and_load_round_trip(tmp_path):

@@ -81,6 +81,15 @@ def test_alias_report_by_hand():
     assert skew["alias_rank"] == semantics.rank(PLANE, "get-childitem", "odd")
 
 
+def test_alias_report_takes_a_word_as_the_command_it_is():
+    vectors = keyed({"where": [0, 1], "> where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]})
+    assert semantics.command(vectors, "Where") == "> where"
+    assert semantics.command(vectors, "Where-Object") == "where-object"
+    row = semantics.alias_report(vectors, [("Where", "Where-Object")], seed=0)["pairs"][0]
+    assert (row["alias"], row["command_rank"], row["alias_rank"]) == ("> where", 1, 1)
+    assert semantics.rank(vectors, "where", "where-object") == 3
+
+
 def test_alias_report_without_a_pair_says_none():
     report = semantics.alias_report(PLANE, [("iwr", "invoke-webrequest")], seed=0)
     assert report["n"] == 0 and report["mrr"] is None and report["mrr_random"] is None
