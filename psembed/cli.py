@@ -161,8 +161,8 @@ def _run_profile(options: argparse.Namespace, *, only: list[str] | None):
         force=options.force,
         progress=Progress(sys.stdout),
     )
-    rows = [(row.name, row.status, row.seconds, row.peak_mb) for row in summary.stages]
-    total = ("in all", "", sum(row[2] for row in rows), max(row[3] for row in rows))
+    rows = [(row.name, row.status, round(row.seconds, 1), round(row.peak_mb)) for row in summary.stages]
+    total = ("in all", "", round(sum(row[2] for row in rows), 1), max(row[3] for row in rows))
     print("\n" + table(("notebook", "", "seconds", "peak MB"), [*rows, total]))
     print(f"device: {summary.device or 'not known'}; a skipped notebook shows its last real run")
     return summary

@@ -1,9 +1,9 @@
 """Word vectors of PowerShell tokens: training text, Word2vec, a shuffled control, and a file without pickle.
 
-Training text tells what classifiers are not told: where a command may stand. `statements` puts STATEMENT before
-every token in command position, and writes a bare word there as another token, "> sort": the command, where
-"sort" is the word in a string or a property of that name. Without it an alias that is also a common word (type,
-where, ?) drowns. `matrix` joins the two senses again for the network, whose text has lost its lines.
+Training text tells what classifiers are not told: where a command may stand. `statements` puts STATEMENT
+before every token in command position, and writes a bare word there as another token: "> sort" is the
+command, "sort" the word in a string or a property of that name. Without it an alias that is also a common
+word (type, where, ?) drowns. `matrix` joins the two again for the network, whose text has lost its lines.
 """
 
 import json
@@ -31,6 +31,7 @@ MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
 # No token holds white space, so these cannot be mistaken for tokens.
 STATEMENT = "\n"  # stands before a token in command position; used in training only, it has no vector
 COMMAND = "> "  # begins the name of a bare word in command position
+COMMAND_COUNT = 10  # a command seen less often is trained as the word of that name
 BARE_WORD = r"^(?:[%?]|\w+)$"  # sort, iex, % - and not get-item, $i, -eq, (
 # After one of these a command may stand, as at the start of a line (about_Parsing, about_Pipelines).
 OPENERS = ("|", "||", ";", "&&", "{", "(", "$(", "@(", "=", "+=")
@@ -95,7 +96,7 @@ class _Sentences:
         known = ids.is_not_null().to_numpy()
         script = np.repeat(np.arange(len(lengths)), lengths)[known]
         self.names = np.array(names, dtype=object)
-        self.ids = ids.drop_nulls().to_numpy()
+        self.ids = _rare_commands_as_words(ids.drop_nulls().to_numpy(), names)
         self.ends = np.searchsorted(script, np.arange(len(lengths)), side="right")
         self.counts = np.bincount(self.ids, minlength=len(names))
 
@@ -105,6 +106,15 @@ class _Sentences:
             for cut in range(start, end, SENTENCE):
                 yield self.names[self.ids[cut : min(cut + SENTENCE, end)]].tolist()
             start = end
+
+
+def _rare_commands_as_words(ids: np.ndarray, names: list[str]) -> np.ndarray:
+    counts, places = np.bincount(ids, minlength=len(names)), {name: place for place, name in enumerate(names)}
+    stands_for = np.arange(len(names))
+    for name, place in places.items():
+        if name.startswith(COMMAND) and counts[place] < COMMAND_COUNT:
+            stands_for[place] = places[name.removeprefix(COMMAND)]
+    return stands_for[ids]
 
 
 def train(
@@ -128,7 +138,8 @@ def train(
     tokens : polars.Series of List(String), or iterable of lists
         One list per script, as `statements` or `tokens.tokenise_series` return them.
     vocabulary : Vocabulary
-        Tokens that get a vector, in the order of the result; fit it on `tokens`, marks and all.
+        Tokens that get a vector, with marks or without: a token that occurs COMMAND_COUNT times as a command
+        gets a second vector either way.
     dimension, window, epochs, negative : int
         At least 1. `window` is the reach to either side, in tokens.
     algorithm : {"cbow", "skipgram"}
@@ -139,8 +150,9 @@ def train(
     Returns
     -------
     gensim.models.KeyedVectors
-        float32, shape (v, dimension): the tokens of `vocabulary` that occur in `tokens`, in its order;
-        their occurrences are the attribute "count".
+        float32: the tokens of `vocabulary` that occur in `tokens`, in its order, and after them the commands
+        ("> sort"). The attribute "count" holds occurrences, 0 for a word that occurs as a command only: it
+        has the command's vector.
 
     Raises
     ------
@@ -153,20 +165,25 @@ def train(
 
     _check(algorithm, dimension=dimension, window=window, epochs=epochs, negative=negative, workers=workers)
     series = tokens if isinstance(tokens, pl.Series) else pl.Series(list(tokens), dtype=pl.List(pl.String))
-    known = [token for token in vocabulary.tokens if token != STATEMENT]
-    sentences = _Sentences(series, [*known, STATEMENT])
-    found = [(token, int(n)) for token, n in zip(sentences.names, sentences.counts, strict=True) if n]
-    if len([token for token, _ in found if token != STATEMENT]) < 2:
+    words = list(
+        dict.fromkeys(token.removeprefix(COMMAND) for token in vocabulary.tokens if token != STATEMENT)
+    )
+    commands = [COMMAND + token for token in words]
+    sentences = _Sentences(series, [*words, *commands, STATEMENT])
+    counts = {name: int(n) for name, n in zip(sentences.names, sentences.counts, strict=True) if n}
+    if len({name.removeprefix(COMMAND) for name in counts.keys() - {STATEMENT}}) < 2:
         raise CorpusError("fewer than two tokens of the vocabulary occur in these scripts: give more scripts")
     model = Word2Vec(
         vector_size=dimension, window=window, sg=int(algorithm == "skipgram"), negative=negative,
         min_count=1, seed=seed, workers=workers,
     )  # fmt: skip
-    model.build_vocab_from_freq(dict(found))
+    model.build_vocab_from_freq(counts)
     model.train(sentences, total_words=len(sentences.ids), epochs=epochs)
-    kept = dict(found)
-    kept.pop(STATEMENT, None)
-    return _keyed(list(kept), model.wv[list(kept)], np.array(list(kept.values())))
+    # A word that occurs as a command only is named twice, so that every token of the vocabulary has a vector.
+    kept = {word: word if word in counts else command for word, command in zip(words, commands, strict=True)}
+    kept = {name: source for name, source in kept.items() if source in counts}
+    kept |= {command: command for command in commands if command in counts}
+    return _keyed(list(kept), model.wv[list(kept.values())], np.array([counts.get(name, 0) for name in kept]))
 
 
 def _check(algorithm: str, **numbers: int) -> None:
@@ -213,8 +230,8 @@ def matrix(vectors: "KeyedVectors", vocabulary: "Vocabulary") -> np.ndarray:
     Returns
     -------
     float32, shape (len(vocabulary) + 2, dimension)
-        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that also
-        has a vector as a command gets the mean of the two, weighted by occurrences.
+        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that
+        also has a vector as a command gets the mean of the two, weighted by occurrences.
     """
     table = np.tile(vectors.vectors.mean(axis=0), (len(vocabulary) + FIRST, 1)).astype(np.float32)
     table[PAD] = 0

@@ -1,8 +1,9 @@
 """What the vectors know of PowerShell: aliases, odd ones out, analogies, groups, and maps to draw.
 
 A neighbour is near by cosine, as in word2vec; centres of mass are Euclidean, as in the study. Tokens may be
-given as people write them (Invoke-Expression): they are folded first; "> sort" is the command, "sort" the word. A rank of 1 is the nearest; among
-equally near tokens the one asked for counts as the last, so that nothing is won by ties.
+given as people write them (Invoke-Expression): they are folded first; "> sort" is the command, "sort" the
+word. A rank of 1 is the nearest; among equally near tokens the one asked for counts as the last, so that
+nothing is won by ties.
 """
 
 import re
@@ -52,18 +53,35 @@ def _unit(vectors: "KeyedVectors") -> np.ndarray:
     return vectors.vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def _ranks(unit: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return per pair of rows the target's rank among the source's neighbours, and their cosine."""
+def _twins(vectors: "KeyedVectors") -> np.ndarray:
+    """Return for each row the row of the word's other sense ("sort", "> sort"), or the row itself."""
+    rows, twins = vectors.key_to_index, np.arange(len(vectors.index_to_key))
+    for token, row in rows.items():
+        if token.startswith(COMMAND) and token.removeprefix(COMMAND) in rows:
+            twins[row], twins[rows[token.removeprefix(COMMAND)]] = rows[token.removeprefix(COMMAND)], row
+    return twins
+
+
+def _ranks(
+    vectors: "KeyedVectors", sources: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return per pair of rows the target's rank among the source's neighbours, and their cosine.
+
+    The other sense of the source or of the target is no neighbour: it is the same word.
+    """
+    unit, twins, pair = _unit(vectors), _twins(vectors), np.arange(len(sources))
     cosines = unit[sources] @ unit.T
-    wanted = cosines[np.arange(len(sources)), targets].copy()
-    cosines[np.arange(len(sources)), sources] = -np.inf
+    wanted = cosines[pair, targets].copy()
+    for same in (sources, twins[sources], twins[targets]):
+        cosines[pair, same] = -np.inf
+    cosines[pair, targets] = wanted
     return (cosines >= wanted[:, None]).sum(axis=1), wanted
 
 
 def nearest(vectors: "KeyedVectors", token: str, n: int) -> list[tuple[str, float]]:
-    """Return the `n` tokens nearest to `token`, itself excluded, and their cosines."""
+    """Return the `n` tokens nearest to `token`, itself in both senses excluded, and their cosines."""
     place, unit = index(vectors, token), _unit(vectors)
-    return _top(vectors, unit @ unit[place], [place], n)
+    return _top(vectors, unit @ unit[place], [place, int(_twins(vectors)[place])], n)
 
 
 def _top(vectors: "KeyedVectors", cosines: np.ndarray, without: list[int], n: int) -> list[tuple[str, float]]:
@@ -74,9 +92,12 @@ def _top(vectors: "KeyedVectors", cosines: np.ndarray, without: list[int], n: in
 
 
 def rank(vectors: "KeyedVectors", a: str, b: str) -> int:
-    """Return the place of `b` among the neighbours of `a` by cosine; 1 is the nearest, `a` is excluded."""
+    """Return the place of `b` among the neighbours of `a` by cosine; 1 is the nearest.
+
+    `a` is no neighbour of itself, and neither sense of a word counts against the other: see `command`.
+    """
     pair = np.array([index(vectors, a)]), np.array([index(vectors, b)])
-    return int(_ranks(_unit(vectors), *pair)[0][0])
+    return int(_ranks(vectors, *pair)[0][0])
 
 
 def alias_report(
@@ -105,8 +126,8 @@ def alias_report(
     report = {"asked": len(pairs), "n": len(found), "missing": missing, "pairs": []}
     if not found:
         return report | dict.fromkeys(("mrr", "hit1", "hit10", "mrr_random", "hit10_random"))
-    unit, rows = _unit(vectors), np.array([[known[a], known[b]] for a, b in found])
-    ranks, cosines = _both_ways(unit, rows)
+    rows = np.array([[known[a], known[b]] for a, b in found])
+    ranks, cosines = _both_ways(vectors, rows)
     report["pairs"] = [
         {
             "alias": a,
@@ -117,7 +138,7 @@ def alias_report(
         }
         for (a, b), cosine, forth, back in zip(found, cosines[0], *ranks, strict=True)
     ]
-    random = [_both_ways(unit, pair)[0] for pair in _matched(vectors, rows, seed, rounds)]
+    random = [_both_ways(vectors, pair)[0] for pair in _matched(vectors, rows, seed, rounds)]
     chance = np.concatenate(random, axis=1)
     return report | {
         "mrr": float((1 / ranks).mean()),
@@ -128,8 +149,8 @@ def alias_report(
     }
 
 
-def _both_ways(unit: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    both = [_ranks(unit, rows[:, 0], rows[:, 1]), _ranks(unit, rows[:, 1], rows[:, 0])]
+def _both_ways(vectors: "KeyedVectors", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    both = [_ranks(vectors, rows[:, 0], rows[:, 1]), _ranks(vectors, rows[:, 1], rows[:, 0])]
     return np.array([ranks for ranks, _ in both]), np.array([cosines for _, cosines in both])
 
 
@@ -261,7 +282,7 @@ def group_rank(vectors: "KeyedVectors", tokens: Sequence[str]) -> float:
     pairs = np.array([(a, b) for a in rows for b in rows if a != b]).reshape(-1, 2)
     if not len(pairs):
         raise ParameterError(f"group_rank needs two or more distinct tokens, not {', '.join(tokens)}")
-    return float(_ranks(_unit(vectors), pairs[:, 0], pairs[:, 1])[0].mean())
+    return float(_ranks(vectors, pairs[:, 0], pairs[:, 1])[0].mean())
 
 
 def layout_2d(

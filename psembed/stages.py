@@ -39,7 +39,7 @@ STAGES = (
     ),
     Stage(
         "03_word2vec",
-        (WORK + "scripts.parquet", WORK + "vocabulary.parquet"),
+        (WORK + "scripts.parquet",),
         (WORK + "vectors.npz",),
     ),
     Stage(
@@ -51,7 +51,7 @@ STAGES = (
     Stage("06_baselines", (WORK + "samples.parquet",), (WORK + "scores_baselines.parquet",)),
     Stage(
         "07_cnn_lstm",
-        (WORK + "samples.parquet", WORK + "vectors.npz"),
+        (WORK + "samples.parquet", WORK + "vocabulary.parquet", WORK + "vectors.npz"),
         (
             WORK + "scores_networks.parquet",
             WORK + "network.keras",

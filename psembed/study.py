@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 GROUPS = dict(zip(("operators", "policies"), PUBLISHED_GROUPS.values(), strict=True))
-LIT = {
-    **PUBLISHED_GROUPS,
-    "aliases": tuple(token for pair in PUBLISHED_ALIASES.values() for token in pair),
-    "window styles": PUBLISHED_ODD["C08"][0][1:],
-}
-"""Token families highlighted in Figure 1."""
 PANELS = {"window styles and bypass": PUBLISHED_ODD["C08"][0], "variables and $true": PUBLISHED_ODD["C07"][0]}
 """The two token groups of Figure 2, left and right."""
 
@@ -49,6 +43,13 @@ def answers(vectors: "KeyedVectors") -> dict[str, dict | list]:
     return {**found, "groups": groups, "missing": missing}
 
 
+def lit(vectors: "KeyedVectors") -> dict[str, list[str]]:
+    """Return the token families highlighted in Figure 1, as far as they have vectors."""
+    aliases = [semantics.command(vectors, token) for pair in PUBLISHED_ALIASES.values() for token in pair]
+    styles = PUBLISHED_ODD["C08"][0][1:]
+    return present(vectors, {**PUBLISHED_GROUPS, "aliases": tuple(aliases), "window styles": styles})
+
+
 def present(vectors: "KeyedVectors", families: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
     """Return the families with the tokens that have a vector; a family without one is left out."""
     kept = {name: [t for t in tokens if t in vectors.key_to_index] for name, tokens in families.items()}
@@ -64,7 +65,7 @@ def _asked(ask: Callable, vectors: "KeyedVectors", question: tuple, missing: lis
 
 
 def _alias(vectors: "KeyedVectors", pair: tuple[str, str]) -> dict:
-    alias, command = pair
+    alias, command = semantics.command(vectors, pair[0]), pair[1]
     return {
         "target": command,
         "rank": semantics.rank(vectors, alias, command),

@@ -29,7 +29,8 @@ def corpus(scripts=300, seed=0):
 def learn(tokens=None, **changes):
     tokens = corpus() if tokens is None else tokens
     options = {"dimension": 12, "window": 2, "epochs": 5, "algorithm": "cbow", "seed": 1, **changes}
-    return embedding.train(tokens, vocabulary=Vocabulary.fit(tokens, min_scripts=1), **options)
+    options.setdefault("vocabulary", Vocabulary.fit(tokens, min_scripts=1))
+    return embedding.train(tokens, **options)
 
 
 def test_statements_marks_every_command_position_and_drops_comments():
@@ -162,9 +163,29 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token():
     np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
 
 
+MARKED = pl.Series([[STATEMENT, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10)
+PLAIN = Vocabulary(["sort", "x", "only", "y"])
+
+
+def test_commands_get_a_vector_of_their_own_without_being_in_the_vocabulary():
+    vectors = learn(MARKED, vocabulary=PLAIN)
+    assert vectors.index_to_key == ["sort", "x", "only", "y", "> sort", "> only"]
+    assert [vectors.get_vecattr(t, "count") for t in vectors.index_to_key] == [10, 40, 0, 20, 30, 10]
+    assert not np.array_equal(vectors["sort"], vectors["> sort"])
+    np.testing.assert_array_equal(vectors["only"], vectors["> only"])
+    marked = Vocabulary(["> sort", STATEMENT, "sort", "x", "> only", "y"])
+    np.testing.assert_array_equal(learn(MARKED, vocabulary=marked).vectors, vectors.vectors)
+
+
+def test_a_rare_command_is_trained_as_the_word():
+    rows = pl.Series([["x", "> sort", "y"]] * (embedding.COMMAND_COUNT - 1))
+    vectors = learn(rows, vocabulary=PLAIN)
+    assert vectors.index_to_key == ["sort", "x", "y"]
+    assert vectors.get_vecattr("sort", "count") == embedding.COMMAND_COUNT - 1
+
+
 def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences():
-    tokens = pl.Series([[STATEMENT, "> sort", "x"]] * 3 + [["x", "sort", "y", "> only"]])
-    vectors = learn(tokens)
+    vectors = learn(MARKED, vocabulary=PLAIN)
     table = embedding.matrix(vectors, Vocabulary(["sort", "only"]))
     np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
     np.testing.assert_array_equal(table[3], vectors["> only"])

@@ -87,7 +87,15 @@ def test_alias_report_takes_a_word_as_the_command_it_is():
     assert semantics.command(vectors, "Where-Object") == "where-object"
     row = semantics.alias_report(vectors, [("Where", "Where-Object")], seed=0)["pairs"][0]
     assert (row["alias"], row["command_rank"], row["alias_rank"]) == ("> where", 1, 1)
-    assert semantics.rank(vectors, "where", "where-object") == 3
+    assert semantics.rank(vectors, "where", "where-object") == 2  # after noise; "> where" is the same word
+
+
+def test_the_other_sense_of_a_word_is_neither_a_neighbour_nor_a_wrong_answer():
+    vectors = keyed({"iex": [1, 0.02], "> iex": [1, 0.1], "invoke-expression": [1, 0], "far": [0, 1]})
+    assert semantics.rank(vectors, "iex", "invoke-expression") == 1
+    assert semantics.rank(vectors, "invoke-expression", "> iex") == 1
+    assert [token for token, _ in semantics.nearest(vectors, "iex", 9)] == ["invoke-expression", "far"]
+    assert semantics.rank(vectors, "iex", "> iex") == 2  # asked for it all the same
 
 
 def test_alias_report_without_a_pair_says_none():

@@ -63,4 +63,4 @@ def test_a_missing_token_is_named_and_nothing_is_put_in_its_place(token):
     assert found["missing"] == [token]
     unanswered = [a for kind in ("aliases", "odd_one_out", "analogies") for a in found[kind].values() if not a]
     assert unanswered == [{}]
-    assert token not in sum(study.present(place(tokens), study.LIT).values(), [])
+    assert token not in sum(study.lit(place(tokens)).values(), [])
