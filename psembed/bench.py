@@ -54,8 +54,11 @@ def scoring(scripts: list[str]) -> dict[str, float]:
         started = time.perf_counter()
         detector.score([text])
         single.append((time.perf_counter() - started) * 1e3)
-    return {"scripts_per_second": bulk, "p50_ms": statistics.median(single),
-            "p99_ms": statistics.quantiles(single, n=100)[98]}
+    return {
+        "scripts_per_second": bulk,
+        "p50_ms": statistics.median(single),
+        "p99_ms": statistics.quantiles(single, n=100)[98],
+    }
 
 
 def main(root: Path) -> dict[str, float]:

@@ -182,7 +182,7 @@ def layer_table(model: object) -> pl.DataFrame:
         kind = SHOWN.get(type(operation).__name__)
         if kind:
             sizes = [str(size) for size in operation.output.shape[1:] if size]
-            shape = f"{'steps × ' if len(operation.output.shape) == 3 else ''}{' × '.join(sizes)}"
+            shape = f"{'steps x ' if len(operation.output.shape) == 3 else ''}{' x '.join(sizes)}"
             branch = next(iter(branches)) if len(branches) == 1 else "merged"
             rows.append((kind, branch, shape, int(operation.count_params())))
     return pl.DataFrame(rows, schema=["layer", "branch", "shape", "parameters"], orient="row")

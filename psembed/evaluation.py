@@ -18,8 +18,11 @@ def score_rows(
 ) -> pl.DataFrame:
     """Label an array of scores: columns protocol, model, seed, part, sha256, score (float32)."""
     return samples.select(
-        pl.lit(protocol).alias("protocol"), pl.lit(model).alias("model"),
-        pl.lit(seed, pl.Int64).alias("seed"), pl.lit(part).alias("part"), "sha256",
+        pl.lit(protocol).alias("protocol"),
+        pl.lit(model).alias("model"),
+        pl.lit(seed, pl.Int64).alias("seed"),
+        pl.lit(part).alias("part"),
+        "sha256",
         pl.Series("score", np.asarray(scores).reshape(-1), dtype=pl.Float32),
     )
 
@@ -45,8 +48,11 @@ def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
     negatives = rows.filter((pl.col("part") == "validation") & (pl.col("label") == 0))
     keys = ["protocol", "model", "seed"]
     return [
-        {**dict(zip(keys, key, strict=True)), "fpr": fpr,
-         "threshold": float(metrics.threshold_at_fpr(group["score"].to_numpy(), fpr))}
+        {
+            **dict(zip(keys, key, strict=True)),
+            "fpr": fpr,
+            "threshold": float(metrics.threshold_at_fpr(group["score"].to_numpy(), fpr)),
+        }
         for key, group in negatives.group_by(keys, maintain_order=True)
         for fpr in fprs
     ]
@@ -76,8 +82,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     Returns
     -------
     DataFrame
-        protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high (bootstrap
-        over clusters), fpr realised with its exact binomial interval, positives, negatives, seeds, auc.
+        protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high
+        (bootstrap over clusters), fpr realised with its exact binomial interval, positives, negatives, seeds, auc.
     """
     table = []
     for fpr in fprs:
@@ -87,10 +93,16 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
         )
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
         for key, group in _per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
-            table.append({
-                "protocol": key[0], "model": key[1], "fpr_asked": fpr, "threshold": settings[key]["threshold"],
-                **_rates(group, seed=seed, rounds=rounds), "seeds": settings[key]["seeds"],
-            })
+            table.append(
+                {
+                    "protocol": key[0],
+                    "model": key[1],
+                    "fpr_asked": fpr,
+                    "threshold": settings[key]["threshold"],
+                    **_rates(group, seed=seed, rounds=rounds),
+                    "seeds": settings[key]["seeds"],
+                }
+            )
     return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
 
 
@@ -102,8 +114,14 @@ def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
     fpr = float(negative["flagged"].mean())
     fpr_low, fpr_high = metrics.binomial_interval(round(fpr * negative.height), negative.height)
     return {
-        "tpr": tpr, "low": low, "high": high, "fpr": fpr, "fpr_low": fpr_low, "fpr_high": fpr_high,
-        "positives": positive.height, "negatives": negative.height,
+        "tpr": tpr,
+        "low": low,
+        "high": high,
+        "fpr": fpr,
+        "fpr_low": fpr_low,
+        "fpr_high": fpr_high,
+        "positives": positive.height,
+        "negatives": negative.height,
         "auc": metrics.auc(group["label"].to_numpy(), group["score"].to_numpy()),
     }
 
@@ -112,9 +130,11 @@ def best_traditional(rows: pl.DataFrame, *, fpr: float) -> str:
     """Return the traditional model with the highest TPR at `fpr` on validation data (ties: first by name)."""
     validation = _per_script(flagged(rows, fpr=fpr), "validation")
     found = validation.filter((pl.col("label") == 1) & ~pl.col("model").is_in(DEEP))
-    return found.group_by("model").agg(pl.col("flagged").mean()).sort("flagged", "model", descending=[True, False])[
-        "model"
-    ][0]
+    return (
+        found.group_by("model")
+        .agg(pl.col("flagged").mean())
+        .sort("flagged", "model", descending=[True, False])["model"][0]
+    )
 
 
 def verdicts(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
@@ -140,8 +160,13 @@ def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: in
         (pair[deep] - pair[traditional]).to_numpy(), pair["cluster"].to_numpy(), seed=seed, rounds=rounds
     )
     return {
-        "traditional": traditional, "deep": deep, "traditional_tpr": float(pair[traditional].mean()),
-        "deep_tpr": float(pair[deep].mean()), "difference": difference, "low": low, "high": high,
+        "traditional": traditional,
+        "deep": deep,
+        "traditional_tpr": float(pair[traditional].mean()),
+        "deep_tpr": float(pair[deep].mean()),
+        "difference": difference,
+        "low": low,
+        "high": high,
         "n": pair.height,
     }
 
@@ -159,9 +184,9 @@ def roc(rows: pl.DataFrame) -> pl.DataFrame:
     curves = []
     for key, group in _per_script(test, "test").group_by("protocol", "model", maintain_order=True):
         points = metrics.roc_points(group["label"].to_numpy(), group["score"].to_numpy())
-        curves.append(points.select(
-            pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr"
-        ))
+        curves.append(
+            points.select(pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr")
+        )
     return pl.concat(curves)
 
 

@@ -11,9 +11,13 @@ DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
 DROP_ASIDE = "a copy whose cluster belongs to another group"
 DROP_EMPTY = "nothing is left after cleaning"
 
-_BASE64_OR_CIPHER = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
+_BASE64_OR_CIPHER = (
+    r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
+)
 _RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
-_DOWNLOADS = r"downloadstring|downloadfile|downloaddata|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
+_DOWNLOADS = (
+    r"downloadstring|downloadfile|downloaddata|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
+)
 _OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
 
 KINDS = {
@@ -69,12 +73,18 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     labelled = scripts.filter(pl.col("label").is_not_null())
     classes = labelled["label"].n_unique()
     if classes < 2:
-        raise CorpusError(f"the corpus has {classes} labelled class(es), two are needed: add a source of the other")
+        raise CorpusError(
+            f"the corpus has {classes} labelled class(es), two are needed: add a source of the other"
+        )
     rules = (
-        pl.when(pl.col("clean") == "").then(pl.lit(DROP_EMPTY))
-        .when(pl.col("part") == "aside").then(pl.lit(DROP_ASIDE))
-        .when(pl.col("classes") > 1).then(pl.lit(DROP_CONFLICT))
-        .when(pl.col("offensive") & (pl.col("label") == 0)).then(pl.lit(DROP_OFFENSIVE))
+        pl.when(pl.col("clean") == "")
+        .then(pl.lit(DROP_EMPTY))
+        .when(pl.col("part") == "aside")
+        .then(pl.lit(DROP_ASIDE))
+        .when(pl.col("classes") > 1)
+        .then(pl.lit(DROP_CONFLICT))
+        .when(pl.col("offensive") & (pl.col("label") == 0))
+        .then(pl.lit(DROP_OFFENSIVE))
         .otherwise(pl.lit(""))
     )
     return labelled.join(by_cluster, on="cluster", maintain_order="left").with_columns(dropped=rules)
@@ -98,7 +108,10 @@ def shortcuts(audited: pl.DataFrame) -> dict[str, list[dict]]:
         no_comment=~pl.col("text").str.contains("#", literal=True),
         shorter_than_median=pl.col("size") < pl.col("size").median(),
     )
-    sets = {"all": features, **{str(key[0]): rows for key, rows in features.group_by("source", maintain_order=True)}}
+    sets = {
+        "all": features,
+        **{str(key[0]): rows for key, rows in features.group_by("source", maintain_order=True)},
+    }
     return {name: _rules(rows) for name, rows in sets.items() if rows["label"].n_unique() == 2}
 
 
@@ -115,10 +128,15 @@ def _rules(features: pl.DataFrame) -> list[dict]:
         right = (flagged == malicious).mean()
         turned = right < 0.5
         flagged = ~flagged if turned else flagged
-        rows.append({
-            "feature": name, "rule": f"not {name}" if turned else name, "accuracy": float(max(right, 1 - right)),
-            "tpr": float(flagged[malicious].mean()), "fpr": float(flagged[~malicious].mean()),
-        })
+        rows.append(
+            {
+                "feature": name,
+                "rule": f"not {name}" if turned else name,
+                "accuracy": float(max(right, 1 - right)),
+                "tpr": float(flagged[malicious].mean()),
+                "fpr": float(flagged[~malicious].mean()),
+            }
+        )
     return rows
 
 
@@ -140,13 +158,32 @@ def protocols(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
     if wild_source not in sources:
         raise CorpusError(f"no malicious script of {wild_source!r} is left for P2: choose one of {sources}")
     p2 = splits.across_sources(
-        kept["part"].to_list(), kept["group"].to_numpy(), kept["label"].to_numpy(), kept["source"].to_list(),
-        train=[source for source in sources if source != wild_source], test=[wild_source],
+        kept["part"].to_list(),
+        kept["group"].to_numpy(),
+        kept["label"].to_numpy(),
+        kept["source"].to_list(),
+        train=[source for source in sources if source != wild_source],
+        test=[wild_source],
     )
-    columns = ["sha256", "source", "kind", "stratum", "repository_group", "family", "label", "text", "clean", "size",
-               "cluster", "group"]
+    columns = [
+        "sha256",
+        "source",
+        "kind",
+        "stratum",
+        "repository_group",
+        "family",
+        "label",
+        "text",
+        "clean",
+        "size",
+        "cluster",
+        "group",
+    ]
     return kept.with_columns(one_line=one_line(kept)).select(
-        *columns, "one_line", p1="part", p2=pl.Series(p2.tolist(), dtype=pl.String),
+        *columns,
+        "one_line",
+        p1="part",
+        p2=pl.Series(p2.tolist(), dtype=pl.String),
         rank=pl.int_range(pl.len()).over("cluster"),
     )
 
@@ -155,7 +192,8 @@ def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str
     """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere."""
     limit = {"train": per_cluster, "validation": 1, "test": 1}
     return {
-        part: samples.filter((pl.col(protocol) == part) & (pl.col("rank") < limit[part])) for part in splits.PARTS
+        part: samples.filter((pl.col(protocol) == part) & (pl.col("rank") < limit[part]))
+        for part in splits.PARTS
     }
 
 
@@ -166,7 +204,8 @@ def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:
         rows = samples.filter(pl.col(protocol) == part)
         positive = rows["label"] == 1
         counted[part] = {
-            "positives": int(positive.sum()), "negatives": int((~positive).sum()),
+            "positives": int(positive.sum()),
+            "negatives": int((~positive).sum()),
             "positive_clusters": rows.filter(positive)["cluster"].n_unique(),
             "negative_clusters": rows.filter(~positive)["cluster"].n_unique(),
         }

@@ -71,16 +71,31 @@ STAGES = (
     ),
     Stage(
         "10_case_studies",
-        (WORK + "samples.parquet", WORK + "scores_baselines.parquet", WORK + "scores_networks.parquet",
-         WORK + "detector/"),
+        (
+            WORK + "samples.parquet",
+            WORK + "scores_baselines.parquet",
+            WORK + "scores_networks.parquet",
+            WORK + "detector/",
+        ),
         (),
     ),
     Stage(
         "11_claims",
-        tuple(f"{RESULTS}{name}.json" for name in (
-            "01_corpus", "02_tokens", "03_word2vec", "04_semantics", "05_labels", "06_baselines",
-            "07_cnn_lstm", "08_evaluation", "09_onnx", "10_case_studies",
-        )),
+        tuple(
+            f"{RESULTS}{name}.json"
+            for name in (
+                "01_corpus",
+                "02_tokens",
+                "03_word2vec",
+                "04_semantics",
+                "05_labels",
+                "06_baselines",
+                "07_cnn_lstm",
+                "08_evaluation",
+                "09_onnx",
+                "10_case_studies",
+            )
+        ),
         (*(f"{RESULTS}{name}.json" for name in ("claims", "headline", "controls")), *_figures("03_flow")),
     ),
 )

@@ -24,9 +24,10 @@ def answers(vectors: "KeyedVectors") -> dict[str, dict | list]:
     Returns
     -------
     dict
-        aliases: alias -> {target, rank, reverse_rank, cosine}; odd_one_out: claim -> {odd, expected, distances};
-        analogies: claim -> {question, expected, top1, rank, rank_all, top5}; groups: {"C03": {operators, policies:
-        {mean_rank}, vocabulary}}; missing: tokens asked for that have no vector. Ranks count from 1.
+        aliases: alias -> {target, rank, reverse_rank, cosine}; odd_one_out: claim -> {odd, expected,
+        distances}; analogies: claim -> {question, expected, top1, rank, rank_all, top5}; groups: {"C03":
+        {operators: {mean_rank}, policies: {mean_rank}, vocabulary}}; missing: tokens asked for that have no
+        vector. Ranks count from 1.
     """
     missing: list[str] = []
     questions = {
@@ -81,7 +82,7 @@ def _odd(vectors: "KeyedVectors", group: tuple[tuple[str, ...], str]) -> dict:
 
 
 def _analogy(vectors: "KeyedVectors", item: Analogy) -> dict:
-    """The last spelling expected is the language's own (-ne, where the study prints -neq)."""
+    """Ask for the last spelling expected: the language's own (-ne, where the study prints -neq)."""
     terms, expected = ([item.first, item.plus], [item.minus]), item.expected[-1]
     ranks = semantics.analogy_rank(vectors, *terms, expected)
     top5 = [token for token, _ in semantics.analogy(vectors, *terms, 5)]

@@ -42,9 +42,7 @@ def project_root(start: Path | None = None) -> Path:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary neighbour of `path`; move it into place on success, remove it on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}"
-    )
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -102,10 +100,7 @@ class Workspace:
 
     def output(self, path: Path) -> Path:
         """Return where a file that belongs at `path` (under the root) is to be written now."""
-        if self.staging is None:
-            target = path
-        else:
-            target = self.staging / path.relative_to(self.root)
+        target = path if self.staging is None else self.staging / path.relative_to(self.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 

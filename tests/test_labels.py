@@ -12,7 +12,8 @@ def scripts(rows: list[dict]) -> pl.DataFrame:
         "source": "a", "kind": "labelled", "stratum": "a", "repository_group": "", "family": "", "size": 10,
         "encoding": "ascii", "text": "x", "clean": "x", "part": "train",
     }  # fmt: skip
-    table = [{**default, "sha256": f"{n:064x}", "cluster": n, "group": n, **row} for n, row in enumerate(rows)]
+    numbered = ({"sha256": f"{n:064x}", "cluster": n, "group": n, **row} for n, row in enumerate(rows))
+    table = [{**default, **row} for row in numbered]
     return pl.DataFrame(table, schema_overrides={"label": pl.Int8})
 
 
@@ -83,7 +84,7 @@ def test_p2_trains_on_the_old_sources_and_tests_on_the_wild_one():
 
 
 def test_a_wild_source_that_is_not_there_is_named():
-    with pytest.raises(CorpusError, match="'wide'.*choose one of"):
+    with pytest.raises(CorpusError, match=r"'wide'.*choose one of"):
         labels.protocols(wild_corpus(), wild_source="wide")
 
 
