@@ -151,9 +151,9 @@ def flow_table(results: dict[str, dict]) -> pl.DataFrame:
     size = results.get("09_onnx", {}).get("bytes")
     rows = [
         ("unlabeled", 0, 0, "unlabeled scripts", count("02_tokens", "unlabeled_distinct", "distinct")),
-        ("tokens", 1, 0, "tokens", count("02_tokens", "vocabulary", "distinct")),
+        ("tokens", 1, 0, "tokens", count("02_tokens", "vocabulary", "in 10 scripts")),
         ("word2vec", 2, 0, "Word2vec", count("03_word2vec", "dimension", "dimensions")),
-        ("vectors", 3, 0, "vectors", count("02_tokens", "vocabulary_kept", "tokens")),
+        ("vectors", 3, 0, "vectors", count("03_word2vec", "vocabulary", "tokens")),
         ("labelled", 2, 1, "labelled scripts", f"{sum(positives):,} malicious" if positives else ""),
         ("model", 3, 1, "deep model", count("07_cnn_lstm", "parameters", "weights")),
         ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
@@ -184,7 +184,8 @@ def layer_table(model: object) -> pl.DataFrame:
             sizes = [str(size) for size in operation.output.shape[1:] if size]
             shape = f"{'steps x ' if len(operation.output.shape) == 3 else ''}{' x '.join(sizes)}"
             branch = next(iter(branches)) if len(branches) == 1 else "merged"
-            rows.append((kind, branch, shape, int(operation.count_params())))
+            named = operation.name.replace("_", " ") if kind == "embedding" else kind
+            rows.append((named, branch, shape, int(operation.count_params())))
     return pl.DataFrame(rows, schema=["layer", "branch", "shape", "parameters"], orient="row")
 
 

@@ -83,7 +83,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     -------
     DataFrame
         protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high
-        (bootstrap over clusters), fpr realised with its exact binomial interval, positives, negatives, seeds, auc.
+        (bootstrap over clusters), fpr realised with its exact binomial interval, positives, negatives,
+        seeds, auc.
     """
     table = []
     for fpr in fprs:

@@ -90,28 +90,32 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     return labelled.join(by_cluster, on="cluster", maintain_order="left").with_columns(dropped=rules)
 
 
-def shortcuts(audited: pl.DataFrame) -> dict[str, list[dict]]:
+def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
     """Score one-feature rules on the raw files: what a model could win without reading.
+
+    Parameters
+    ----------
+    corpus : DataFrame
+        Rows of corpus.parquet, as they were before cleaning and de-duplication; unlabeled ones are left out.
 
     Returns
     -------
     dict
-        "all" and each labelled set with two classes -> rows {feature, rule, accuracy, tpr, fpr}; the
-        first row of each is the one-line rule. A binary rule is turned to the side that is right more often.
+        "all" and each source that has both classes -> rows {feature, rule, accuracy, balanced_accuracy, tpr,
+        fpr, n}; the first row of each is the one-line rule. A rule that is wrong more often than right, both
+        classes weighing the same, is turned round.
     """
-    features = audited.select(
+    corpus = corpus.filter(pl.col("label").is_not_null())
+    features = corpus.select(
         "label",
         "source",
-        one_line=one_line(audited),
+        one_line=one_line(corpus),
         no_byte_order_mark=~pl.col("encoding").str.contains("bom"),
         no_carriage_return=~pl.col("text").str.contains("\r", literal=True),
         no_comment=~pl.col("text").str.contains("#", literal=True),
-        shorter_than_median=pl.col("size") < pl.col("size").median(),
+        short=pl.col("size") < pl.col("size").median(),
     )
-    sets = {
-        "all": features,
-        **{str(key[0]): rows for key, rows in features.group_by("source", maintain_order=True)},
-    }
+    sets = {"all": features, **{key[0]: rows for key, rows in features.group_by("source", maintain_order=True)}}
     return {name: _rules(rows) for name, rows in sets.items() if rows["label"].n_unique() == 2}
 
 
@@ -125,16 +129,18 @@ def _rules(features: pl.DataFrame) -> list[dict]:
     rows = []
     for name in features.columns[2:]:
         flagged = features[name].to_numpy().astype(bool)
-        right = (flagged == malicious).mean()
-        turned = right < 0.5
-        flagged = ~flagged if turned else flagged
+        turned = flagged[malicious].mean() < flagged[~malicious].mean()
+        flagged = flagged ^ turned
+        tpr, fpr = float(flagged[malicious].mean()), float(flagged[~malicious].mean())
         rows.append(
             {
                 "feature": name,
                 "rule": f"not {name}" if turned else name,
-                "accuracy": float(max(right, 1 - right)),
-                "tpr": float(flagged[malicious].mean()),
-                "fpr": float(flagged[~malicious].mean()),
+                "accuracy": float((flagged == malicious).mean()),
+                "balanced_accuracy": (tpr + 1 - fpr) / 2,
+                "tpr": tpr,
+                "fpr": fpr,
+                "n": len(flagged),
             }
         )
     return rows

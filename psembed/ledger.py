@@ -114,7 +114,7 @@ def _alias(alias: str) -> Callable[[dict], dict | str]:
             return _missing(results)
         return {
             "ours": max(ranks),
-            "n": find(results, "02_tokens", "vocabulary_kept"),
+            "n": find(results, "04_semantics", "vocabulary"),
             "verdict": _graded(ranks == [1, 1], 1 in ranks or max(ranks) <= 10),
             "reason": f"{alias} to {pair['target']}: rank {ranks[0]}; back: rank {ranks[1]}",
         }
@@ -141,7 +141,7 @@ def _analogy(claim_id: str) -> Callable[[dict], dict | str]:
             return _missing(results)
         return {
             "ours": rank,
-            "n": find(results, "02_tokens", "vocabulary_kept"),
+            "n": find(results, "04_semantics", "vocabulary"),
             "verdict": _graded(rank == 1, rank <= 5),
             "reason": f"nearest: {found.get('top1')}; expected: {found.get('expected')}",
         }

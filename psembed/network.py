@@ -204,7 +204,6 @@ def train(
     batch: int,
     patience: int,
     seed: int,
-    checkpoint: Path | None = None,
 ) -> list[dict]:
     """Train with balanced classes; stop when validation no longer improves; keep the best weights.
 
@@ -220,8 +219,6 @@ def train(
         Most epochs, scripts per step, epochs without improvement before stopping.
     seed : int
         Seeds the order of batches.
-    checkpoint : Path, optional
-        Where the model is saved each time it improves (.keras).
 
     Returns
     -------
@@ -250,8 +247,6 @@ def train(
         improved = best is None or rank > best[0]
         if improved:
             best = (rank, epoch, model.get_weights())
-            if checkpoint:
-                save(model, checkpoint)
         history.append(
             {
                 "epoch": epoch,

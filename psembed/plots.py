@@ -182,11 +182,18 @@ def draw_token_groups(table: pl.DataFrame) -> Figure:
             colour, weight = (PALETTE[1], "bold") if k == odd else (PALETTE[0], "normal")
             axes.plot(*zip(centre, place, strict=True), color=colour, linewidth=0.9)
             axes.scatter(*place, s=34, marker="D" if k == odd else "o", color=colour, depthshade=False)
-            axes.text(*place, f"  {token}", color=colour, fontweight=weight, fontsize=8.5, parse_math=False)
+            low = _crowded(places[:k], place)  # below the point where an earlier label stands beside it
+            style = {"fontweight": weight, "va": "top" if low else "bottom", "fontsize": 8.5}
+            axes.text(*place, f"  {token}", color=colour, parse_math=False, **style)
         axes.set(title=name)
         axes.tick_params(labelsize=0, length=0, labelcolor="none")
         axes.set_box_aspect(None, zoom=0.95)
     return figure
+
+
+def _crowded(earlier: np.ndarray, place: np.ndarray) -> bool:
+    """Tell whether a point labelled before lies within a third of this one's distance from the centre."""
+    return bool(len(earlier)) and np.linalg.norm(earlier - place, axis=1).min() < np.linalg.norm(place) / 3
 
 
 # ---- 5, 6 and 7: detection ----

@@ -47,7 +47,7 @@ STAGES = (
         (WORK + "vectors.npz",),
         _figures("01_token_map", "02_token_groups"),
     ),
-    Stage("05_labels", (WORK + "scripts.parquet",), (WORK + "samples.parquet",)),
+    Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), (WORK + "samples.parquet",)),
     Stage("06_baselines", (WORK + "samples.parquet",), (WORK + "scores_baselines.parquet",)),
     Stage(
         "07_cnn_lstm",

@@ -51,17 +51,21 @@ def test_overlap_counts_shared_clusters_once():
 
 
 def test_one_line_rule_has_its_known_accuracy():
-    audited = labels.audit(scripts([
+    table = scripts([
         {"label": 1, "text": "iex $x\r\n"}, {"label": 1, "text": "a\nb"},
-        {"label": 0, "text": "a\r\nb"}, {"label": 0, "text": "a\nb\nc"},
-    ]))  # fmt: skip
-    rule = labels.shortcuts(audited)["all"][0]
-    assert rule == {"feature": "one_line", "rule": "one_line", "accuracy": 0.75, "tpr": 0.5, "fpr": 0.0}
+        {"label": 0, "text": "a\r\nb"}, {"label": 0, "text": "a\nb\nc"}, {"label": 0, "text": "a\nb\nc"},
+        {"label": None, "text": "a"},
+    ])  # fmt: skip
+    found = labels.shortcuts(table)
+    assert found["all"] == found["a"]
+    assert found["all"][0] == {
+        "feature": "one_line", "rule": "one_line", "accuracy": 0.8, "balanced_accuracy": 0.75,
+        "tpr": 0.5, "fpr": 0.0, "n": 5,
+    }  # fmt: skip
 
 
 def test_a_shortcut_is_turned_to_the_side_that_is_right():
-    audited = labels.audit(scripts([{"label": 1, "text": "a\nb"}, {"label": 0, "text": "a"}]))
-    rule = labels.shortcuts(audited)["all"][0]
+    rule = labels.shortcuts(scripts([{"label": 1, "text": "a\nb"}, {"label": 0, "text": "a"}]))["all"][0]
     assert (rule["rule"], rule["accuracy"]) == ("not one_line", 1.0)
 
 
