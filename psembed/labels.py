@@ -115,7 +115,10 @@ def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
         no_comment=~pl.col("text").str.contains("#", literal=True),
         short=pl.col("size") < pl.col("size").median(),
     )
-    sets = {"all": features, **{key[0]: rows for key, rows in features.group_by("source", maintain_order=True)}}
+    sets = {
+        "all": features,
+        **{key[0]: rows for key, rows in features.group_by("source", maintain_order=True)},
+    }
     return {name: _rules(rows) for name, rows in sets.items() if rows["label"].n_unique() == 2}
 
 

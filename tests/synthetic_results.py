@@ -68,6 +68,9 @@ def _semantics() -> dict:
             "C03": {"operators": {"mean_rank": 1.5}, "policies": {"mean_rank": 40.0}, "vocabulary": 30_000}
         },
         "missing": [],
+        "vocabulary": 30_000,
+        "halves": {"held_out": {"alias_mrr": 0.3, "alias_hit10": 0.5, "odd_groups_accuracy": 0.75}},
+        "verb_noun_analogies": {"n": 400, "top1": 0.2, "mrr": 0.3},
     }
 
 
@@ -133,7 +136,16 @@ def results(*, generated: bool = False) -> dict[str, dict]:
         "06_baselines": {
             "models": list(MODELS[:4]),
             "seconds": 80.0,
-            "shuffled_labels": {"tpr": 0.002, "fpr": 0.001, "positives": 400, "negatives": 20_500},
+            "shuffled_labels": {
+                "tpr": 0.002,
+                "fpr": 0.001,
+                "auc": 0.51,
+                "auc_low": 0.47,
+                "auc_high": 0.55,
+                "runs": 10,
+                "positives": 400,
+                "negatives": 20_500,
+            },
         },
         "07_cnn_lstm": {
             "device": "CPU",

@@ -1,0 +1,85 @@
+"""What is committed is what the code gives: README, ledger, figures, paper and released files."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from psembed import claims, paper, plots
+from psembed.cli import parser as command_line
+from psembed.detector import Detector
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "paper" / "results" / "public"
+FENCES = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+
+published = pytest.mark.skipif(not (RESULTS / "claims.json").is_file(), reason="nothing is published yet")
+
+
+@published
+def test_readme_shows_the_published_results():
+    table = paper.readme_table(claims.load_results(RESULTS))
+    assert table.count("\n") > 10 and table in README
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_readme_links_exist(target):
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`?make ([a-z]+)", README)) - {"does"}))
+def test_readme_make_targets_exist(name):
+    assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"python -m psembed ([a-z]+)", README))))
+def test_readme_commands_exist(name):
+    commands = next(a.choices for a in command_line()._actions if isinstance(a.choices, dict))
+    assert name in commands
+
+
+def test_readme_names_the_paths_that_are_there():
+    tree = next(block for block in FENCES if "sources.toml" in block)
+    paths = [line.split()[0] for line in tree.splitlines() if not line.startswith(" " * 4)]
+    for path in paths:
+        fixed = path.replace("<profile>", "public").strip()
+        under = ROOT / fixed if (ROOT / fixed).exists() else ROOT / "psembed" / fixed
+        assert under.exists() or fixed.startswith("work/"), path
+
+
+@published
+def test_the_ledger_and_headline_follow_from_the_results():
+    results = claims.load_results(RESULTS)
+    assert json.loads((RESULTS / "claims.json").read_text()) == json.loads(
+        json.dumps(claims.evaluate(results))
+    )
+    assert json.loads((RESULTS / "headline.json").read_text()) == json.loads(
+        json.dumps(claims.headline(results))
+    )
+
+
+@published
+@pytest.mark.parametrize("slug", sorted(plots.FIGURES))
+def test_every_figure_has_its_data_and_both_pictures(slug):
+    folder = ROOT / "figures" / "public"
+    for kind in ("csv", "svg", "png"):
+        assert (folder / f"{slug}.{kind}").stat().st_size > 500
+
+
+@published
+def test_the_committed_paper_is_what_the_results_give():
+    committed = (ROOT / "paper" / "paper.pdf").read_bytes()
+    assert committed == paper.compile_paper(ROOT, profile="public")
+
+
+@published
+def test_the_released_detector_loads_and_is_the_published_one():
+    released = ROOT / "psembed" / "released"
+    assert sum(path.stat().st_size for path in released.iterdir()) <= 10_000_000
+    onnx = json.loads((RESULTS / "09_onnx.json").read_text())
+    detector = Detector.load()
+    assert detector.threshold == onnx["threshold"] and detector.manifest["created_from"] == "public"
+    scores = detector.score(["Get-ChildItem", "Write-Output 'hello'"])
+    assert ((scores >= 0) & (scores <= 1)).all()
