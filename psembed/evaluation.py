@@ -211,7 +211,7 @@ def at_fpr(parts: dict[str, pl.DataFrame], scores: dict[str, np.ndarray], *, fpr
 
 
 def averaged(runs: list[dict]) -> dict:
-    """Return the mean tpr, fpr and auc of several runs on the same scripts, and the 95% interval of the mean auc."""
+    """Return mean tpr, fpr and auc of runs on the same scripts, and a 95% interval of the mean auc."""
     table = pl.DataFrame(runs)
     means = {name: float(table[name].mean()) for name in ("tpr", "fpr", "auc")}
     error = 1.96 * float(table["auc"].std()) / math.sqrt(len(runs)) if len(runs) > 1 else 0.0

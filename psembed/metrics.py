@@ -128,25 +128,13 @@ def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str,
     }
 
 
-def share_of_clusters(scores: np.ndarray, clusters: np.ndarray, threshold: float) -> float:
-    """Return the share flagged when every near-duplicate cluster counts once.
-
-    Each cluster contributes the flagged share of its members, so one template with a thousand
-    copies weighs as much as one single script.
-
-    Raises
-    ------
-    CorpusError
-        If lengths differ, there is no score, or one is NaN.
-    """
-    flagged, sizes = _per_cluster(clusters, _checked_scores(scores) >= threshold)
-    return float(np.mean(flagged / sizes))
-
-
 def cluster_bootstrap(
     values: np.ndarray, clusters: np.ndarray, *, seed: int, rounds: int = 1000
 ) -> tuple[float, float, float]:
     """Return the mean of `values` and its 95% percentile interval, drawing whole clusters with replacement.
+
+    Near-duplicates are detected or missed together, so the interval is wider than a binomial one.
+    Thresholds are held fixed: it covers the choice of test scripts, not that of the threshold.
 
     Parameters
     ----------
@@ -167,59 +155,6 @@ def cluster_bootstrap(
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(totals.sum() / sizes.sum()), float(low), float(high)
-
-
-def bootstrap_tpr(
-    labels: np.ndarray,
-    clusters: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    *,
-    seed: int,
-    rounds: int = 1000,
-) -> tuple[float, float, float]:
-    """Return TPR and its 95% percentile interval, drawing whole clusters of positives with replacement.
-
-    Near-duplicates are detected or missed together, so the interval is wider than a binomial one.
-    The threshold is held fixed: the interval covers the choice of test scripts, not of the threshold.
-
-    Raises
-    ------
-    CorpusError
-        As for `rates`.
-    """
-    labels, scores = _checked(labels, scores)
-    positive = labels == 1
-    flagged = scores[positive] >= threshold
-    return cluster_bootstrap(flagged, np.asarray(clusters)[positive], seed=seed, rounds=rounds)
-
-
-def paired_difference(
-    labels: np.ndarray,
-    clusters: np.ndarray,
-    scores_a: np.ndarray,
-    threshold_a: float,
-    scores_b: np.ndarray,
-    threshold_b: float,
-    *,
-    seed: int,
-    rounds: int = 1000,
-) -> tuple[float, float, float]:
-    """Return TPR of a minus TPR of b on the same positives, with a 95% cluster-bootstrap interval.
-
-    Both models are judged on the same drawn clusters, so what they share cancels out. The
-    difference is a share: 0.22 means 22 points.
-
-    Raises
-    ------
-    CorpusError
-        As for `rates`, for either model.
-    """
-    labels, scores_a = _checked(labels, scores_a)
-    _, scores_b = _checked(labels, scores_b)
-    positive = labels == 1
-    gain = (scores_a[positive] >= threshold_a).astype(int) - (scores_b[positive] >= threshold_b)
-    return cluster_bootstrap(gain, np.asarray(clusters)[positive], seed=seed, rounds=rounds)
 
 
 def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:

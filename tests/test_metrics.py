@@ -68,19 +68,13 @@ def test_rates_count_at_or_above_the_threshold():
     assert result["fpr_low"] < result["fpr"] < result["fpr_high"]
 
 
-def test_every_cluster_counts_once():
-    scores = np.array([1.0] * 1000 + [0.0, 0.0, 0.0])
-    clusters = np.array([7] * 1000 + [8, 9, 9])
-    assert metrics.share_of_clusters(scores, clusters, 0.5) == pytest.approx(1 / 3)
-
-
 def test_bootstrap_of_clusters_is_wider_than_the_binomial_interval():
     generator = np.random.default_rng(3)
     clusters = np.repeat(np.arange(40), 25)
     scores = np.repeat(generator.random(40), 25)
     labels = np.ones(1000, dtype=int)
     labels, clusters, scores = np.r_[labels, 0], np.r_[clusters, 99], np.r_[scores, 0.0]
-    tpr, low, high = metrics.bootstrap_tpr(labels, clusters, scores, 0.5, seed=1)
+    tpr, low, high = metrics.cluster_bootstrap(scores[:-1] >= 0.5, clusters[:-1], seed=1)
     plain = metrics.rates(labels, scores, 0.5)
     assert tpr == plain["tpr"]
     assert high - low > 3 * (plain["tpr_high"] - plain["tpr_low"])
@@ -90,11 +84,10 @@ def test_bootstrap_of_clusters_is_wider_than_the_binomial_interval():
 
 def test_bootstrap_repeats_with_its_seed_and_moves_with_another():
     generator = np.random.default_rng(0)
-    labels, clusters = np.tile([0, 1], 200), np.arange(400)
-    scores = generator.random(400)
-    first = metrics.bootstrap_tpr(labels, clusters, scores, 0.5, seed=1, rounds=300)
-    assert first == metrics.bootstrap_tpr(labels, clusters, scores, 0.5, seed=1, rounds=300)
-    assert first != metrics.bootstrap_tpr(labels, clusters, scores, 0.5, seed=2, rounds=300)
+    flagged, clusters = generator.random(400) >= 0.5, np.arange(400)
+    first = metrics.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
+    assert first == metrics.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
+    assert first != metrics.cluster_bootstrap(flagged, clusters, seed=2, rounds=300)
 
 
 def test_bootstrap_in_blocks_equals_one_block(monkeypatch):
@@ -119,17 +112,13 @@ def test_binomial_interval_refuses_an_impossible_count():
             metrics.binomial_interval(count, total)
 
 
-def test_paired_difference_knows_the_gain_and_its_sign():
-    labels = np.r_[np.ones(200, int), np.zeros(50, int)]
-    clusters = np.arange(250)
-    good = np.r_[np.ones(180), np.zeros(70)]
-    poor = np.r_[np.ones(120), np.zeros(130)]
-    gain, low, high = metrics.paired_difference(labels, clusters, good, 0.5, poor, 0.5, seed=0)
+def test_bootstrap_of_a_difference_knows_the_gain_and_its_sign():
+    good, poor, clusters = np.arange(200) < 180, np.arange(200) < 120, np.arange(200)
+    gain, low, high = metrics.cluster_bootstrap(good.astype(int) - poor, clusters, seed=0)
     assert gain == pytest.approx(0.3)
     assert 0.2 < low < 0.3 < high < 0.4
-    loss, _, _ = metrics.paired_difference(labels, clusters, poor, 0.5, good, 0.5, seed=0)
-    assert loss == pytest.approx(-0.3)
-    assert metrics.paired_difference(labels, clusters, good, 0.5, good, 0.5, seed=0) == (0, 0, 0)
+    assert metrics.cluster_bootstrap(poor.astype(int) - good, clusters, seed=0)[0] == pytest.approx(-0.3)
+    assert metrics.cluster_bootstrap(np.zeros(200), clusters, seed=0) == (0, 0, 0)
 
 
 def test_roc_and_auc_known_answer():
@@ -169,7 +158,6 @@ def test_bad_input_is_named(labels, scores, message):
         lambda: metrics.rates(labels, scores, 0.5),
         lambda: metrics.auc(labels, scores),
         lambda: metrics.roc_points(labels, scores),
-        lambda: metrics.bootstrap_tpr(labels, np.arange(len(labels)), scores, 0.5, seed=0),
     ):
         with pytest.raises(CorpusError, match=message):
             call()
@@ -177,4 +165,4 @@ def test_bad_input_is_named(labels, scores, message):
 
 def test_clusters_of_another_length_are_refused():
     with pytest.raises(CorpusError, match="clusters for"):
-        metrics.share_of_clusters(np.zeros(3), np.zeros(2), 0.5)
+        metrics.cluster_bootstrap(np.zeros(3), np.zeros(2), seed=0)
