@@ -53,7 +53,7 @@ class Config:
     filters: int = 96
     units: int = 64
     dropout: float = 0.3
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     smoothing: float = 0.02
     trainable: bool = False
 
@@ -84,7 +84,8 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
     Parameters
     ----------
     matrix : float32[V, d]
-        Token vectors; row 0 stands for padding and must be zero, row 1 for unknown tokens.
+        Token vectors; row 0 stands for padding and must be zero, row 1 for unknown tokens. Rows are
+        brought to length 1: Word2vec gives common tokens vectors so long that they drown the others.
     config : Config, optional
     seed : int
         Seeds initial weights and dropout.
@@ -111,6 +112,7 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
             f"token matrix of shape {matrix.shape}: expected finite float32[V >= 2, d] whose row 0 "
             "(padding) is zero; take it from the embedding's vectors for the encoder's token list"
         )
+    matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     seed_everything(seed)
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in VIEWS[config.view]]
     score = _graph(inputs, matrix, config)
@@ -205,9 +207,10 @@ def train(
     patience: int,
     seed: int,
 ) -> list[dict]:
-    """Train with balanced classes; stop when validation no longer improves; keep the best weights.
+    """Train; stop when validation no longer improves; keep the best weights.
 
     Better means a higher average precision on validation (to four digits), then a lower loss there.
+    Classes are not weighted: weighting the few malicious scripts up made training unsteady.
 
     Parameters
     ----------
@@ -232,7 +235,8 @@ def train(
     ModelError
         If the loss is no longer finite.
     """
-    weights = {"training": _class_weights(data, "training"), "val": _class_weights(validation, "validation")}
+    _require_classes(data, "training")
+    _require_classes(validation, "validation")
     random = np.random.default_rng(seed)
     rate, step = float(model.optimizer.learning_rate), _training_step(model)
     history: list[dict] = []
@@ -241,8 +245,8 @@ def train(
         started = time.perf_counter()
         model.optimizer.learning_rate = rate * 0.8**epoch
         chosen = batches(data, size=batch, random=random)
-        loss = _one_epoch(model, step, data, weights["training"], chosen)
-        precision, val_loss = _validate(model, validation, weights["val"], batch=batch)
+        loss = _one_epoch(model, step, data, chosen)
+        precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
         if improved:
@@ -271,16 +275,14 @@ def train(
     return history
 
 
-def _class_weights(samples: Samples, part: str) -> np.ndarray:
-    """Return float32[2], the weight of class 0 and 1 that gives each half of the total."""
+def _require_classes(samples: Samples, part: str) -> None:
     counts = np.bincount(np.asarray(samples.labels, dtype=np.int64), minlength=2)
     if len(counts) != 2 or not counts.all():
         raise CorpusError(f"{part} holds {counts.tolist()} scripts of class 0, 1: both classes are needed")
-    return (counts.sum() / (2.0 * counts)).astype(np.float32)
 
 
 def _training_step(model) -> Callable:
-    """Return a function of (inputs, labels, weights) that takes one step and returns the loss.
+    """Return a function of (inputs, labels) that takes one step and returns the loss.
 
     It is traced once, for rows of any number and length; Keras' own step is traced again per shape.
     """
@@ -289,11 +291,11 @@ def _training_step(model) -> Callable:
     column = tf.TensorSpec((None, 1), tf.float32)
     model.optimizer.build(model.trainable_variables)
 
-    @tf.function(input_signature=[_signature(model), column, column])
-    def step(inputs, labels, weights):
+    @tf.function(input_signature=[_signature(model), column])
+    def step(inputs, labels):
         with tf.GradientTape() as tape:
             scores = model(inputs, training=True)
-            loss = model.compute_loss(y=labels, y_pred=scores, sample_weight=weights)
+            loss = model.compute_loss(y=labels, y_pred=scores)
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
@@ -301,13 +303,13 @@ def _training_step(model) -> Callable:
     return step
 
 
-def _one_epoch(model, step: Callable, data: Samples, weights: np.ndarray, chosen: Iterator) -> float:
+def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator) -> float:
     """Take one step per batch of `chosen`; return the mean loss per script."""
     total = 0.0
     for index in chosen:
         rows = data.rows(index)
         labels = rows.labels.astype(np.float32)[:, None]
-        loss = float(step(_feed(model, rows), labels, weights[rows.labels][:, None]))
+        loss = float(step(_feed(model, rows), labels))
         if not math.isfinite(loss):
             raise ModelError(
                 f"training loss became {loss}: lower the learning rate or check the token matrix"
@@ -316,13 +318,13 @@ def _one_epoch(model, step: Callable, data: Samples, weights: np.ndarray, chosen
     return total / len(data)
 
 
-def _validate(model, validation: Samples, weights: np.ndarray, *, batch: int) -> tuple[float, float]:
-    """Return average precision and class-balanced log loss (nats) on the validation part."""
+def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
+    """Return average precision and log loss (nats) on the validation part."""
     from sklearn.metrics import average_precision_score
 
     scores = np.clip(predict(model, validation, batch=batch).astype(np.float64), 1e-7, 1 - 1e-7)
     truth = validation.labels == 1
-    losses = -np.log(np.where(truth, scores, 1 - scores)) * weights[validation.labels]
+    losses = -np.log(np.where(truth, scores, 1 - scores))
     return float(average_precision_score(truth, scores)), float(losses.mean())
 
 

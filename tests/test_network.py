@@ -100,7 +100,8 @@ def test_same_seed_same_result_and_another_seed_another():
 def test_token_vectors_stay_or_move_as_configured(trainable):
     model = network.build(matrix(), config=Config(filters=8, units=8, trainable=trainable), seed=1)
     before = model.get_layer("token_vectors").get_weights()[0]
-    assert np.array_equal(before, matrix())
+    assert np.allclose(np.linalg.norm(before[1:], axis=1), 1)
+    assert np.allclose(before * np.linalg.norm(matrix(), axis=1, keepdims=True), matrix(), atol=1e-5)
     fit(model, samples(90), epochs=1)
     after = model.get_layer("token_vectors").get_weights()[0]
     assert np.array_equal(before, after) is not trainable
@@ -136,11 +137,6 @@ def test_stops_early_and_a_saved_model_scores_the_same(tmp_path):
     data = samples(20, seed=8)
     assert np.array_equal(network.predict(network.load(path), data), network.predict(model, data))
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_class_weights_balance_the_classes():
-    weights = network._class_weights(Samples(None, None, np.array([0] * 9 + [1])), "training")
-    assert weights[0] * 9 == pytest.approx(weights[1] * 1)
 
 
 def test_batches_hold_every_script_once_and_like_lengths_together():
