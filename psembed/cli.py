@@ -18,7 +18,7 @@ from psembed import __version__, environment
 from psembed.errors import PsembedError, StageError
 
 PROFILE = "control"
-STUDY = ("papermill", "psutil", "polars")
+STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed; 2 the request itself was
 wrong, or `score` could not read an input; 130 stopped with Ctrl-C.

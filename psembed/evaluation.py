@@ -90,7 +90,7 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
         (null where they are too few): what remains of the comparison once the shift between validation and
         test repositories is taken out. It is a diagnosis, not a result.
     """
-    table = []
+    table, own = [], dict(rows.group_by("protocol", "model"))
     for fpr in fprs:
         marked = flagged(rows, fpr=fpr)
         limits = marked.group_by("protocol", "model").agg(
@@ -104,21 +104,27 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
                     "model": key[1],
                     "fpr_asked": fpr,
                     "threshold": settings[key]["threshold"],
-                    **_rates(group, asked=fpr, seed=seed, rounds=rounds),
+                    **_rates(group, seed=seed, rounds=rounds),
+                    "tpr_test_threshold": _tpr_test_threshold(own[key], fpr=fpr),
                     "seeds": settings[key]["seeds"],
                 }
             )
     return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
 
 
-def _tpr_test_threshold(positive: pl.DataFrame, negative: pl.DataFrame, *, fpr: float) -> float | None:
-    if negative.height * fpr < 1:
-        return None
-    threshold = metrics.threshold_at_fpr(negative["score"].to_numpy(), fpr)
-    return float((positive["score"] >= threshold).mean())
+def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
+    """Return the TPR at the threshold that test negatives would give, averaged over seeds."""
+    test, shares = rows.filter(pl.col("part") == "test"), []
+    for _, scores in test.group_by("seed", maintain_order=True):
+        negative = scores.filter(pl.col("label") == 0)["score"].to_numpy()
+        if len(negative) * fpr < 1:
+            return None
+        threshold = metrics.threshold_at_fpr(negative, fpr)
+        shares.append(float((scores.filter(pl.col("label") == 1)["score"] >= threshold).mean()))
+    return sum(shares) / len(shares)
 
 
-def _rates(group: pl.DataFrame, *, asked: float, seed: int, rounds: int) -> dict:
+def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
     positive, negative = group.filter(pl.col("label") == 1), group.filter(pl.col("label") == 0)
     tpr, low, high = metrics.cluster_bootstrap(
         positive["flagged"].to_numpy(), positive["cluster"].to_numpy(), seed=seed, rounds=rounds
@@ -135,7 +141,6 @@ def _rates(group: pl.DataFrame, *, asked: float, seed: int, rounds: int) -> dict
         "positives": positive.height,
         "negatives": negative.height,
         "auc": metrics.auc(group["label"].to_numpy(), group["score"].to_numpy()),
-        "tpr_test_threshold": _tpr_test_threshold(positive, negative, fpr=asked),
     }
 
 
@@ -150,11 +155,10 @@ def best_traditional(rows: pl.DataFrame, *, fpr: float) -> str:
     )
 
 
-def verdicts(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
-    """Return sha256 and one bool column per model: flagged on the test part by most of its seeds."""
+def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
+    """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
     test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
-    wide = test.with_columns(pl.col("flagged") >= 0.5).pivot(on="model", index="sha256", values="flagged")
-    return wide.sort("sha256")
+    return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
 def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:

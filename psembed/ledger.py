@@ -30,7 +30,8 @@ RULES = {
     "C17-C19, C21": "not measured by this version.",
     "C20": "reproduced: same decisions, no score differs by more than 1e-5; partly: same decisions.",
     "C22-C24": "reproduced: at least 20 test scripts of the kind, 90% of them detected, more than by the"
-    " best traditional model; partly: most of them, or the one example, detected; else not reproduced.",
+    " best traditional model, at a realised false-positive rate not above the one asked for (as in C14-C16);"
+    " partly: most of them detected; else not reproduced.",
 }
 
 
@@ -233,30 +234,25 @@ def _onnx(results: dict) -> dict | str:
     difference, equal, n = (found.get(key) for key in ("max_abs_diff", "decisions_equal", "n"))
     if difference is None or equal is None:
         return _not_measured("09_onnx")
-    same = equal is True or (equal is not False and equal == n)
-    return {"ours": difference, "n": n, "verdict": _graded(same and difference <= 1e-5, same)}
+    return {
+        "ours": difference,
+        "n": n,
+        "verdict": _graded(equal is True and difference <= 1e-5, equal is True),
+    }
 
 
 def _case(claim_id: str) -> Callable[[dict], dict | str]:
     def measure(results: dict) -> dict | str:
         found = find(results, "10_case_studies", claim_id) or {}
-        if found.get("verdict") is None and found.get("deep") is None:
-            return found.get("reason") or _not_measured("10_case_studies")
         deep, traditional, n = (found.get(key) for key in ("deep", "traditional", "n"))
-        many = None not in (deep, traditional, n) and n >= 20 and deep >= 0.9 and deep > traditional
-        convicted = deep > 0.5 if deep is not None else found["verdict"] == "malicious"
-        rates = (
-            f"detected: network {deep:.1%}, best traditional {traditional:.1%}"
-            if traditional is not None
-            else ""
-        )
-        return {
-            "ours": found.get("score") if deep is None else deep,
-            "n": n or 1,
-            "verdict": _graded(many, convicted),
-            "reason": rates
-            or f"one example, {str(found.get('sha256', ''))[:12]}: no rate can be read from it",
-        }
+        if n == 0:
+            return "no script of this kind is in the test set"
+        if None in (deep, traditional, n):
+            return _not_measured("10_case_studies")
+        row = coverage_row(results, "p1", models_of(results, "p1")["deep"])
+        many = n >= 20 and deep >= 0.9 and deep > traditional and not (row and _realised_too_high(row))
+        rates = f"detected: network {deep:.1%}, best traditional {traditional:.1%}"
+        return {"ours": deep, "n": n, "verdict": _graded(many, deep > 0.5), "reason": rates}
 
     return measure
 
@@ -266,7 +262,7 @@ def _later(reason: str) -> Callable[[dict], str]:
 
 
 _TOGETHER = "-eq, -ne, -gt lie together, and so do four execution policies"
-_LARGEST, _DETECTED = "largest difference of scores", "share or score"
+_LARGEST, _DETECTED = "largest difference of scores", "share detected"
 BLOG, DECK = "blog, 2019", "slides on alert fatigue"
 PAPER_2018, PAPER_2019 = "arXiv 1804.04177", "arXiv 1905.09538"
 _ANALOGIES = {
@@ -297,7 +293,7 @@ _NO_BRANCHES = _later("not reached: needs single-branch networks trained under t
 _NO_ENSEMBLE = _later("not reached: needs the 2018 character network and an ensemble")
 _NO_DOTNET = _later("not reached: needs a .NET runtime, which no step of this version installs")
 CLAIMS = (
-    Claim("C01", "distinct unlabeled scripts", BLOG, 386_000, "scripts", "01_corpus", _scripts),
+    Claim("C01", "distinct unlabeled scripts", BLOG, 386_000, "scripts", "02_tokens", _scripts),
     Claim("C02", "tokens in ten scripts or more", PAPER_2019, 81_111, "tokens", "02_tokens", _vocabulary),
     Claim("C03", _TOGETHER, BLOG, None, "mean rank, worse group", _S, _groups),
     *(Claim(i, text, BLOG, 1, "rank, worse direction", _S, _alias(a)) for i, (a, text) in _ALIASES.items()),

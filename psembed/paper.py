@@ -103,7 +103,7 @@ _MARKS = re.compile(r"(<!-- results:[^\n]*-->\n).*?(<!-- /results -->)", re.DOTA
 
 
 def readme_table(results: dict[str, dict]) -> str:
-    """Return README's first table (Markdown): the claims with a number, published and ours."""
+    """Return README's first tables (Markdown): claims with a number; coverage by protocol."""
     rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
     for row in claims.evaluate(results):
         if row["ours"] is None:
@@ -115,7 +115,20 @@ def readme_table(results: dict[str, dict]) -> str:
         published = claims.shown(row["published"], unit)
         cells = (f"{row['id']} {row['claim']}", published, ours, row["verdict"].replace("_", " "))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "", *_coverage_rows(results.get("08_evaluation") or {})])
+
+
+def _coverage_rows(evaluation: dict) -> list[str]:
+    """Return the coverage table of the rate that the run was made for."""
+    rows = ["| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for row in evaluation.get("table") or []:
+        if row["fpr_asked"] == evaluation["fpr"]:
+            tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+            cells = (row["protocol"].upper(), row["model"].replace("_", " "), tpr, f"{row['fpr_asked']:.1%}")
+            cells += (f"{row['fpr']:.2%}", f"{row['positives']:,}", f"{row['negatives']:,}")
+            rows.append("| " + " | ".join(cells) + " |")
+    return rows
 
 
 def update_readme(root: Path) -> bool:

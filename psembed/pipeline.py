@@ -96,6 +96,11 @@ def run(
         already being run. Files of earlier runs are as they were.
     """
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
+    if profile.publish and overrides:
+        raise ParameterError(
+            f"profile {profile.name} is published, so nothing in it can be set for one run: copy its file "
+            "to a name of your own, with publish = false, and give that as --profile"
+        )
     folder = notebooks_dir or root / "notebooks"
     table = {stage.name: stage for stage in stage_table.STAGES}
     notebooks = {name: read_notebook(folder / f"{name}.ipynb") for name in table}
@@ -112,7 +117,7 @@ def run(
             done.append(runner.stage(stage, notebooks[stage.name], parameters[stage.name], force=force))
         summary = runner.summary(done)
         if len(chosen) == len(table):
-            _finish(runner, summary, publish=profile.publish and not overrides)
+            _finish(runner, summary, publish=profile.publish)
     return summary
 
 

@@ -66,7 +66,13 @@ STAGES = (
     ),
     Stage(
         "09_onnx",
-        (WORK + "samples.parquet", WORK + "network.keras", WORK + "tokenizer.json", WORK + "thresholds.json"),
+        (
+            WORK + "samples.parquet",
+            WORK + "network.keras",
+            WORK + "tokenizer.json",
+            WORK + "thresholds.json",
+            RESULTS + "07_cnn_lstm.json",
+        ),
         (WORK + "detector/",),
     ),
     Stage(

@@ -56,10 +56,18 @@ def test_gain_is_paired_and_the_rival_is_chosen_on_validation_data():
     assert evaluation.best_traditional(table, fpr=0.05) == found["traditional"]
 
 
-def test_verdicts_follow_most_seeds():
-    both = pl.concat([rows(seed=1), rows(seed=2), rows(seed=3, lift=2.0)])
-    found = evaluation.verdicts(both, models=["cnn_lstm"], fpr=0.05)
-    assert found["cnn_lstm"].sum() == 5 + 2  # five negatives and the two positives that two seeds flag
+def test_found_by_is_the_share_of_seeds_that_flag_a_script():
+    both = pl.concat([rows(seed=1), rows(seed=2, lift=2.0)])
+    found = evaluation.found_by(both, models=["cnn_lstm"], fpr=0.05)["cnn_lstm"]
+    # Five negatives and two positives are flagged by both, eighteen positives by the second alone.
+    assert sorted(found.to_list()) == [0.0] * 95 + [0.5] * 18 + [1.0] * 7
+
+
+def test_the_diagnosis_sets_the_threshold_on_test_negatives():
+    table = evaluation.coverage(rows(shift=-0.3), fprs=[0.05], seed=1, rounds=50).row(0, named=True)
+    # Test negatives end 0.3 lower: none is flagged at the old threshold, and 12 more positives are found.
+    assert table["fpr"] == 0 and table["tpr"] == 0.1
+    assert table["tpr_test_threshold"] == pytest.approx(14 / 20)
 
 
 def test_roc_starts_at_zero_and_ends_at_one():

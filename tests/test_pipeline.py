@@ -333,7 +333,8 @@ def test_publishing_copies_executed_notebooks_and_the_detector(quick):
     (detector / "detector.onnx").write_bytes(b"model")
     (detector / "manifest.json").write_bytes(b"{}")
     (quick / "work/tiny/vectors.npz").write_bytes(b"vectors")
-    pipeline.run(Profile(name="tiny", publish=True), root=quick, overrides=["01_first.scale=4"])
+    with pytest.raises(ParameterError, match="copy its file"):
+        pipeline.run(Profile(name="tiny", publish=True), root=quick, overrides=["01_first.scale=4"])
     assert not (quick / "notebooks/executed").exists()
     pipeline.run(Profile(name="tiny", publish=True), root=quick)
     names = [path.name for path in sorted((quick / "notebooks/executed").iterdir())]
