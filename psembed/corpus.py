@@ -200,10 +200,12 @@ def build(
         If a snapshot is missing or damaged.
     """
     frames, counts = [], {}
-    for source, rows, scores in itertools.chain(_snapshots(names, root), ((*pair, {}) for pair in extra)):
+    given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))
+    for source, rows, scores, absent in given:
         if source.name in counts:
             raise CorpusError(f"source {source.name!r} is given twice; give it once")
-        frame, counts[source.name] = _table(source, rows, scores, max_bytes)
+        frame, counted = _table(source, rows, scores, max_bytes)
+        counts[source.name] = _with_left_out(counted, absent)
         frames.append(frame)
     table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
     if table.is_empty():
@@ -211,7 +213,7 @@ def build(
     return table, counts
 
 
-def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict]]:
+def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict, dict]]:
     from psembed import sources
 
     for source in sources.find_sources(names):
@@ -219,7 +221,17 @@ def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Ro
         rows, scores = sources.read_snapshot(path, source), {}
         if "triage" in source.labels.values():
             scores = _triage_scores(sources.read_snapshot(path, source), source.name)
-        yield source, _records(rows) if source.format == "unit42" else rows, scores
+        rows = _records(rows) if source.format == "unit42" else rows
+        yield source, rows, scores, sources.left_out(path)
+
+
+def _with_left_out(counts: dict, absent: dict[str, int]) -> dict:
+    """Add the files that the snapshot itself does not hold, so that every file of the source is counted."""
+    skipped = counts["skipped"] | {f"{reason} at fetch": count for reason, count in absent.items()}
+    return counts | {
+        "files": counts["files"] + sum(absent.values()),
+        "skipped": dict(sorted(skipped.items())),
+    }
 
 
 def _records(rows: Rows) -> Iterator[tuple[str, bytes, str]]:

@@ -1,10 +1,11 @@
 """Snapshots: Parquet files with the columns path (str), blob (git object id) and data (raw bytes).
 
-They are compressed with zstd and carry the key-value metadata url, commit, versions and include. Content
-ids are computed again whenever a snapshot is read.
+They are compressed with zstd and carry the key-value metadata url, commit, versions, include and left_out.
+Content ids are computed again whenever a snapshot is read.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,17 @@ def snapshot_metadata(path: Path) -> dict[str, str]:
     return {key: pairs[key.encode()].decode("utf-8", "replace") for key in known if key.encode() in pairs}
 
 
+def left_out(path: Path) -> dict[str, int]:
+    """Return how many files of the source the snapshot does not hold, by reason (too large, missing)."""
+    with open_snapshot(path) as file:
+        found = (file.metadata.metadata or {}).get(b"left_out", b"{}")
+    try:
+        counts = json.loads(found)
+        return {str(reason): int(count) for reason, count in counts.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SourceError(f"{path.name}: its count of files left out is damaged; fetch it again") from error
+
+
 def snapshot_rows(path: Path, source: "Source | None" = None) -> Iterator[Row]:
     """Yield verified rows; a wrong id, type or pin is refused."""
     held = snapshot_metadata(path)
@@ -100,8 +112,13 @@ def read_snapshot(path: Path, source: "Source | None" = None) -> Iterator[tuple[
             yield name, data
 
 
-def write_snapshot(path: Path, rows: Iterable[Row], metadata: dict[str, str]) -> None:
-    """Write rows in row groups of about GROUP_BYTES, so that memory stays bounded however many come."""
+def write_snapshot(
+    path: Path, rows: Iterable[Row], metadata: dict[str, str], skipped: dict[str, int]
+) -> None:
+    """Write rows in row groups of about GROUP_BYTES, so that memory stays bounded however many come.
+
+    `skipped` is read after the last row; what it counts besides "not included" is kept as left_out.
+    """
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", store_schema=False) as writer:
         writer.add_key_value_metadata(metadata)
         buffer, size = [], 0
@@ -113,6 +130,8 @@ def write_snapshot(path: Path, rows: Iterable[Row], metadata: dict[str, str]) ->
                 buffer, size = [], 0
         if buffer:
             writer.write_table(_table(buffer))
+        kept = {reason: count for reason, count in sorted(skipped.items()) if reason != "not included"}
+        writer.add_key_value_metadata({"left_out": json.dumps(kept)})
 
 
 def _table(rows: list[Row]) -> pa.Table:

@@ -26,6 +26,7 @@ from psembed.repositories import Progress, download, repository_rows
 from psembed.snapshots import (
     Row,
     blob_id,
+    left_out,
     open_snapshot,
     read_snapshot,
     snapshot_metadata,
@@ -35,8 +36,18 @@ from psembed.snapshots import (
 from psembed.workspace import atomic
 
 __all__ = [
-    "FetchReport", "Source", "blob_id", "fetch", "find_sources", "load_sources", "read_folder",
-    "read_snapshot", "snapshot_path", "unit42_records", "zip_members",
+    "FetchReport",
+    "Source",
+    "blob_id",
+    "fetch",
+    "find_sources",
+    "left_out",
+    "load_sources",
+    "read_folder",
+    "read_snapshot",
+    "snapshot_path",
+    "unit42_records",
+    "zip_members",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -266,7 +277,7 @@ def _make(
         else:
             rows = repository_rows(source, origin, history=history, skipped=report.skipped, progress=progress)
         with atomic(path) as temporary:
-            write_snapshot(temporary, _counted(rows, report), wanted)
+            write_snapshot(temporary, _counted(rows, report), wanted, report.skipped)
     return report
 
 

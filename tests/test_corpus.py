@@ -202,12 +202,12 @@ def test_the_module_loads_without_heavy_imports():
 # The table
 
 
-def snapshot(root, name, rows):
+def snapshot(root, name, rows, skipped=None):
     path = sources.snapshot_path(name, root=root)
     path.parent.mkdir(parents=True, exist_ok=True)
     source = sources.load_sources()[name]
     triples = [(p, sources.blob_id(data), data) for p, data in rows]
-    write_snapshot(path, triples, {"url": source.url, "commit": source.commit})
+    write_snapshot(path, triples, {"url": source.url, "commit": source.commit}, skipped or {})
 
 
 def record(script, family):
@@ -224,6 +224,14 @@ def zipped(**members):
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+def test_files_left_out_at_fetch_are_counted(tmp_path):
+    rows = [("powershell_benign_dataset/1.ps1", b"dir"), ("malicious_pure/1.ps1", b"iex $a")]
+    snapshot(tmp_path, "mpsd", rows, {"too large": 2, "missing": 1, "not included": 9})
+    _, counts = corpus.build(["mpsd"], root=tmp_path)
+    assert counts["mpsd"]["files"] == 5
+    assert counts["mpsd"]["skipped"] == {"missing at fetch": 1, "too large at fetch": 2}
 
 
 def test_labels_of_the_three_labelled_sets(tmp_path):

@@ -225,6 +225,7 @@ def test_links_and_large_files_are_left_out(tmp_path):
     report = fetch_one(tmp_path, tmp_path / "mirror", pin, changes={"limit": 100})
     assert content(report) == {"a.ps1": b"dir"}
     assert report.skipped == {"too large": 1}
+    assert sources.left_out(report.path) == {"too large": 1}
 
 
 def test_progress_counts_every_file(tmp_path, mirror):
