@@ -149,13 +149,14 @@ def flow_table(results: dict[str, dict]) -> pl.DataFrame:
     labels = results.get("05_labels", {}).get("p1") or {}
     positives = [part.get("positives", 0) for part in labels.values()]
     size = results.get("09_onnx", {}).get("bytes")
+    weights = results.get("07_cnn_lstm", {}).get("parameters")
     rows = [
         ("unlabeled", 0, 0, "unlabeled scripts", count("02_tokens", "unlabeled_distinct", "distinct")),
-        ("tokens", 1, 0, "tokens", count("02_tokens", "vocabulary", "in 10 scripts")),
+        ("tokens", 1, 0, "tokens", count("02_tokens", "vocabulary", "frequent")),
         ("word2vec", 2, 0, "Word2vec", count("03_word2vec", "dimension", "dimensions")),
         ("vectors", 3, 0, "vectors", count("03_word2vec", "vocabulary", "tokens")),
         ("labelled", 2, 1, "labelled scripts", f"{sum(positives):,} malicious" if positives else ""),
-        ("model", 3, 1, "deep model", count("07_cnn_lstm", "parameters", "weights")),
+        ("model", 3, 1, "deep model", f"{weights / 1e6:.1f} M weights" if weights else ""),
         ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
         ("score", 5, 1, "score", "from 0 to 1"),
     ]
