@@ -2,8 +2,10 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+COMMENT, STRING = "comment", "string"
+IN_STRING, AFTER_STRING = "\x02", "\x03"  # what a line of `code_lines` begins with; part of no token
 # PowerShell reads typographic quotes as quotes (about_Quoting_Rules).
 SINGLE_QUOTES, DOUBLE_QUOTES = "'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e'
 _SPECIAL = rf"{SINGLE_QUOTES}{DOUBLE_QUOTES}`#<@"
@@ -36,21 +38,58 @@ def strip_comments(text: str) -> str:
     them. Whatever is never closed (a string, a block comment) is kept to the end: nothing is lost from a
     damaged script.
     """
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if "#" not in text:
-        return text
+    text = _unix_lines(text)
+    return _rewritten(text, {COMMENT: _comment_gone}) if "#" in text else text
+
+
+def code_lines(text: str, *, comments: bool = False, strings: bool = True) -> str:
+    """Return `text` with every string, and what follows it on its line, on a line of its own.
+
+    So a line is one of code, one of a string (it begins with IN_STRING, its own line breaks are spaces) or
+    the rest of a line of code (it begins with AFTER_STRING).
+
+    Parameters
+    ----------
+    text : str
+    comments : bool
+        Keep comments, each on one line; otherwise they go as in `strip_comments`.
+    strings : bool
+        Keep what stands in quotes and here-strings; otherwise each is two apostrophes.
+    """
+
+    def string(piece: str) -> str:
+        return f"\n{IN_STRING}{_one_line(piece) if strings else 2 * SINGLE_QUOTES[0]}\n{AFTER_STRING}"
+
+    instead = {COMMENT: _one_line if comments else _comment_gone, STRING: string}
+    return _rewritten(_unix_lines(text), instead)
+
+
+def _unix_lines(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _one_line(piece: str) -> str:
+    return piece.replace("\n", " ")
+
+
+def _comment_gone(piece: str) -> str:
+    return " " if piece.startswith("<") else ""
+
+
+def _rewritten(text: str, instead: dict[str, Callable[[str], str]]) -> str:
+    """Return `text` with each span of a kind in `instead` replaced by what that makes of it."""
     kept, start = io.StringIO(newline=""), 0
-    for begin, end in _comments(text):
-        kept.write(text[start:begin])
-        if text[begin] == "<":
-            kept.write(" ")
-        start = end
+    for kind, begin, end in _spans(text):
+        if kind in instead:
+            kept.write(text[start:begin])
+            kept.write(instead[kind](text[begin:end]))
+            start = end
     kept.write(text[start:])
     return kept.getvalue()
 
 
-def _comments(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each comment; `depths` holds the open brackets of each open `$(`."""
+def _spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield (COMMENT or STRING, start, end); `depths` holds the open brackets of each open `$(`."""
     position, size, depths = 0, len(text), []
     while found := (_IN_NESTED_CODE if depths else _IN_CODE).search(text, position):
         begin, character = found.start(), found.group()
@@ -60,18 +99,21 @@ def _comments(text: str) -> Iterator[tuple[int, int]]:
             if not depths[-1]:
                 depths.pop()
                 position = _skip_expandable(text, position, depths)
+                yield STRING, begin + 1, position
         elif character == "#":
             if _token_can_start(text, begin):
                 position = _COMMENT_LINES.match(text, begin).end()
-                yield begin, position
+                yield COMMENT, begin, position
         elif character == "<":
             if text.startswith("#", position):
                 close = text.find("#>", begin + 2)
                 position = size if close < 0 else close + 2
                 if close >= 0:
-                    yield begin, position
+                    yield COMMENT, begin, position
         else:
             position = _skip_quoted(text, begin, character, depths)
+            if character != "`" and position > begin + 1:
+                yield STRING, begin, position
 
 
 def _token_can_start(text: str, position: int) -> bool:

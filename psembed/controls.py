@@ -28,18 +28,18 @@ _NAMES = {
 HEADLINE = {
     "repositories": ("01_corpus", "repositories"),
     "distinct_head": ("02_tokens", "unlabeled_distinct"),
-    "distinct_history": None,
+    "distinct_history": ("02_tokens", "unlabeled", "distinct_history"),
     "near_duplicate_clusters": ("02_tokens", "near_duplicate_clusters"),
-    "vocabulary": ("02_tokens", "vocabulary"),
-    "tokens": ("02_tokens", "tokens"),
-    "alias_pairs": ("04_semantics", "alias_pairs"),
-    "alias_mrr": ("04_semantics", "alias_mrr"),
-    "alias_mrr_heldout": ("04_semantics", "halves", "held_out", "alias_mrr"),
-    "alias_hit10_heldout": ("04_semantics", "halves", "held_out", "alias_hit10"),
-    "alias_mrr_random": ("04_semantics", "alias_mrr_random"),
+    "vocabulary": ("02_tokens", "unlabeled", "vocabulary"),
+    "tokens": ("02_tokens", "unlabeled", "kept_tokens"),
+    "alias_pairs": ("04_semantics", "benchmark", "all", "alias_n"),
+    "alias_mrr": ("04_semantics", "benchmark", "all", "alias_mrr"),
+    "alias_mrr_heldout": ("04_semantics", "benchmark", "held_out", "alias_mrr"),
+    "alias_hit10_heldout": ("04_semantics", "benchmark", "held_out", "alias_hit10"),
+    "alias_mrr_random": ("04_semantics", "benchmark", "all", "alias_mrr_random"),
     "analogies_published_top1": None,
-    "analogies_top1": ("04_semantics", "verb_noun_analogies", "top1"),
-    "odd_groups_accuracy": ("04_semantics", "halves", "held_out", "odd_groups_accuracy"),
+    "analogies_top1": ("04_semantics", "benchmark", "held_out", "analogies_top1"),
+    "odd_groups_accuracy": ("04_semantics", "benchmark", "held_out", "odd_groups_accuracy"),
     "negatives_test": ("08_evaluation", "negatives_test"),
     "negatives_test_human": ("08_evaluation", "negatives_test_human"),
     "p0_tpr_deep": None,
@@ -118,7 +118,7 @@ def _semantic(results: dict) -> list[dict]:
         worst = max(ranks) if known else None
         right = known and worst <= TOLERANCE["alias rank"]
         rows.append(_row(f"alias {alias}: rank, worse direction", 1, worst, right))
-    mrr = find(results, "04_semantics", "alias_mrr")
+    mrr = find(results, *HEADLINE["alias_mrr"])
     rows.append(
         _row("all aliases: mean reciprocal rank", 1.0, mrr, mrr is not None and mrr >= TOLERANCE["alias mrr"])
     )
@@ -162,7 +162,7 @@ def _detection(results: dict) -> list[dict]:
 
 
 def _negative(results: dict) -> list[dict]:
-    mrr, chance = (find(results, "03_word2vec", key) for key in ("alias_mrr_shuffled", "alias_mrr_chance"))
+    mrr, chance = (find(results, "03_word2vec", "shuffled", key) for key in ("alias_mrr", "alias_mrr_random"))
     known = mrr is not None and chance is not None
     rows = [
         _row("shuffled tokens: alias reciprocal rank", chance, mrr, known and mrr <= _chance_limit(chance))

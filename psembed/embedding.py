@@ -1,148 +1,70 @@
-"""Word vectors of PowerShell tokens: training text, Word2vec, a shuffled control, and a file without pickle.
+"""Word vectors of PowerShell tokens: Word2vec and FastText over a token stream, and a safe file for them.
 
-Training text tells what classifiers are not told: where a command may stand. `statements` puts STATEMENT
-before every token in command position, and writes a bare word there as another token: "> sort" is the
-command, "sort" the word in a string or a property of that name. Without it an alias that is also a common
-word (type, where, ?) drowns. `matrix` joins the two again for the network, whose text has lost its lines.
+The text is read as `statements` says, so a command and the word of that name have vectors of their own;
+`matrix` joins the two again for the network, whose text has lost its lines.
 """
 
 import json
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
-import pyarrow as pa
 
-from psembed.corpus import strip_comments
 from psembed.errors import CorpusError, ModelError, ParameterError
-from psembed.tokens import FIRST, PAD, tokenise_series
+from psembed.statements import COMMAND, STATEMENT, places
+from psembed.stream import store
+from psembed.tokens import FIRST, PAD
 from psembed.workspace import atomic
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+    from psembed.stream import TokenStream
     from psembed.tokens import Vocabulary
 
 FORMAT = 1  # version of vectors.npz
 MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
-# No token holds white space, so these cannot be mistaken for tokens.
-STATEMENT = "\n"  # stands before a token in command position; used in training only, it has no vector
-COMMAND = "> "  # begins the name of a bare word in command position
 COMMAND_COUNT = 10  # a command seen less often is trained as the word of that name
-BARE_WORD = r"^(?:[%?]|\w+)$"  # sort, iex, % - and not get-item, $i, -eq, (
-# After one of these a command may stand, as at the start of a line (about_Parsing, about_Pipelines).
-OPENERS = ("|", "||", ";", "&&", "{", "(", "$(", "@(", "=", "+=")
-ALGORITHMS = ("cbow", "skipgram")
-SENTENCE = 10_000  # gensim drops what a sentence holds beyond this (MAX_WORDS_IN_BATCH)
-CHUNK = 2_000  # scripts marked at a time: bounds memory
-
-
-def statements(texts: pl.Series) -> pl.Series:
-    """Tokenise scripts without comments and mark commands: see the top of this module.
-
-    A token is in command position when it is the first of its line or follows one of OPENERS.
-
-    Parameters
-    ----------
-    texts : polars.Series of String
-        Decoded scripts, n of them, with their comments and lines.
-
-    Returns
-    -------
-    polars.Series of List(String)
-        n lists.
-    """
-    marked = [_mark(texts.slice(start, CHUNK)) for start in range(0, len(texts), CHUNK)]
-    return pl.concat(marked) if marked else pl.Series("tokens", [], dtype=pl.List(pl.String))
-
-
-def _mark(texts: pl.Series) -> pl.Series:
-    lines = pl.Series([strip_comments(text) for text in texts], dtype=pl.String).str.split("\n")
-    tokens = tokenise_series(lines.explode())
-    line_lengths = tokens.list.len().to_numpy()
-    script = np.repeat(np.repeat(np.arange(len(lines)), lines.list.len().to_numpy()), line_lengths)
-    flat = _flat(tokens)
-    command = flat.is_in(OPENERS).shift(1, fill_value=True).to_numpy(writable=True)
-    command[(np.cumsum(line_lengths) - line_lengths)[line_lengths > 0]] = True
-    bare = pl.Series(command) & flat.str.contains(BARE_WORD)
-    flat = pl.select(pl.when(bare).then(pl.lit(COMMAND) + flat).otherwise(flat)).to_series()
-    places = np.insert(np.arange(len(flat)), np.flatnonzero(command), len(flat))
-    lengths = np.bincount(script, weights=1 + command, minlength=len(lines)).astype(np.int64)
-    return _lists(pl.concat([flat, pl.Series([STATEMENT])])[places], lengths)
-
-
-def _flat(tokens: pl.Series) -> pl.Series:
-    """Return the tokens of all scripts in one series."""
-    filled = tokens.filter(tokens.list.len() > 0)
-    return filled.explode() if len(filled) else pl.Series("tokens", [], dtype=pl.String)
-
-
-def _lists(flat: pl.Series, lengths: np.ndarray) -> pl.Series:
-    """Cut `flat` into lists of these lengths."""
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-    lists = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, flat.to_arrow()))
-    return lists.cast(pl.List(pl.String)).alias("tokens")
-
-
-class _Sentences:
-    """Lists of tokens for gensim, made from ids while it trains: 4 bytes a token instead of an object."""
-
-    def __init__(self, tokens: pl.Series, names: list[str]):
-        lengths = tokens.list.len().to_numpy()
-        ids = _flat(tokens).cast(pl.Enum(names), strict=False).to_physical()
-        known = ids.is_not_null().to_numpy()
-        script = np.repeat(np.arange(len(lengths)), lengths)[known]
-        self.names = np.array(names, dtype=object)
-        self.ids = _rare_commands_as_words(ids.drop_nulls().to_numpy(), names)
-        self.ends = np.searchsorted(script, np.arange(len(lengths)), side="right")
-        self.counts = np.bincount(self.ids, minlength=len(names))
-
-    def __iter__(self) -> Iterator[list[str]]:
-        start = 0
-        for end in self.ends:
-            for cut in range(start, end, SENTENCE):
-                yield self.names[self.ids[cut : min(cut + SENTENCE, end)]].tolist()
-            start = end
-
-
-def _rare_commands_as_words(ids: np.ndarray, names: list[str]) -> np.ndarray:
-    counts, places = np.bincount(ids, minlength=len(names)), {name: place for place, name in enumerate(names)}
-    stands_for = np.arange(len(names))
-    for name, place in places.items():
-        if name.startswith(COMMAND) and counts[place] < COMMAND_COUNT:
-            stands_for[place] = places[name.removeprefix(COMMAND)]
-    return stands_for[ids]
+ALGORITHMS = ("cbow", "skipgram", "fasttext")
+SENTENCE = 1_000  # tokens; gensim drops what a sentence holds beyond 10,000
 
 
 def train(
-    tokens: pl.Series | Iterable[list[str]],
+    stream: "TokenStream",
     *,
-    vocabulary: "Vocabulary",
+    min_scripts: int,
     dimension: int,
     window: int,
     epochs: int,
     algorithm: str = "cbow",
+    negative: int = 5,
+    sample: float = 1e-3,
+    kept: np.ndarray | None = None,
     seed: int,
     workers: int = 1,
-    negative: int = 5,
 ) -> "KeyedVectors":
-    """Train Word2vec (Mikolov et al. 2013, negative sampling) with gensim.
+    """Train Word2vec (Mikolov et al. 2013, negative sampling) or FastText (Bojanowski et al. 2017).
 
-    Tokens outside the vocabulary are left out, so their neighbours move together, as in word2vec.
+    gensim does the work. Tokens outside the vocabulary are left out, so their neighbours move together, as
+    in word2vec. The text is written to a temporary file and read from there, so memory does not grow with
+    the corpus.
 
     Parameters
     ----------
-    tokens : polars.Series of List(String), or iterable of lists
-        One list per script, as `statements` or `tokens.tokenise_series` return them.
-    vocabulary : Vocabulary
-        Tokens that get a vector, with marks or without: a token that occurs COMMAND_COUNT times as a command
-        gets a second vector either way.
+    stream : TokenStream
+    min_scripts : int
+        A token gets a vector if so many scripts hold it, as a word or as a command; it gets a second one as a
+        command if it occurs COMMAND_COUNT times as one.
     dimension, window, epochs, negative : int
         At least 1. `window` is the reach to either side, in tokens.
-    algorithm : {"cbow", "skipgram"}
+    algorithm : {"cbow", "skipgram", "fasttext"}
+        FastText is skip-gram over n-grams of 3 to 6 characters.
+    sample : float
+        Frequency above which a token is read less often (word2vec's subsampling).
+    kept : bool[n], optional
+        Scripts of the stream to learn from; all when left out.
     seed : int
     workers : int
         Threads. The result repeats exactly with 1 only.
@@ -150,40 +72,103 @@ def train(
     Returns
     -------
     gensim.models.KeyedVectors
-        float32: the tokens of `vocabulary` that occur in `tokens`, in its order, and after them the commands
-        ("> sort"). The attribute "count" holds occurrences, 0 for a word that occurs as a command only: it
-        has the command's vector.
+        float32, most frequent token first. The attribute "count" holds occurrences, 0 for a word that occurs
+        as a command only: it has the command's vector.
 
     Raises
     ------
     ParameterError
         If `algorithm` is unknown or a number is below 1.
     CorpusError
-        If fewer than two tokens of the vocabulary occur.
+        If fewer than two tokens are frequent enough.
     """
-    from gensim.models import Word2Vec
+    numbers = {"dimension": dimension, "window": window, "epochs": epochs, "negative": negative}
+    _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)
+    names, codes = _selected(stream, kept, min_scripts)
+    with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
+        spelled = [name.replace(" ", "") for name in names] if algorithm == "fasttext" else _codes(len(names))
+        spelled = ["\x02" if name == STATEMENT else word for name, word in zip(names, spelled, strict=True)]
+        counts = _write_text(Path(folder) / "text", stream, kept, codes, spelled)
+        model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
+                       seed=seed, workers=workers)  # fmt: skip
+        model.build_vocab_from_freq(dict(zip(spelled, counts.tolist(), strict=True)))
+        model.train(corpus_file=str(Path(folder) / "text"), total_words=int(counts.sum()), epochs=epochs)
+    return _by_name(names, counts, model.wv, spelled)
 
-    _check(algorithm, dimension=dimension, window=window, epochs=epochs, negative=negative, workers=workers)
-    series = tokens if isinstance(tokens, pl.Series) else pl.Series(list(tokens), dtype=pl.List(pl.String))
-    words = list(
-        dict.fromkeys(token.removeprefix(COMMAND) for token in vocabulary.tokens if token != STATEMENT)
-    )
-    commands = [COMMAND + token for token in words]
-    sentences = _Sentences(series, [*words, *commands, STATEMENT])
-    counts = {name: int(n) for name, n in zip(sentences.names, sentences.counts, strict=True) if n}
-    if len({name.removeprefix(COMMAND) for name in counts.keys() - {STATEMENT}}) < 2:
-        raise CorpusError("fewer than two tokens of the vocabulary occur in these scripts: give more scripts")
-    model = Word2Vec(
-        vector_size=dimension, window=window, sg=int(algorithm == "skipgram"), negative=negative,
-        min_count=1, seed=seed, workers=workers,
-    )  # fmt: skip
-    model.build_vocab_from_freq(counts)
-    model.train(sentences, total_words=len(sentences.ids), epochs=epochs)
-    # A word that occurs as a command only is named twice, so that every token of the vocabulary has a vector.
-    kept = {word: word if word in counts else command for word, command in zip(words, commands, strict=True)}
-    kept = {name: source for name, source in kept.items() if source in counts}
-    kept |= {command: command for command in commands if command in counts}
-    return _keyed(list(kept), model.wv[list(kept.values())], np.array([counts.get(name, 0) for name in kept]))
+
+def _model(algorithm: str, **settings):
+    from gensim.models import FastText, Word2Vec
+
+    if algorithm == "fasttext":
+        return FastText(min_count=1, sg=1, bucket=200_000, **settings)
+    return Word2Vec(min_count=1, sg=int(algorithm == "skipgram"), **settings)
+
+
+def _selected(
+    stream: "TokenStream", kept: np.ndarray | None, min_scripts: int
+) -> tuple[list[str], np.ndarray]:
+    """Return the names that are trained, and for each token of the stream its place there, or -1."""
+    counts, scripts = stream.counts(kept)
+    tokens = stream.tokens.to_list()
+    stands_for = {
+        token: token if count >= COMMAND_COUNT else token.removeprefix(COMMAND)
+        for token, count, held in zip(tokens, counts.tolist(), scripts.tolist(), strict=True)
+        if count and (token == STATEMENT or held >= min_scripts)
+    }
+    place = {name: place for place, name in enumerate(dict.fromkeys(stands_for.values()))}
+    if len(place.keys() - {STATEMENT}) < 2:
+        raise CorpusError(f"fewer than two tokens are in {min_scripts} scripts: give more scripts")
+    codes = [place[stands_for[token]] if token in stands_for else -1 for token in tokens]
+    return list(place), np.array(codes, dtype=np.int32)
+
+
+def _codes(n: int) -> list[str]:
+    """Return `n` different words of three visible characters, which gensim reads faster than tokens."""
+    letters = [chr(code) for code in range(33, 127)]
+    first = (a + b + c for a in letters for b in letters for c in letters)
+    return [word for word, _ in zip(first, range(n), strict=False)]
+
+
+def _write_text(
+    path: Path, stream: "TokenStream", kept: np.ndarray | None, codes: np.ndarray, spelled: list[str]
+) -> np.ndarray:
+    """Write the text gensim reads, a line a sentence; return the occurrences of each word."""
+    words = [word.encode() + b" " for word in spelled]
+    letters = np.frombuffer(b"".join(words), dtype=np.uint8)
+    sizes = np.array([len(word) for word in words])
+    counts = np.zeros(len(words), dtype=np.int64)
+    with path.open("wb") as file:
+        for ids, lengths in stream.chunks(kept):
+            found = codes[ids]
+            known = found >= 0
+            script = np.repeat(np.arange(len(lengths)), lengths)[known]
+            found = found[known]
+            counts += np.bincount(found, minlength=len(words))
+            text = letters[places(sizes, found)]
+            text[np.cumsum(sizes[found])[_sentence_ends(script)] - 1] = ord("\n")
+            file.write(text.tobytes())
+    return counts
+
+
+def _sentence_ends(script: np.ndarray) -> np.ndarray:
+    """Return the last token of each script, and every SENTENCE-th token within one."""
+    if not len(script):
+        return np.empty(0, dtype=np.int64)
+    last = np.append(script[1:] != script[:-1], True)
+    start = np.maximum.accumulate(np.where(np.append(True, last[:-1]), np.arange(len(script)), 0))
+    return np.flatnonzero(last | ((np.arange(len(script)) - start + 1) % SENTENCE == 0))
+
+
+def _by_name(
+    names: list[str], counts: np.ndarray, trained: "KeyedVectors", spelled: list[str]
+) -> "KeyedVectors":
+    """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
+    word_of = dict(zip(names, spelled, strict=True))
+    seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != STATEMENT}
+    only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
+    order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
+    rows = trained[[word_of.get(name) or word_of[COMMAND + name] for name in order]]
+    return _keyed(order, rows, np.array([seen.get(name, 0) for name in order]))
 
 
 def _check(algorithm: str, **numbers: int) -> None:
@@ -204,7 +189,9 @@ def _keyed(tokens: list[str], vectors: np.ndarray, counts: np.ndarray) -> "Keyed
     return keyed
 
 
-def shuffled(tokens: pl.Series, *, seed: int) -> pl.Series:
+def shuffled(
+    stream: "TokenStream", folder: Path, *, kept: np.ndarray | None = None, seed: int
+) -> "TokenStream":
     """Return the negative control: all tokens in random order, cut into scripts of the same lengths.
 
     Every token keeps its number of occurrences and every script its length, but which tokens stand near each
@@ -212,16 +199,21 @@ def shuffled(tokens: pl.Series, *, seed: int) -> pl.Series:
 
     Parameters
     ----------
-    tokens : polars.Series of List(String), length n
+    stream : TokenStream
+    folder : Path
+        Where the shuffled stream is written.
+    kept : bool[n], optional
+        Scripts to shuffle; all when left out. The ids of all of them are held in memory.
     seed : int
 
-    Returns
-    -------
-    polars.Series of List(String), length n
+    Raises
+    ------
+    CorpusError
+        If no script is kept.
     """
-    flat = _flat(tokens)
-    order = np.random.default_rng(seed).permutation(len(flat))
-    return _lists(flat[order], tokens.list.len().to_numpy())
+    ids = np.concatenate([np.empty(0, np.int32), *(chunk for chunk, _ in stream.chunks(kept))])
+    scripts = stream.scripts if kept is None else stream.scripts.filter(kept)
+    return store(folder, [np.random.default_rng(seed).permutation(ids)], scripts, stream.tokens)
 
 
 def matrix(vectors: "KeyedVectors", vocabulary: "Vocabulary") -> np.ndarray:
@@ -274,7 +266,18 @@ def _bytes(text: str) -> np.ndarray:
 
 
 def load(path: Path) -> "KeyedVectors":
-    """Read vectors written by `save`, as float32.
+    """Read vectors written by `save`, as float32. Raises as `read` does."""
+    return _keyed(*read(path))
+
+
+def read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read what `save` wrote, without gensim.
+
+    Returns
+    -------
+    tokens : list of str
+    vectors : float32, shape (n, dimension)
+    counts : int64[n]
 
     Raises
     ------
@@ -288,7 +291,7 @@ def load(path: Path) -> "KeyedVectors":
         raise ModelError(f"{Path(path).name} is damaged: tokens, vectors and counts disagree; make it again")
     if not np.isfinite(vectors).all():
         raise ModelError(f"{Path(path).name} holds vectors that are not finite; make it again")
-    return _keyed(names, vectors.astype(np.float32), counts)
+    return names, vectors.astype(np.float32), counts
 
 
 def read_meta(path: Path) -> dict:

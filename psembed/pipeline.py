@@ -29,7 +29,7 @@ from psembed.workspace import Workspace, atomic, write_json
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
-RELEASE_LIMIT = 10_000_000  # bytes, of everything under psembed/released together
+DETECTOR_LIMIT, VECTORS_LIMIT = 10_000_000, 20_000_000  # bytes under psembed/released
 REPORTED = ("polars", "numpy", "gensim", "tensorflow", "sklearn", "onnxruntime")
 
 
@@ -338,21 +338,23 @@ def release(profile: str, *, root: Path) -> list[Path]:
     StageError
         If they have not been made yet.
     ModelError
-        If together they are larger than 10 MB; the released ones stay as they are.
+        If the detector is larger than 10 MB or the vectors than 20 MB; the released ones stay as they are.
     """
     workspace = Workspace(profile, root=root)
     folder = workspace.input(workspace.work / "detector")
-    made = [path for path in folder.iterdir() if path.is_file()] + [
-        workspace.input(workspace.work / "vectors.npz")
-    ]
-    made.sort(key=lambda path: path.name == "manifest.json")  # last, since it vouches for the others
-    size = sum(path.stat().st_size for path in made)
-    if size > RELEASE_LIMIT:
-        raise ModelError(
-            f"detector and vectors are {size / 1e6:.1f} MB, over the {RELEASE_LIMIT / 1e6:.0f} MB for a "
-            f"release: make the network or the vocabulary smaller"
-        )
-    return [_copy(path, root / "psembed" / "released" / path.name) for path in made]
+    detector = sorted(
+        (path for path in folder.iterdir() if path.is_file()),
+        key=lambda path: path.name == "manifest.json",  # last, since it vouches for the others
+    )
+    vectors = [workspace.input(workspace.work / name) for name in ("vectors.npz", "vectors.json")]
+    for name, made, limit in (("detector", detector, DETECTOR_LIMIT), ("vectors", vectors, VECTORS_LIMIT)):
+        size = sum(path.stat().st_size for path in made)
+        if size > limit:
+            raise ModelError(
+                f"the {name} are {size / 1e6:.1f} MB, over the {limit / 1e6:.0f} MB for a release: make the"
+                " network or the vocabulary smaller"
+            )
+    return [_copy(path, root / "psembed" / "released" / path.name) for path in (*vectors, *detector)]
 
 
 def _copy(source: Path, target: Path) -> Path:

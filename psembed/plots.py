@@ -5,7 +5,7 @@ Okabe and Ito (readable with colour-blindness); shapes and labels repeat what co
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from psembed.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, draw_flow, draw_network, new_figure
 from psembed.errors import CorpusError, ParameterError
@@ -32,6 +34,14 @@ MODELS = {
     "char_3gram": "character 3-grams",
     "cnn_lstm": "CNN-LSTM",
 }
+CENTRE = {"marker": "x", "color": "black", "markersize": 6}
+ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
+MEMBER = {"marker": "o", "color": PALETTE[0], "markersize": 6}
+# Steps (points) from a point to where its label may begin, nearest first.
+AROUND = np.array([
+    (far * np.cos(turn), far * np.sin(turn))
+    for far in (7, 13, 23, 33, 46, 62, 80, 100) for turn in np.arange(12) * np.pi / 6
+])  # fmt: skip
 TEXTS = (
     "token", "family", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol", "model",
 )  # fmt: skip
@@ -111,47 +121,145 @@ def _model(name: str) -> str:
 
 def draw_token_map(table: pl.DataFrame) -> Figure:
     """Draw the study's Figure 1: a grey cloud of tokens; families (family != "") in colour, with labels."""
-    figure = new_figure(6.6, 5.2)
+    figure = new_figure(5.0, 4.7)
     axes = figure.add_subplot()
     cloud, lit = table.filter(pl.col("family") == ""), table.filter(pl.col("family") != "")
-    axes.scatter(cloud["x"], cloud["y"], s=3, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
-    for n, family in enumerate(distinct(lit, "family")):
+    axes.scatter(cloud["x"], cloud["y"], s=2.5, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
+    families = distinct(lit, "family")
+    for n, family in enumerate(families):
         part = lit.filter(pl.col("family") == family)
         axes.scatter(part["x"], part["y"], s=26, color=PALETTE[n % 7], marker=MARKERS[n % 7],
                      edgecolors="white", linewidths=0.5, label=family, zorder=3)  # fmt: skip
     axes.set(xticks=[], yticks=[], xlabel="t-SNE, first axis", ylabel="t-SNE, second axis")
     if len(lit):
-        figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
-    _labels(figure, axes, lit)
+        figure.legend(loc="outside lower center", ncols=2, handletextpad=0.2, columnspacing=1.2)
+    _fix(figure)
+    points = axes.transData.transform(lit.select("x", "y").to_numpy())
+    colours = [_ink(PALETTE[families.index(family) % 7]) for family in lit["family"]]
+    texts = [{"s": token, "color": colour} for token, colour in zip(lit["token"], colours, strict=True)]
+    _label(figure, axes, points, texts)
     return figure
 
 
-def _labels(figure: Figure, axes: Axes, lit: pl.DataFrame) -> None:
-    """Label points: each takes the nearest of 48 places around it where it covers no other label or point."""
+def draw_token_groups(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 2: one 3-D panel a group, stems to the centre of mass, odd one out marked.
+
+    The odd one is the token whose `odd` is true, where the table has that column; else the one farthest out.
+    Axes are to one scale, so the drawn distances compare; thin lines lead down to the floor.
+    """
+    names = distinct(table, "group")
+    figure = new_figure(2.7 * len(names), 3.2)
+    panels = []
+    for n, name in enumerate(names):
+        with matplotlib.rc_context({"grid.color": "#DDDDDD", "grid.linewidth": 0.5}):
+            axes = figure.add_subplot(1, len(names), n + 1, projection="3d")
+        axes.set_title(name)
+        panels.append((axes, *_draw_group(axes, table.filter(pl.col("group") == name))))
+    keys = {"label": "centre of mass", **CENTRE}, {"label": "odd one out: the farthest from it", **ODD}
+    figure.legend(
+        handles=[Line2D([], [], linewidth=0, **key) for key in keys], loc="outside lower center", ncols=2
+    )
+    _fix(figure)
+    for axes, places, texts in panels:
+        centre, *points = _pixels(axes, np.vstack([places.mean(axis=0), places]))
+        stems = [box for point in points for box in _line(centre, point)]
+        _label(figure, axes, np.array(points), texts, covered=stems)
+    return figure
+
+
+def _pixels(axes: Axes, places: np.ndarray) -> np.ndarray:
+    """Return where places of a 3-D panel, shape (n, 3), are seen: pixels, shape (n, 2)."""
+    x, y, _ = proj_transform(*places.T, axes.get_proj())
+    return axes.transData.transform(np.column_stack([x, y]))
+
+
+def _draw_group(axes: Axes, part: pl.DataFrame) -> tuple[np.ndarray, list[dict]]:
+    """Draw one group; return where its tokens are, float64 (n, 3), and how to write each."""
+    places = part.select("x", "y", "z").to_numpy()
+    centre, odd = places.mean(axis=0), _odd(part)
+    wide = np.abs(places - centre).max() * 1.05 or 1.0
+    deep = max(np.abs(places - centre)[:, 2].max() * 1.2, 0.7 * wide)
+    reach = np.array([wide, wide, deep])
+    low, high = centre - reach, centre + reach
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+    axes.set_box_aspect(high - low, zoom=1.05)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.line.set_color("#BBBBBB")
+        axis.set_tick_params(color="#BBBBBB")
+    texts = []
+    for k, (place, token) in enumerate(zip(places, part["token"], strict=True)):
+        look = ODD if k == odd else MEMBER
+        foot = (*place[:2], low[2])
+        axes.plot(*zip(place, foot, strict=True), color="#999999", linewidth=0.5, linestyle=":")
+        axes.plot(*zip(centre, place, strict=True), color=look["color"], linewidth=1.0)
+        axes.plot(*place[:, None], **look)
+        texts.append({"s": token, "color": _ink(look["color"]), "weight": "bold" if k == odd else "normal"})
+    axes.plot(*centre[:, None], **CENTRE)
+    return places, texts
+
+
+def _odd(part: pl.DataFrame) -> int:
+    if "odd" in part.columns and part["odd"].any():
+        return part["odd"].arg_max()
+    places = part.select("x", "y", "z").to_numpy()
+    return int(np.linalg.norm(places - places.mean(axis=0), axis=1).argmax())
+
+
+# ---- labels that cover nothing ----
+
+
+def _fix(figure: Figure) -> None:
+    """Lay the figure out and keep it so: labels are placed in pixels."""
     FigureCanvasAgg(figure).draw()
     figure.set_layout_engine("none")
-    scale = figure.dpi / 72
-    points = axes.transData.transform(lit.select("x", "y").to_numpy())
-    frame = axes.get_window_extent()
-    taken = [(x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in points]
-    around = np.arange(8) * np.pi / 4 + 0.001
-    places = [(r * np.cos(a), r * np.sin(a)) for r in (11, 20, 32, 46, 62, 80) for a in around]
-    families = distinct(lit, "family")
-    for (x, y), token, family in zip(points, lit["token"], lit["family"], strict=True):
-        half = (2.6 * len(token) + 1) * scale, 4.6 * scale
-        sides = [0 if abs(dx) < 1 else np.sign(dx) * half[0] for dx, _ in places]
-        candidates = [(x + dx * scale + s, y + dy * scale) for (dx, dy), s in zip(places, sides, strict=True)]
-        boxes = [(cx - half[0], cy - half[1], cx + half[0], cy + half[1]) for cx, cy in candidates]
-        free = [n for n, box in enumerate(boxes) if _inside(box, frame) and not _hits(box, taken)]
-        best = free[0] if free else 0
-        taken.append(boxes[best])
-        at = axes.transData.inverted().transform(candidates[best])
-        start = axes.transData.inverted().transform((x, y))
-        colour = PALETTE[families.index(family) % 7]
-        axes.plot([start[0], at[0]], [start[1], at[1]], color=colour, linewidth=0.5, alpha=0.7, zorder=2)
-        under = {"facecolor": "white", "alpha": 0.8, "pad": 0.6, "linewidth": 0}
-        style = {"ha": "center", "va": "center", "fontsize": 7.5, "color": colour, "zorder": 4}
-        axes.text(*at, token, bbox=under, parse_math=False, **style)
+
+
+def _ink(colour: str) -> tuple:
+    """Return a darker shade: as text, the light colours of the palette are too pale."""
+    return tuple(0.65 * part for part in matplotlib.colors.to_rgb(colour))
+
+
+def _label(
+    figure: Figure, axes: Axes, points: np.ndarray, texts: list[dict], *, covered: Sequence[tuple] = ()
+) -> None:
+    """Write beside each point (pixels), with a line to it: on no label, and where there is room on nothing.
+
+    What else a label keeps off are points, lines and the boxes `covered`.
+    """
+    scale, frame = figure.dpi / 72, axes.get_window_extent()
+    taken, labels = [_box(x, y, 3.5 * scale, 3.5 * scale) for x, y in points] + list(covered), []
+    for point, text in zip(points, texts, strict=True):
+        under = {"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0}
+        label = figure.text(
+            0, 0, ha="center", va="center", fontsize=8.5, parse_math=False, bbox=under, **text
+        )
+        extent = label.get_window_extent()
+        half = extent.width / 2 + scale, extent.height / 2
+        places = [(*(point + scale * step + np.sign(step.round()) * (half[0], 0)), *half) for step in AROUND]
+        best = min(places, key=lambda place: _spoilt(point, place, frame, labels, taken))
+        labels.append(_box(*best))
+        taken += _line(point, best[:2])
+        ends = figure.transFigure.inverted().transform([point, best[:2]])
+        figure.add_artist(Line2D(*ends.T, color=text["color"], linewidth=0.5, alpha=0.7, zorder=1))
+        label.set_position(ends[1])
+
+
+def _spoilt(point: np.ndarray, place: tuple, frame: object, labels: list[tuple], taken: list[tuple]) -> int:
+    """Return how bad a place for a label is; of equally bad ones the nearest is taken."""
+    box = _box(*place)
+    if not _inside(box, frame) or _hits(box, labels):
+        return 3
+    return 2 * _hits(box, taken) + any(_hits(part, labels) for part in _line(point, place[:2]))
+
+
+def _box(x: float, y: float, half_width: float, half_height: float) -> tuple:
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def _line(start: np.ndarray, end: Sequence[float]) -> list[tuple]:
+    """Return small boxes along a line, without its ends."""
+    return [_box(*(start + part * (end - start)), 1, 1) for part in np.linspace(0.1, 0.9, 17)]
 
 
 def _inside(box: tuple, frame: object) -> bool:
@@ -160,40 +268,6 @@ def _inside(box: tuple, frame: object) -> bool:
 
 def _hits(box: tuple, others: Iterable[tuple]) -> bool:
     return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
-
-
-def draw_token_groups(table: pl.DataFrame) -> Figure:
-    """Draw the study's Figure 2: one 3-D panel a group, stems to the centre of mass, odd one out marked.
-
-    The odd one is the token whose `odd` is true, where the table has that column; else the one farthest out.
-    """
-    names = distinct(table, "group")
-    figure = new_figure(3.5 * len(names), 3.4)
-    for n, name in enumerate(names):
-        part = table.filter(pl.col("group") == name)
-        axes = figure.add_subplot(1, len(names), n + 1, projection="3d")
-        places = part.select("x", "y", "z").to_numpy()
-        centre = places.mean(axis=0)
-        odd = int(np.linalg.norm(places - centre, axis=1).argmax())
-        if "odd" in part.columns and part["odd"].any():
-            odd = part["odd"].arg_max()
-        axes.scatter(*centre, marker="x", s=30, color="black")
-        for k, (place, token) in enumerate(zip(places, part["token"], strict=True)):
-            colour, weight = (PALETTE[1], "bold") if k == odd else (PALETTE[0], "normal")
-            axes.plot(*zip(centre, place, strict=True), color=colour, linewidth=0.9)
-            axes.scatter(*place, s=34, marker="D" if k == odd else "o", color=colour, depthshade=False)
-            low = _crowded(places[:k], place)  # below the point where an earlier label stands beside it
-            style = {"fontweight": weight, "va": "top" if low else "bottom", "fontsize": 8.5}
-            axes.text(*place, f"  {token}", color=colour, parse_math=False, **style)
-        axes.set(title=name)
-        axes.tick_params(labelsize=0, length=0, labelcolor="none")
-        axes.set_box_aspect(None, zoom=0.95)
-    return figure
-
-
-def _crowded(earlier: np.ndarray, place: np.ndarray) -> bool:
-    """Tell whether a point labelled before lies within a third of this one's distance from the centre."""
-    return bool(len(earlier)) and np.linalg.norm(earlier - place, axis=1).min() < np.linalg.norm(place) / 3
 
 
 # ---- 5, 6 and 7: detection ----

@@ -4,11 +4,15 @@ The settings of the embedding were chosen on "development" halves; "held_out" ha
 are the test. Tokens are spelled as the tokeniser folds them.
 """
 
+import re
 import zlib
 from typing import NamedTuple
 
-# Built-in aliases of Windows PowerShell 5.1 that stand for a cmdlet (Get-Alias on a fresh session), "cmdlet =
-# alias ...".
+# Every built-in alias of Windows PowerShell 5.1 and of PowerShell 7 on Windows that stands for a cmdlet, or
+# for Clear-Host: "cmdlet = alias ...". Source: the table of default commands in PowerShell's own tests
+# (DefaultCommands.Tests.ps1 at commit 92990369), which is Get-Alias in a fresh session; ise, man and md
+# stand for no cmdlet and are left out. Only PowerShell 7 has gerr; only 5.1 has asnp, cfs, curl, epsn,
+# gsnp, gwmi, ipsn, iwmi, lp, npssc, nwsn, rsnp, rujb, rwmi, sc, sujb, swmi, trcm and wget.
 _BUILT_IN = """
 add-content = ac; add-pssnapin = asnp; clear-content = clc; clear-history = clhy; clear-host = clear cls
 clear-item = cli; clear-itemproperty = clp; clear-variable = clv; compare-object = compare diff
@@ -18,7 +22,7 @@ enable-psbreakpoint = ebp; enter-pssession = etsn; exit-pssession = exsn; export
 export-csv = epcsv; export-pssession = epsn; foreach-object = % foreach; format-custom = fc
 format-hex = fhx; format-list = fl; format-table = ft; format-wide = fw; get-alias = gal
 get-childitem = dir gci ls; get-clipboard = gcb; get-command = gcm; get-computerinfo = gin
-get-content = cat gc type; get-history = ghy h history; get-item = gi; get-itemproperty = gp
+get-content = cat gc type; get-error = gerr; get-history = ghy h history; get-item = gi; get-itemproperty = gp
 get-itempropertyvalue = gpv; get-job = gjb; get-location = gl pwd; get-member = gm; get-module = gmo
 get-process = gps ps; get-psbreakpoint = gbp; get-pscallstack = gcs; get-psdrive = gdr
 get-pssession = gsn; get-pssnapin = gsnp; get-service = gsv; get-timezone = gtz; get-unique = gu
@@ -110,6 +114,78 @@ def _groups(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 ODD_GROUPS = {"development": _groups(_ODD), "held_out": _groups(_ODD_HELD_OUT)}
+
+# Ours, "first - minus + plus = expected", written before any vectors were looked at: verbs and nouns of
+# cmdlets, variables, operators, parameters and values, conversions, types and methods, opposites. A
+# question of one half shares at most two tokens with one of the other.
+_ANALOGIES = """
+start-service - stop-service + stop-process = start-process
+import-csv - export-csv + export-clixml = import-clixml
+get-content - set-content + set-itemproperty = get-itemproperty
+get-job - remove-job + remove-pssession = get-pssession
+new-item - remove-item + remove-itemproperty = new-itemproperty
+get-aduser - set-aduser + set-mailbox = get-mailbox
+get-variable - set-variable + set-location = get-location
+start-job - stop-job + stop-transcript = start-transcript
+convertto-json - convertfrom-json + convertfrom-csv = convertto-csv
+get-acl - set-acl + set-executionpolicy = get-executionpolicy
+new-azvirtualnetwork - get-azvirtualnetwork + get-azpublicipaddress = new-azpublicipaddress
+get-aduser - $user + $computer = get-adcomputer; get-module - $module + $job = get-job
+$credential - get-credential + get-date = $date; $users - $user + $group = $groups
+$files - $file + $folder = $folders; -ne - -eq + -like = -notlike; -ge - -gt + -lt = -le
+-notmatch - -match + -contains = -notcontains; -ceq - -eq + -match = -cmatch; -or - -and + -band = -bor
+} - { + [ = ]; silentlycontinue - -erroraction + -executionpolicy = bypass
+directory - -itemtype + -pathtype = container; hkcu - hklm + localmachine = currentuser
+-maximum - max + min = -minimum; -errorvariable - -erroraction + -warningaction = -warningvariable
+write-error - error + warning = write-warning
+$warningpreference - write-warning + write-verbose = $verbosepreference
+get-wmiobject - -class + -classname = get-ciminstance; toint** - int + string = tostring
+tobase**string - getstring + getbytes = frombase**string
+readalllines - writealllines + writealltext = readalltext; convertfrom-json - json + csv = convertfrom-csv
+streamreader - read + write = streamwriter; hashtable - @{ + @( = array
+trimstart - trimend + endswith = startswith; int** - int + bool = boolean
+pscredential - $credential + $date = datetime; false - true + $true = $false; off - on + enable = disable
+absent - present + enabled = disabled; denied - deny + allow = allowed; left - width + height = top
+darkred - red + green = darkgreen; $env:computername - computer + user = $env:username
+"""
+_ANALOGIES_HELD_OUT = """
+unregister-scheduledtask - register-scheduledtask + import-module = remove-module
+new-azvm - get-azvm + get-azresourcegroup = new-azresourcegroup
+set-item - get-item + get-content = set-content; remove-module - get-module + get-job = remove-job
+new-variable - remove-variable + remove-psdrive = new-psdrive
+wait-job - stop-job + stop-process = wait-process
+convertto-securestring - convertfrom-securestring + convertfrom-json = convertto-json
+get-itemproperty - remove-itemproperty + remove-item = get-item
+stop-transcript - start-transcript + start-service = stop-service
+uninstall-module - install-module + install-chocolateypackage = uninstall-chocolateypackage
+get-aznetworkinterface - new-aznetworkinterface + new-aznetworksecuritygroup = get-aznetworksecuritygroup
+get-adgroup - $group + $user = get-aduser; get-item - $item + $acl = get-acl
+$content - get-content + get-process = $process; $servers - $server + $computer = $computers
+$keys - $key + $value = $values; write-verbose - verbose + debug = write-debug
+-notlike - -like + -in = -notin; -ne - -eq + -match = -notmatch; -isnot - -is + -contains = -notcontains
+-ieq - -eq + -match = -imatch; -bxor - -xor + -or = -bor; -creplace - -replace + -match = -cmatch
+) - ( + { = }; hidden - -windowstyle + -erroraction = silentlycontinue; leaf - container + directory = file
+hkey_current_user - hkey_local_machine + hklm = hkcu; minvalue - maxvalue + max = min
+-warningaction - warning + error = -erroraction; -last - last + first = -first
+$verbosepreference - -verbose + -debug = $debugpreference
+convertfrom-securestring - securestring + json = convertfrom-json; tolower - lower + upper = toupper
+readallbytes - writeallbytes + writealllines = readalllines; convertto-xml - xml + html = convertto-html
+decompress - compress + encrypt = decrypt; writeline - write + read = readline
+padleft - left + right = padright; datetime - get-date + get-credential = pscredential
+string - $name + $count = int; lastindexof - last + first = indexof; false - true + yes = no
+disabled - enabled + running = stopped; stopped - stop + start = started; bottom - top + left = right
+darkcyan - cyan + yellow = darkyellow; $env:temp - temp + path = $env:path
+failed - failure + success = succeeded
+"""
+
+
+def _analogies(text: str) -> tuple[Analogy, ...]:
+    entries = text.strip().replace("\n", ";").split(";")
+    parts = [re.split(" [-+=] ", entry.strip()) for entry in entries]
+    return tuple(Analogy(first, minus, plus, (expected,)) for first, minus, plus, expected in parts)
+
+
+ANALOGIES = {"development": _analogies(_ANALOGIES), "held_out": _analogies(_ANALOGIES_HELD_OUT)}
 
 
 def _split_aliases() -> dict[str, tuple[tuple[str, str], ...]]:

@@ -1,4 +1,4 @@
-"""What the vectors know of PowerShell: aliases, odd ones out, analogies, groups, and maps to draw.
+"""What may be asked of vectors: neighbours, ranks, odd ones out, analogies, groups, and maps to draw.
 
 A neighbour is near by cosine, as in word2vec; centres of mass are Euclidean, as in the study. Tokens may be
 given as people write them (Invoke-Expression): they are folded first; "> sort" is the command, "sort" the
@@ -6,7 +6,6 @@ word. A rank of 1 is the nearest; among equally near tokens the one asked for co
 nothing is won by ties.
 """
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,17 +14,12 @@ import polars as pl
 
 from psembed.embedding import COMMAND
 from psembed.errors import ParameterError, UnknownTokenError
-from psembed.relations import ALIASES as ALIASES
-from psembed.relations import PUBLISHED_ANALOGIES, Analogy
 from psembed.tokens import fold, unknown_token_message
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-_VERBS = re.compile(
-    "add|clear|convertfrom|convertto|copy|disable|enable|export|get|import|move|new|remove|set|start|stop|test|update"
-)
-NEIGHBOURHOOD = 25  # a frequency-matched token is at most so many places away in the order by occurrences
+BLOCK = 128  # queries compared with all tokens at once: 31 MB for 60,000 tokens
 
 
 def index(vectors: "KeyedVectors", token: str) -> int:
@@ -49,8 +43,9 @@ def command(vectors: "KeyedVectors", token: str) -> str:
 
 
 def _unit(vectors: "KeyedVectors") -> np.ndarray:
-    norms = np.linalg.norm(vectors.vectors, axis=1, keepdims=True)
-    return vectors.vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    points = vectors.vectors.astype(np.float32, copy=False)
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    return points / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
 def _twins(vectors: "KeyedVectors") -> np.ndarray:
@@ -62,20 +57,45 @@ def _twins(vectors: "KeyedVectors") -> np.ndarray:
     return twins
 
 
-def _ranks(
-    vectors: "KeyedVectors", sources: np.ndarray, targets: np.ndarray
+def ranks(
+    vectors: "KeyedVectors", sources: np.ndarray, targets: np.ndarray, besides: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return per pair of rows the target's rank among the source's neighbours, and their cosine.
+    """Rank many targets among the neighbours of their sources, at once.
 
-    The other sense of the source or of the target is no neighbour: it is the same word.
+    Parameters
+    ----------
+    sources, targets : int[n]
+        Rows. The other sense of the source or of the target is no neighbour: it is the same word.
+    besides : int[n, k], optional
+        Rows that are no wrong answers either; a source's own row fills what is left.
+
+    Returns
+    -------
+    ranks : int[n]
+    cosines : float32[n]
+        Of each source and its target.
     """
-    unit, twins, pair = _unit(vectors), _twins(vectors), np.arange(len(sources))
-    cosines = unit[sources] @ unit.T
-    wanted = cosines[pair, targets].copy()
-    for same in (sources, twins[sources], twins[targets]):
-        cosines[pair, same] = -np.inf
-    cosines[pair, targets] = wanted
-    return (cosines >= wanted[:, None]).sum(axis=1), wanted
+    unit, twins = _unit(vectors), _twins(vectors)
+    without = np.column_stack([sources, twins[sources], twins[targets]])
+    if besides is not None:
+        without = np.column_stack([without, besides])
+    return _placed(unit, unit[sources], targets, without)
+
+
+def _placed(
+    unit: np.ndarray, queries: np.ndarray, targets: np.ndarray, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each target's rank by product with its query, rows `without` left out, and that product."""
+    places, found = np.empty(len(queries), dtype=np.int64), np.empty(len(queries), dtype=np.float32)
+    for start in range(0, len(queries), BLOCK):
+        part = slice(start, start + BLOCK)
+        cosines = queries[part] @ unit.T
+        pair = np.arange(len(cosines)), targets[part]
+        found[part] = cosines[pair]
+        np.put_along_axis(cosines, without[part], -np.inf, axis=1)
+        cosines[pair] = found[part]
+        places[part] = np.count_nonzero(cosines >= found[part, None], axis=1)
+    return places, found
 
 
 def nearest(vectors: "KeyedVectors", token: str, n: int) -> list[tuple[str, float]]:
@@ -97,77 +117,7 @@ def rank(vectors: "KeyedVectors", a: str, b: str) -> int:
     `a` is no neighbour of itself, and neither sense of a word counts against the other: see `command`.
     """
     pair = np.array([index(vectors, a)]), np.array([index(vectors, b)])
-    return int(_ranks(vectors, *pair)[0][0])
-
-
-def alias_report(
-    vectors: "KeyedVectors", pairs: Sequence[tuple[str, str]], *, seed: int, rounds: int = 20
-) -> dict:
-    """Rank each alias among the neighbours of its command, and the command among those of the alias.
-
-    A token is taken as a command where it has a vector as one: see `command`.
-    Chance is measured, not assumed: both tokens of a pair are replaced by random tokens of nearly the same
-    number of occurrences (NEIGHBOURHOOD), `rounds` times.
-
-    Returns
-    -------
-    dict
-        pairs : list of dict with alias, command, cosine, command_rank (from the alias), alias_rank (from the
-        command). missing : list of [alias, command] that have no vectors. asked, n (pairs found) : int.
-        mrr (mean reciprocal rank over both directions), hit1, hit10 (share at rank 1, at most 10),
-        mrr_random, hit10_random : float, None where no pair is found.
-    """
-    known = vectors.key_to_index
-    named = [(command(vectors, a), command(vectors, b)) for a, b in pairs]
-    found = [(a, b) for a, b in named if a in known and b in known]
-    missing = [
-        list(pair) for pair, (a, b) in zip(pairs, named, strict=True) if not (a in known and b in known)
-    ]
-    report = {"asked": len(pairs), "n": len(found), "missing": missing, "pairs": []}
-    if not found:
-        return report | dict.fromkeys(("mrr", "hit1", "hit10", "mrr_random", "hit10_random"))
-    rows = np.array([[known[a], known[b]] for a, b in found])
-    ranks, cosines = _both_ways(vectors, rows)
-    report["pairs"] = [
-        {
-            "alias": a,
-            "command": b,
-            "cosine": float(cosine),
-            "command_rank": int(forth),
-            "alias_rank": int(back),
-        }
-        for (a, b), cosine, forth, back in zip(found, cosines[0], *ranks, strict=True)
-    ]
-    random = [_both_ways(vectors, pair)[0] for pair in _matched(vectors, rows, seed, rounds)]
-    chance = np.concatenate(random, axis=1)
-    return report | {
-        "mrr": float((1 / ranks).mean()),
-        "hit1": float((ranks == 1).mean()),
-        "hit10": float((ranks <= 10).mean()),
-        "mrr_random": float((1 / chance).mean()),
-        "hit10_random": float((chance <= 10).mean()),
-    }
-
-
-def _both_ways(vectors: "KeyedVectors", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    both = [_ranks(vectors, rows[:, 0], rows[:, 1]), _ranks(vectors, rows[:, 1], rows[:, 0])]
-    return np.array([ranks for ranks, _ in both]), np.array([cosines for _, cosines in both])
-
-
-def _matched(vectors: "KeyedVectors", rows: np.ndarray, seed: int, rounds: int) -> list[np.ndarray]:
-    """Return `rounds` arrays like `rows`, every token replaced by another of similar frequency."""
-    counts = np.array([vectors.get_vecattr(token, "count") for token in vectors.index_to_key])
-    order = np.argsort(-counts, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    random, drawn = np.random.default_rng(seed), []
-    for _ in range(rounds):
-        step = random.integers(1, NEIGHBOURHOOD, size=rows.shape, endpoint=True)
-        moved = place[rows] + step * random.choice([-1, 1], size=rows.shape)
-        moved = np.where((moved < 0) | (moved >= len(order)), place[rows] - (moved - place[rows]), moved)
-        pairs = order[np.clip(moved, 0, len(order) - 1)]
-        drawn.append(pairs[pairs[:, 0] != pairs[:, 1]])
-    return drawn
+    return int(ranks(vectors, *pair)[0][0])
 
 
 def odd_one_out(
@@ -194,25 +144,13 @@ def odd_one_out(
     return names[int(distances.argmax())], dict(zip(names, distances.tolist(), strict=True))
 
 
-def odd_accuracy(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict:
-    """Return n (groups whose tokens all have vectors), accuracy (None if n is 0) and the wrong answers."""
-    answered = [group for group in groups if all(token in vectors.key_to_index for token in group)]
-    wrong = [
-        {"group": list(group), "answer": answer}
-        for group in answered
-        if (answer := odd_one_out(vectors, group)[0]) != group[-1]
-    ]
-    accuracy = 1 - len(wrong) / len(answered) if answered else None
-    return {"n": len(answered), "accuracy": accuracy, "wrong": wrong}
-
-
 def analogy(
     vectors: "KeyedVectors", positive: Sequence[str], negative: Sequence[str], n: int
 ) -> list[tuple[str, float]]:
     """Return the `n` tokens nearest by cosine to the sum of `positive` minus `negative`, inputs excluded.
 
-    Vectors are brought to length 1 before they are added (3CosAdd, Mikolov et al. 2013). The inputs
-    themselves are never an answer, as is usual; `analogy_rank` also says what happens when they are.
+    Vectors are brought to length 1 before they are added (3CosAdd, Mikolov et al. 2013). The inputs, in both
+    senses, are never an answer, as is usual; `analogy_rank` also says what happens when they are.
     """
     cosines, inputs = _combined(vectors, positive, negative)
     return _top(vectors, cosines, inputs, n)
@@ -221,10 +159,15 @@ def analogy(
 def analogy_rank(
     vectors: "KeyedVectors", positive: Sequence[str], negative: Sequence[str], expected: str
 ) -> dict[str, int]:
-    """Return the rank of `expected`: "rank" with the inputs excluded, "rank_all" among all tokens."""
+    """Return the rank of `expected`: "rank" with the inputs excluded, "rank_all" among all tokens.
+
+    The other sense of `expected` is no wrong answer.
+    """
     cosines, inputs = _combined(vectors, positive, negative)
     place = index(vectors, expected)
     closer = cosines >= cosines[place]
+    closer[_twins(vectors)[place]] = False
+    closer[place] = True
     without = [row for row in set(inputs) if row != place]
     return {"rank": int(closer.sum() - closer[without].sum()), "rank_all": int(closer.sum())}
 
@@ -232,45 +175,33 @@ def analogy_rank(
 def _combined(
     vectors: "KeyedVectors", positive: Sequence[str], negative: Sequence[str]
 ) -> tuple[np.ndarray, list[int]]:
+    """Return the cosine of every row with the sum, and the rows of the inputs in both senses."""
     added, taken = ([index(vectors, token) for token in group] for group in (positive, negative))
     unit = _unit(vectors)
     query = unit[added].sum(axis=0) - unit[taken].sum(axis=0)
-    return unit @ (query / max(np.linalg.norm(query), np.finfo(np.float32).tiny)), added + taken
+    inputs = np.array(added + taken, dtype=np.int64)
+    both = np.concatenate([inputs, _twins(vectors)[inputs]]).tolist()
+    return unit @ (query / max(np.linalg.norm(query), np.finfo(np.float32).tiny)), both
 
 
-def verb_noun_analogies(vectors: "KeyedVectors", *, n: int, seed: int, min_count: int = 100) -> list[Analogy]:
-    """Draw `n` analogies like get-job - get-service + stop-service = stop-job from cmdlets with vectors.
+def analogy_ranks(vectors: "KeyedVectors", inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Rank many answers, at once, as "rank" of `analogy_rank` does.
 
-    Cmdlets of the published analogies are left out; both cmdlets of a noun occur at least `min_count` times.
-    Returns fewer when there are no more.
+    Parameters
+    ----------
+    inputs : int[n, 3]
+        Rows of first, minus and plus.
+    targets : int[n]
+        Rows of the answers.
+
+    Returns
+    -------
+    int[n]
     """
-    published = {token for item in PUBLISHED_ANALOGIES.values() for token in (item.first, *item.expected)}
-    nouns: dict[str, set[str]] = {}
-    for token in vectors.index_to_key:
-        verb, dash, noun = token.partition("-")
-        frequent = vectors.get_vecattr(token, "count") >= min_count
-        if dash and frequent and _VERBS.fullmatch(verb) and token not in published:
-            nouns.setdefault(noun, set()).add(verb)
-    every = [
-        Analogy(f"{verb}-{noun}", f"{verb}-{other}", f"{wanted}-{other}", (f"{wanted}-{noun}",))
-        for noun in sorted(nouns) for other in sorted(nouns) if noun != other
-        for verb in sorted(nouns[noun] & nouns[other]) for wanted in sorted(nouns[noun] & nouns[other])
-        if verb != wanted
-    ]  # fmt: skip
-    chosen = np.random.default_rng(seed).permutation(len(every))[:n]
-    return [every[place] for place in chosen]
-
-
-def analogy_report(vectors: "KeyedVectors", analogies: Sequence[Analogy]) -> dict:
-    """Return n, top1 and mrr (None if n is 0); the first spelling expected counts, inputs are excluded."""
-    ranks = np.array([_expected_rank(vectors, item) for item in analogies])
-    if not len(ranks):
-        return {"n": 0, "top1": None, "mrr": None}
-    return {"n": len(ranks), "top1": float((ranks == 1).mean()), "mrr": float((1 / ranks).mean())}
-
-
-def _expected_rank(vectors: "KeyedVectors", item: Analogy) -> int:
-    return analogy_rank(vectors, [item.first, item.plus], [item.minus], item.expected[0])["rank"]
+    unit, twins = _unit(vectors), _twins(vectors)
+    queries = unit[inputs[:, 0]] - unit[inputs[:, 1]] + unit[inputs[:, 2]]
+    without = np.column_stack([inputs, twins[inputs], twins[targets]])
+    return _placed(unit, queries, targets, without)[0]
 
 
 def group_rank(vectors: "KeyedVectors", tokens: Sequence[str]) -> float:
@@ -282,7 +213,7 @@ def group_rank(vectors: "KeyedVectors", tokens: Sequence[str]) -> float:
     pairs = np.array([(a, b) for a in rows for b in rows if a != b]).reshape(-1, 2)
     if not len(pairs):
         raise ParameterError(f"group_rank needs two or more distinct tokens, not {', '.join(tokens)}")
-    return float(_ranks(vectors, pairs[:, 0], pairs[:, 1])[0].mean())
+    return float(ranks(vectors, pairs[:, 0], pairs[:, 1])[0].mean())
 
 
 def layout_2d(

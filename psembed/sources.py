@@ -153,7 +153,7 @@ def _source(entry: dict, file: str) -> Source:
 
 
 def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = None) -> list[Source]:
-    """Return the sources called `names`.
+    """Return the sources called `names`; a kind ("benign") stands for all of that kind.
 
     Raises
     ------
@@ -161,16 +161,22 @@ def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = 
         If one is not in the catalogue; the message gives the nearest names.
     """
     catalogue = load_sources() if catalogue is None else catalogue
-    for name in (names := list(names)):
+    names = [one for name in names for one in _of_kind(name, catalogue)]
+    for name in names:
         if name not in catalogue:
             close = ", ".join(get_close_matches(name, catalogue, 3)) or ", ".join(sorted(catalogue)[:5])
             raise SourceError(f"no source is called {name!r}; sources.toml has, for example, {close}")
     return [catalogue[name] for name in names]
 
 
-def snapshot_path(name: str, *, root: Path) -> Path:
-    """Return where the snapshot of source `name` belongs: data/snapshots under the project root."""
-    return Path(root) / "data" / "snapshots" / f"{name}.parquet"
+def _of_kind(name: str, catalogue: dict[str, Source]) -> list[str]:
+    return [source.name for source in catalogue.values() if source.kind == name] or [name]
+
+
+def snapshot_path(name: str, *, root: Path, history: bool = False) -> Path:
+    """Return where the snapshot of source `name` belongs, below data/snapshots under the project root."""
+    folder = Path(root) / "data" / "snapshots"
+    return folder / "history" / f"{name}.parquet" if history else folder / f"{name}.parquet"
 
 
 def fetch(
@@ -195,7 +201,7 @@ def fetch(
         environment variable PSEMBED_MIRROR if left out. With a mirror nothing is downloaded.
     history : bool
         One row per distinct content over all commits reachable from the pinned one, instead of one row
-        per file of the pinned commit. Labelled sets are always read at the pinned commit.
+        per file of the pinned commit; kept beside the other snapshot. Labelled sets have none.
     progress : callable, optional
         Called with (name, files done, files in all).
     catalogue : dict, optional
@@ -211,6 +217,8 @@ def fetch(
     if mirror is not None and not Path(mirror).is_dir():
         raise SourceError(f"the mirror {str(mirror)!r} is no folder; set PSEMBED_MIRROR to one, or unset it")
     chosen = find_sources(names, catalogue=catalogue)
+    if history:
+        chosen = [source for source in chosen if source.kind != "labelled"]
     return [
         _fetch_one(source, Path(root), mirror and Path(mirror), history, progress or _silent)
         for source in chosen
@@ -224,8 +232,8 @@ def _silent(name: str, done: int, total: int) -> None:
 def _fetch_one(
     source: Source, root: Path, mirror: Path | None, history: bool, progress: Progress
 ) -> FetchReport:
-    started, path = time.monotonic(), snapshot_path(source.name, root=root)
-    versions = "history" if history and source.kind != "labelled" else "head"
+    started, path = time.monotonic(), snapshot_path(source.name, root=root, history=history)
+    versions = "history" if history else "head"
     wanted = {
         "url": source.url,
         "commit": source.commit,

@@ -142,6 +142,96 @@ def assign(
     return parts
 
 
+def assign_all(
+    group: np.ndarray,
+    strata: Sequence[str],
+    repository_groups: Sequence[str],
+    *,
+    repositories: dict[str, float],
+    others: dict[str, float],
+    pinned: Sequence[str] = (),
+    aside: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Give every group to one part: repository groups by their own shares, all other groups by theirs.
+
+    Repositories are plenty, so that many can be reserved for testing; labelled samples are few.
+
+    Parameters
+    ----------
+    group, strata, aside, seed
+        As `assign` takes them.
+    repository_groups : sequence of str, length n
+        Repository group of each script; "" for none.
+    repositories, others : dict
+        Share of each part, of the groups that hold a repository and of those that do not.
+    pinned : sequence of str
+        Repository groups that are in training whatever the draw; they count towards its share.
+
+    Returns
+    -------
+    object[n]
+        Name of the part of each script.
+
+    Raises
+    ------
+    ParameterError
+        As `assign`, if a pinned group is unknown, or if the pinned ones are more than the training share.
+    """
+    group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
+    if unknown := sorted(set(pinned) - set(names)):
+        raise ParameterError(
+            f"pinned repository group {unknown[0]!r} is not in the corpus; check its spelling"
+        )
+    of_repository = np.isin(group, group[(names != "") & ~aside])
+    fixed = np.isin(group, group[np.isin(names, list(pinned)) & ~aside])
+    parts = np.full(len(group), TRAIN, dtype=object)
+    free = of_repository & ~fixed
+    left = {
+        part: share * of_repository.sum() - fixed.sum() * (part == TRAIN)
+        for part, share in repositories.items()
+    }
+    shares = {part: count / max(free.sum(), 1) for part, count in left.items()}
+    strata = np.asarray(strata, dtype=object)
+    for chosen, fractions in ((free, shares), (~of_repository, others)):
+        if np.any(chosen & ~aside):
+            parts[chosen] = assign(
+                group[chosen], strata[chosen].tolist(), seed=seed, fractions=fractions, aside=aside[chosen]
+            )
+    parts[aside] = ASIDE
+    return parts
+
+
+def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs of sources in different repository groups that share near-duplicate clusters.
+
+    Parameters
+    ----------
+    scripts : DataFrame
+        Columns source, repository_group and cluster.
+
+    Returns
+    -------
+    DataFrame
+        source, other, shared (clusters), share (of the smaller source's clusters), largest share first.
+    """
+    held = scripts.select("source", "repository_group", "cluster").unique()
+    sizes = held.group_by("source").len("clusters")
+    pairs = (
+        held.join(held, on="cluster", suffix="_other")
+        .filter(pl.col("source") < pl.col("source_other"))
+        .filter(pl.col("repository_group") != pl.col("repository_group_other"))
+        .group_by("source", pl.col("source_other").alias("other"))
+        .len("shared")
+        .join(sizes, on="source")
+        .join(sizes.rename({"source": "other"}), on="other", suffix="_other")
+    )
+    share = (pl.col("shared") / pl.min_horizontal("clusters", "clusters_other")).alias("share")
+    return pairs.select("source", "other", "shared", share).sort(
+        ["share", "source", "other"], descending=[True, False, False]
+    )
+
+
 def across_sources(
     parts: Sequence[str],
     group: np.ndarray,

@@ -35,17 +35,17 @@ STAGES = (
     Stage(
         "02_tokens",
         (WORK + "corpus.parquet", RESULTS + "01_corpus.json"),
-        (WORK + "scripts.parquet", WORK + "vocabulary.parquet"),
+        (WORK + "scripts.parquet", WORK + "vocabulary.parquet", WORK + "stream/"),
     ),
     Stage(
         "03_word2vec",
-        (WORK + "scripts.parquet",),
-        (WORK + "vectors.npz",),
+        (WORK + "scripts.parquet", WORK + "stream/", RESULTS + "02_tokens.json"),
+        (WORK + "vectors.npz", WORK + "vectors.json", WORK + "seeds/"),
     ),
     Stage(
         "04_semantics",
-        (WORK + "vectors.npz",),
-        _figures("01_token_map", "02_token_groups"),
+        (WORK + "vectors.npz", WORK + "seeds/"),
+        (*_figures("01_token_map", "02_token_groups"), f"{FIGURES}01_token_map.html"),
     ),
     Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), (WORK + "samples.parquet",)),
     Stage("06_baselines", (WORK + "samples.parquet",), (WORK + "scores_baselines.parquet",)),

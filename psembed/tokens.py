@@ -16,12 +16,14 @@ import numpy as np
 import polars as pl
 
 from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
+from psembed.shares import in_shares
 
 FORMAT = 1  # version of tokenizer.json
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
 READ_CHARS = 1 << 20  # the encoder reads the head and tail of a text longer than this
 PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
 OTHER_CHARACTER = 96  # id of a character outside printable ASCII; ' ' to '~' are 1 to 95
+_CHARACTERS = np.array([*[96] * 9, *[1] * 5, *[96] * 18, *range(1, 96), 96], dtype=np.int32)  # 9 to 13: space
 
 # PowerShell takes these dashes and quotes for - ' " (its language specification, lexical grammar B.1).
 # The last four keep lower case at one character for one, whatever stands beside it (final sigma, dotted I)
@@ -51,6 +53,14 @@ PATTERN = "|".join(ALTERNATIVES.values())
 _MATCHER = re.compile(PATTERN)
 _ALIKE = str.maketrans(ALIKE)
 _DIGITS = bytes.maketrans(b"0123456789", b"*" * 10)
+_TEXT = pl.col("text")
+_BEYOND_ASCII = pl.when(_TEXT.str.len_bytes() != _TEXT.str.len_chars()).then(_TEXT)
+_MATCHES = (
+    pl.coalesce(_BEYOND_ASCII.str.replace_many(list(ALIKE), list(ALIKE.values())), _TEXT)
+    .str.to_lowercase()
+    .str.replace_all("[0-9]", "*")
+    .str.extract_all(PATTERN)
+)
 
 
 def fold(text: str) -> str:
@@ -80,22 +90,39 @@ def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
     polars.Series of List(String)
         Length n, named "tokens"; an empty list where a text has no token, null where it is null.
     """
-    tokens = (
-        pl.col("tokens")
-        .str.replace_many(list(ALIKE), list(ALIKE.values()))
-        .str.to_lowercase()
-        .str.replace_all("[0-9]", "*")
-        .str.extract_all(PATTERN)
-        .list.eval(pl.element().str.slice(0, TOKEN_CHARS))
+    cut = _MATCHES.list.eval(pl.element().str.slice(0, TOKEN_CHARS)).alias("tokens")
+    return pl.concat(in_shares(lambda share: share.to_frame().select(cut).to_series(), texts))
+
+
+def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
+    """Return the id of every token of many texts, on all cores.
+
+    Parameters
+    ----------
+    texts : polars.Series of String, or iterable of str
+        Length n; null counts as empty.
+    vocabulary : Vocabulary
+
+    Returns
+    -------
+    ids : int32[tokens]
+        The tokens of all texts, one text after the other; UNKNOWN for a token outside the vocabulary.
+    lengths : int64[n]
+        Tokens of each text.
+    """
+    found = in_shares(lambda share: _share_ids(share, vocabulary), texts)
+    return np.concatenate([numbers for numbers, _ in found]), np.concatenate(
+        [lengths for _, lengths in found]
     )
-    frame = pl.LazyFrame({"tokens": _as_series(texts)})
-    return frame.select(tokens).collect(engine="streaming").to_series()
 
 
-def _as_series(texts: pl.Series | Iterable[str]) -> pl.Series:
-    if isinstance(texts, pl.Series):
-        return texts
-    return pl.Series("tokens", list(texts), dtype=pl.String)
+def _share_ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
+    lists = texts.to_frame().select(_MATCHES).to_series()
+    matches = lists.explode(empty_as_null=False, keep_nulls=False)
+    numbers = vocabulary.numbers(matches)
+    long = (matches.str.len_bytes() > TOKEN_CHARS).arg_true()  # few, so only these are cut
+    numbers[long] = vocabulary.numbers(matches.gather(long).str.slice(0, TOKEN_CHARS))
+    return numbers, lists.list.len().fill_null(0).to_numpy().astype(np.int64)
 
 
 class Vocabulary:
@@ -124,6 +151,7 @@ class Vocabulary:
             raise CorpusError(f"token {twice!r} comes twice in the vocabulary; tokens must be distinct")
         if not len(self.tokens) == len(self.scripts) == len(self.counts):
             raise CorpusError("a vocabulary needs as many script and occurrence counts as tokens")
+        self._enum = pl.Enum(self.tokens)
 
     @classmethod
     def fit(cls, tokens: pl.Series, *, min_scripts: int) -> "Vocabulary":
@@ -176,6 +204,11 @@ class Vocabulary:
             return self._ids[token]
         except KeyError:
             raise UnknownTokenError(unknown_token_message(token, self.tokens)) from None
+
+    def numbers(self, tokens: pl.Series) -> np.ndarray:
+        """Return the id of each token of a Series of String, UNKNOWN where it has none, as int32."""
+        known = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
+        return known.fill_null(UNKNOWN).to_numpy(writable=True)
 
     def __contains__(self, token: object) -> bool:
         """Say whether `token` has an id of its own."""
@@ -278,7 +311,6 @@ class Encoder:
                 raise ParameterError(f"{name} is {value!r}: give a whole number from 4 to {READ_CHARS}")
         self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary(vocabulary)
         self.token_length, self.char_length = token_length, char_length
-        self._enum = pl.Enum(self.vocabulary.tokens)
 
     def encode(self, texts: pl.Series | Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Encode n texts.
@@ -299,16 +331,12 @@ class Encoder:
         return tokens, characters
 
     def _token_ids(self, texts: list[str]) -> np.ndarray:
-        tokens = tokenise_series(texts)
-        words = tokens.filter(tokens.list.len() > 0).explode()
-        ids = words.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
-        return _padded(ids.fill_null(UNKNOWN).to_numpy(), tokens.list.len().to_numpy(), self.token_length)
+        return _padded(*ids(texts, self.vocabulary), self.token_length)
 
     def _character_ids(self, texts: list[str]) -> np.ndarray:
         codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
-        codes = np.where((codes >= 9) & (codes <= 13), 32, codes)
-        ids = np.where((codes >= 32) & (codes <= 126), codes - 31, OTHER_CHARACTER).astype(np.int32)
-        return _padded(ids, np.array([len(text) for text in texts]), self.char_length)
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        return _padded(_CHARACTERS[np.minimum(codes, 127)], lengths, self.char_length)
 
     def to_json(self) -> str:
         """Return tokenizer.json: all that a port to another language needs."""
@@ -380,11 +408,11 @@ def _batches(texts: list[str], *, rows: int = 1024, characters: int = 16 * READ_
 
 def _padded(flat: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
     """Lay out runs of `flat` (one per length) as rows of `width`, zero-padded; long runs lose the middle."""
-    lengths = lengths.astype(np.int64)
-    starts = np.cumsum(lengths) - lengths
-    columns = np.arange(width)
-    skipped = np.maximum(lengths - width, 0)[:, None] * (columns >= width - width // 4)
-    filled = columns < lengths[:, None]
-    rows = np.zeros((len(lengths), width), dtype=np.int32)
-    rows[filled] = flat[(starts[:, None] + columns + skipped)[filled]]
+    rows, tail = np.zeros((len(lengths), width), dtype=np.int32), width // 4
+    ends = np.cumsum(lengths).tolist()
+    for row, start, end in zip(rows, [0, *ends[:-1]], ends, strict=True):
+        if end - start <= width:
+            row[: end - start] = flat[start:end]
+        else:
+            row[:-tail], row[-tail:] = flat[start : start + width - tail], flat[end - tail : end]
     return rows

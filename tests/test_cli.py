@@ -4,14 +4,21 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from psembed import cli, environment, pipeline, workspace
-from psembed.errors import CorpusError, PsembedError, SourceError, StageError
+from psembed import cli, environment, pipeline, released, workspace
+from psembed.errors import CorpusError, ParameterError, PsembedError, SourceError, StageError
 from psembed.pipeline import RunSummary, StageRun
+from psembed.tokens import tokenise
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("setup", "reproduce", "run", "fetch", "score", "verify", "paper", "test", "lint", "lock", "bench")
+COMMANDS = (
+    "setup", "reproduce", "run", "fetch", "similar", "analogy", "odd", "score", "verify", "paper", "test",
+    "lint", "lock", "bench",
+)  # fmt: skip
 
 
 def python(*arguments, **options):
@@ -35,7 +42,22 @@ def test_help_names_every_command_and_loads_no_package(capsys):
     }
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["run", "--only"], ["score"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["run", "--only"],
+        ["score"],
+        ["similar"],
+        ["analogy"],
+        ["odd", "--word"],
+        ["similar", "a", "--unknown"],
+        ["similar", "a", "--vectors"],
+        ["similar", "a", "-n", "0"],
+        ["analogy", "-n", "-3", "a", "+", "b"],
+    ],
+)
 def test_a_wrong_request_exits_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
@@ -207,3 +229,164 @@ def test_a_closed_pipe_is_no_traceback():
         ["sh", "-c", f"{command} | true"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+TABLE = {
+    "-eq": [1, 0, 0], "$false": [0, 1, 0], "$true": [0, 0, 1], "-ne": [1, -1, 1], "iex": [-1, 0, 1],
+    "> iex": [-1, -1, 0], "invoke-expression": [-1, -1, 0.25], "+": [0, -1, 0.1], "-": [0.2, 0.1, -1],
+    "> sort": [-1, 0.5, 0.5], "***": [0.5, 0.5, -0.75],
+}  # fmt: skip
+
+
+@pytest.fixture
+def vectors(tmp_path, monkeypatch):
+    """Released vectors of three dimensions, TABLE."""
+    table = released.TokenVectors(list(TABLE), np.array(list(TABLE.values())), 10 * np.arange(len(TABLE)))
+    fields = {"settings": {}, "seed": 1, "scripts": 1, "sources": [], "missing": []}
+    released.write_vectors(tmp_path / "released", table, fields)
+    monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
+    return tmp_path / "released" / "vectors.npz"
+
+
+def asked(capsys, *arguments):
+    """Return the title and the rows, split at white space, of an answer."""
+    assert cli.main(list(arguments)) == 0
+    title, empty, headers, line, *rows = capsys.readouterr().out.splitlines()
+    assert empty == "" and set(line) == {"-", " "}
+    assert headers.split() == ["token", "distance" if arguments[0] == "odd" else "cosine", "count"]
+    return title, [row.split() for row in rows]
+
+
+def test_similar_takes_the_command_and_says_so(vectors, capsys):
+    title, rows = asked(capsys, "similar", "IEX")
+    assert title == "nearest to iex (command)" and len(rows) == len(TABLE) - 2
+    assert rows[0] == ["invoke-expression", "0.9847", "60"]
+    assert asked(capsys, "similar", "IEX", "-n", "2")[1] == rows[:2]
+    title, rows = asked(capsys, "similar", "--word", "iex", "-n", "1")
+    assert title == "nearest to iex (word)" and rows == [["sort", "(command)", "0.8660", "90"]]
+
+
+@pytest.mark.parametrize(("word", "name"), [("-EQ", "-eq"), ("-", "-"), ("+", "+"), ("123", "***")])
+def test_similar_takes_any_token(vectors, capsys, word, name):
+    assert asked(capsys, "similar", word)[0] == f"nearest to {name}"
+
+
+def test_vectors_of_ones_own_are_read(vectors, tmp_path, capsys):
+    own = vectors.rename(tmp_path / "own.npz")
+    assert cli.main(["similar", "iex"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    for form in (["--vectors", str(own)], [f"--vectors={own}"]):
+        assert asked(capsys, "similar", *form, "-eq")[0] == "nearest to -eq"
+
+
+def test_changed_vectors_are_refused(vectors, capsys):
+    vectors.write_bytes(vectors.read_bytes()[:-1] + b"x")
+    assert cli.main(["odd", "-eq", "-ne", "iex"]) == 2
+    assert "was changed or cut short" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "first"),
+    [
+        (["-eq", "-", "$False", "+", "$TRUE"], "-eq - $false + $true", ["-ne", "1.000", "30"]),
+        (["$true", "-", "$false", "+", "-eq"], "$true - $false + -eq", ["-ne", "1.000", "30"]),
+        (["-", "-", "-", "+", "-eq"], "- - - + -eq", ["-ne", "0.5774", "30"]),
+        (["iex", "+", "+"], "iex (command) + +", ["invoke-expression", "0.9182", "60"]),
+    ],
+)
+def test_analogy_adds_and_subtracts(vectors, capsys, words, title, first):
+    found, rows = asked(capsys, "analogy", *words)
+    assert found == title and rows[0] == first and len(rows) == 5
+    assert asked(capsys, "analogy", "-n", "3", *words)[1] == asked(capsys, "analogy", *words, "-n", "3")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-eq"], "two or more tokens, not '-eq' alone"),
+        (["-eq", "-"], "no token comes after the last -"),
+        (["-eq", "$false"], "after '-eq' comes '$false', not + or -"),
+        (["-eq", "+", "$false", "+", "$true", "*", "-ne"], "after '$true' comes '*'"),
+        (["-eq - $false"], "two or more tokens, not '-eq - $false' alone"),
+        (["-eq", "-", ""], "token '' is not in the vocabulary"),
+    ],
+)
+def test_what_is_no_analogy_is_told(vectors, capsys, words, message):
+    assert cli.main(["analogy", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_odd_names_the_farthest_first(vectors, capsys):
+    title, rows = asked(capsys, "odd", "-eq", "-ne", "IEX", "$true", "--word")
+    assert title == "odd one out: iex (word)"
+    centre = np.mean([TABLE[name] for name in ("-eq", "-ne", "iex", "$true")], axis=0)
+    assert rows[-1] == ["$true", f"{np.sqrt(3) / 4:#.4g}", "20"] and len(rows) == 4
+    assert rows[0][1:] == ["(word)", f"{np.linalg.norm(TABLE['iex'] - centre):#.4g}", "40"]
+
+
+@pytest.mark.parametrize("words", [["-eq", "-ne"], ["-eq", "-ne", "-EQ"], ["-eq", "-ne", "iex", "IEX"]])
+def test_odd_needs_three_different_tokens(vectors, capsys, words):
+    assert cli.main(["odd", *words]) == 2
+    assert f"three or more different tokens, not: {' '.join(words)}" in capsys.readouterr().err
+
+
+def test_an_unknown_token_is_told_with_its_nearest_spellings(vectors, capsys):
+    for words in (["similar", "Sor"], ["odd", "-eq", "Sor", "-ne"], ["analogy", "-eq", "-", "Sor"]):
+        assert cli.main(words) == 2
+        said = capsys.readouterr()
+        assert not said.out and "token 'Sor' is not in the vocabulary of 9 tokens" in said.err
+    assert cli.main(["similar", "--word", "invoke-expresion"]) == 2
+    assert "nearest: invoke-expression\n" in capsys.readouterr().err
+    assert cli.main(["similar", "iex", "iex"]) == 2
+    assert "similar takes one token, not 2: iex iex" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_show_a_token_escapes_it(vectors):
+    table = released.TokenVectors(["a", "ζ"], np.eye(2), np.ones(2, dtype=int))
+    released.embedding.save(vectors, table, {})
+    done = python(
+        "-m", "psembed", "similar", "a", "--vectors", str(vectors),
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].split() == ["\\u03b6", "0.000", "1"]
+
+
+SOME_TOKENS = st.lists(
+    st.text(alphabet="-+n$hx1*:=é ").map(tokenise).filter(bool).map(lambda tokens: tokens[0])
+    | st.sampled_from(["-n", "-h", "--", "-", "+", "-word", "-v", "-vectors", "-e", "=="]),
+    min_size=1,
+).filter(lambda tokens: tokens != ["-h"])
+
+
+@given(st.sampled_from(cli.TOKEN_COMMANDS), SOME_TOKENS, st.data())
+def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, tokens, data):
+    plain = cli.parser().parse_args(cli.tokens_last([command, *tokens]))
+    assert plain.tokens == tokens and not plain.word and plain.vectors is None
+    mixed = list(tokens)
+    chosen = [["--word"], ["--vectors", "-own.npz"]] + [["-n", "7"]] * (command != "odd")
+    for option in chosen:
+        place = data.draw(
+            st.sampled_from([n for n in range(len(mixed) + 1) if "-own.npz" not in mixed[n : n + 1]])
+        )
+        mixed = mixed[:place] + option + mixed[place:]
+    found = cli.parser().parse_args(cli.tokens_last([command, *mixed]))
+    assert found.tokens == tokens and found.word and found.vectors == "-own.npz"
+    assert command == "odd" or found.n == 7
+
+
+@given(st.lists(st.tuples(st.sampled_from("+-"), st.sampled_from(["+", "-", "--", "-n", "x"])), min_size=2))
+def test_signed_terms_reads_what_is_written(terms):
+    terms = [("+", terms[0][1]), *terms[1:]]
+    words = [word for term in terms for word in term][1:]
+    assert cli.signed_terms(words) == terms
+    with pytest.raises(ParameterError):
+        cli.signed_terms(words[:-1])
+
+
+def test_help_and_the_arguments_of_other_commands_stay_as_they_are(capsys):
+    for arguments in ([], ["run", "--only", "similar"], ["score", "-"], ["similar", "-h"]):
+        assert cli.tokens_last(list(arguments)) == arguments
+    for arguments in (["odd", "-h"], ["analogy", "-eq", "--help", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(arguments)
+        assert caught.value.code == 0 and "single quotes" in capsys.readouterr().out

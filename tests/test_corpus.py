@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psembed import corpus, sources
+from psembed.cleaning import code_lines, strip_comments
 from psembed.control import SOURCES, generate
 from psembed.errors import CorpusError, SourceError
 from psembed.snapshots import write_snapshot
@@ -144,6 +145,51 @@ def test_clean_only_removes_and_leaves_single_spaces(text):
 def test_text_without_hash_is_only_respaced(text):
     text = text.replace("#", "")
     assert corpus.clean(text) == " ".join(text.split())
+
+
+CODE_LINES = [
+    ("", ""),
+    ("sort | where", "sort | where"),
+    ("a 'b' c", "a \n\x02'b'\n\x03 c"),
+    ("a # b 'c'\nd", "a \nd"),
+    ("a <# b\n'c' #> d", "a   d"),
+    ("\ufeffa\r\nb\rc", "a\nb\nc"),
+    ("'a\nb' | c", "\n\x02'a b'\n\x03 | c"),
+    ("'a''b' c", "\n\x02'a''b'\n\x03 c"),
+    ("@'\na\n'b'\n'@ c", "\n\x02@' a 'b' '@\n\x03 c"),
+    ('"a $(b) c" d', '\n\x02"a $(\n\x03b)\n\x02 c"\n\x03 d'),
+    ('"a `" b" c', '\n\x02"a `" b"\n\x03 c'),
+    ("\u201ca\u201d b", "\n\x02\u201ca\u201d\n\x03 b"),
+    ("a 'never\nclosed", "a \n\x02'never closed\n\x03"),
+    ("a '", "a '"),
+    ("@(1) `' b", "@(1) `' b"),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), CODE_LINES)
+def test_code_lines_known_answers(text, lines):
+    assert code_lines(text) == lines
+
+
+def test_code_lines_keeps_comments_or_blanks_strings_when_asked():
+    text = "a # b 'c'\n<# d\ne #> 'f' \"g $(h)\"\n@'\ni\n'@"
+    kept = "a # b 'c'\n<# d e #> \n\x02'f'\n\x03 \n\x02\"g $(\n\x03h)\n\x02\"\n\x03\n\n\x02@' i '@\n\x03"
+    assert code_lines(text, comments=True) == kept
+    blank = "a \n  \n\x02''\n\x03 \n\x02''\n\x03h)\n\x02''\n\x03\n\n\x02''\n\x03"
+    assert code_lines(text, strings=False) == blank
+
+
+@given(PIECES.map("".join))
+@settings(max_examples=200)
+def test_code_lines_only_moves_strings_to_lines_of_their_own(text):
+    def joined(lines):
+        return lines.replace("\n\x02", "").replace("\n\x03", "").replace("\n", " ")
+
+    lines = code_lines(text)
+    assert joined(lines) == joined(strip_comments(text))
+    assert joined(code_lines(text, comments=True)) == joined(text)
+    begun = [line[:1] for line in lines.split("\n")]
+    assert all((begun[n] == "\x02") == (begun[n + 1] == "\x03") for n in range(len(begun) - 1))
 
 
 @given(st.lists(st.sampled_from([LINE, "'#'\n", '"$(a "#")"\n', "@'\n#\n'@\n"])), st.text())

@@ -1,10 +1,12 @@
 """Figures: every kind draws from its csv alone, the same bytes each time, and bad tables are named."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from psembed import plots
 from psembed.errors import CorpusError, ParameterError
@@ -157,3 +159,59 @@ def test_a_damaged_csv_is_refused_by_name(workspace: Workspace):
     (workspace.figures / "05_roc.csv").write_bytes(b"protocol,model\n\xff\xfe,x\n")
     with pytest.raises(CorpusError, match="05_roc"):
         plots.redraw(workspace)
+
+
+def _boxes(figure) -> list:
+    FigureCanvasAgg(figure).draw()
+    return [text.get_window_extent() for text in figure.texts]
+
+
+def _crowd() -> pl.DataFrame:
+    """Twelve tokens of three families in one small place, in a wide cloud."""
+    places = np.random.default_rng(7).normal(size=(12, 2))
+    cloud = [
+        (f"t{n}", x, y, "") for n, (x, y) in enumerate(np.random.default_rng(8).normal(size=(900, 2)) * 30)
+    ]
+    lit = [(f"set-item{n}", *place, f"family {n % 3}") for n, place in enumerate(places)]
+    return pl.DataFrame(cloud + lit, schema=["token", "x", "y", "family"], orient="row")
+
+
+@pytest.mark.parametrize(
+    ("slug", "table"),
+    [("01_token_map", _token_map), ("01_token_map", _crowd), ("02_token_groups", _groups)],
+    ids=["map", "crowd", "groups"],
+)
+def test_labels_are_written_once_and_cover_no_other(slug: str, table: Callable[[], pl.DataFrame]):
+    figure = plots.FIGURES[slug].draw(table())
+    lit = table().filter(pl.col("family") != "") if slug == "01_token_map" else table()
+    assert [text.get_text() for text in figure.texts] == lit["token"].to_list()
+    boxes = _boxes(figure)
+    assert not [(a, b) for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
+    page = figure.bbox
+    assert all(b.x0 >= page.x0 and b.x1 <= page.x1 and b.y0 >= page.y0 and b.y1 <= page.y1 for b in boxes)
+
+
+def test_a_label_covers_no_point_of_a_family():
+    table = _token_map()
+    figure = plots.draw_token_map(table)
+    boxes = _boxes(figure)
+    lit = table.filter(pl.col("family") != "").select("x", "y").to_numpy()
+    points = figure.axes[0].transData.transform(lit)
+    assert not [point for point in points for box in boxes if box.contains(*point)]
+
+
+def test_a_map_without_families_is_a_cloud():
+    figure = plots.draw_token_map(_token_map().filter(pl.col("family") == ""))
+    assert not figure.texts and not figure.legends
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_odd_one_out_is_bold_and_it_alone(marked: bool):
+    places = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 1]]
+    table = pl.DataFrame(places, schema=["x", "y", "z"], orient="row").with_columns(
+        token=pl.Series(["$i", "$j", "$k", "$true"]), group=pl.lit("variables")
+    )
+    if marked:
+        table = table.with_columns(odd=pl.col("token") == "$j")
+    texts = plots.draw_token_groups(table).texts
+    assert [t.get_text() for t in texts if t.get_weight() == "bold"] == ["$j" if marked else "$true"]

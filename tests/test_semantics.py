@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from psembed import relations, semantics
+from psembed import semantics
 from psembed.errors import ParameterError, UnknownTokenError
 
 
@@ -67,27 +67,26 @@ def test_an_unknown_token_is_named_with_its_nearest_spellings():
             call()
 
 
-def test_alias_report_by_hand():
-    report = semantics.alias_report(
-        PLANE, [("iex", "invoke-expression"), ("gci", "get-childitem"), ("iwr", "invoke-webrequest")], seed=0
-    )
-    assert (report["asked"], report["n"], report["missing"]) == (3, 2, [["iwr", "invoke-webrequest"]])
-    assert [row["alias"] for row in report["pairs"]] == ["iex", "gci"]
-    assert report["mrr"] == report["hit1"] == report["hit10"] == 1.0
-    assert report["pairs"][0]["cosine"] == pytest.approx(0.99 / np.hypot(0.99, 0.1), abs=1e-6)
-    # from "near", whose other neighbours are closer, the way back has another rank than the way out
-    skew = semantics.alias_report(PLANE, [("odd", "get-childitem")], seed=0)["pairs"][0]
-    assert skew["command_rank"] == semantics.rank(PLANE, "odd", "get-childitem")
-    assert skew["alias_rank"] == semantics.rank(PLANE, "get-childitem", "odd")
-
-
-def test_alias_report_takes_a_word_as_the_command_it_is():
+def test_a_command_is_taken_as_the_command_it_is():
     vectors = keyed({"where": [0, 1], "> where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]})
     assert semantics.command(vectors, "Where") == "> where"
     assert semantics.command(vectors, "Where-Object") == "where-object"
-    row = semantics.alias_report(vectors, [("Where", "Where-Object")], seed=0)["pairs"][0]
-    assert (row["alias"], row["command_rank"], row["alias_rank"]) == ("> where", 1, 1)
+    assert semantics.rank(vectors, "> where", "where-object") == 1
     assert semantics.rank(vectors, "where", "where-object") == 2  # after noise; "> where" is the same word
+
+
+@pytest.mark.parametrize("block", [1, 3, semantics.BLOCK])
+def test_many_ranks_at_once_are_the_ranks_one_by_one(monkeypatch, block):
+    vectors = keyed(cloud(30, 4))
+    sources, targets = np.divmod(np.arange(900), 30)
+    sources, targets = sources[sources != targets], targets[sources != targets]
+    cosines = vectors.get_normed_vectors() @ vectors.get_normed_vectors().T
+    np.fill_diagonal(cosines, -np.inf)
+    order = np.argsort(-cosines, axis=1)
+    monkeypatch.setattr(semantics, "BLOCK", block)
+    ranks, found = semantics.ranks(vectors, sources, targets)
+    assert (order[sources, ranks - 1] == targets).all()
+    np.testing.assert_allclose(found, cosines[sources, targets], atol=1e-6)
 
 
 def test_the_other_sense_of_a_word_is_neither_a_neighbour_nor_a_wrong_answer():
@@ -96,33 +95,6 @@ def test_the_other_sense_of_a_word_is_neither_a_neighbour_nor_a_wrong_answer():
     assert semantics.rank(vectors, "invoke-expression", "> iex") == 1
     assert [token for token, _ in semantics.nearest(vectors, "iex", 9)] == ["invoke-expression", "far"]
     assert semantics.rank(vectors, "iex", "> iex") == 2  # asked for it all the same
-
-
-def test_alias_report_without_a_pair_says_none():
-    report = semantics.alias_report(PLANE, [("iwr", "invoke-webrequest")], seed=0)
-    assert report["n"] == 0 and report["mrr"] is None and report["mrr_random"] is None
-
-
-def test_random_vectors_are_at_chance_and_planted_pairs_above_it():
-    table = cloud()
-    pairs = [(name(n), name(n + 1)) for n in range(0, 60, 2)]
-    random = semantics.alias_report(keyed(table), pairs, seed=1)
-    chance = np.mean(1 / np.arange(1, 200))
-    assert random["mrr"] < 3 * chance and random["mrr_random"] < 2 * chance
-    for a, b in pairs:
-        table[a] = table[b] + 0.05
-    planted = semantics.alias_report(keyed(table), pairs, seed=1)
-    assert planted["mrr"] > 0.95 and planted["mrr_random"] < 0.2
-    assert planted == semantics.alias_report(keyed(table), pairs, seed=1)
-
-
-def test_controls_are_matched_in_frequency_and_never_the_token_itself():
-    table = cloud(100)
-    vectors = keyed(table, counts={token: 1 + 7 * n for n, token in enumerate(table)})
-    rows = np.array([[0, 50], [99, 3]])
-    for drawn in semantics._matched(vectors, rows, seed=0, rounds=50):
-        assert (drawn != rows).all()
-        assert (abs(drawn - rows) <= semantics.NEIGHBOURHOOD).all()
 
 
 def test_odd_one_out_by_hand_and_both_wordings():
@@ -150,15 +122,6 @@ def test_odd_one_out_needs_three_distinct_tokens(tokens):
         semantics.odd_one_out(PLANE, tokens)
 
 
-def test_odd_accuracy_counts_only_groups_with_vectors():
-    right, wrong = ("iex", "invoke-expression", "near", "odd"), ("gci", "near", "iex", "get-childitem")
-    groups = [right, wrong, ("x", "y", "z")]
-    report = semantics.odd_accuracy(PLANE, groups)
-    assert (report["n"], report["accuracy"]) == (2, 0.5)
-    assert report["wrong"] == [{"group": list(wrong), "answer": "iex"}]
-    assert semantics.odd_accuracy(PLANE, [])["accuracy"] is None
-
-
 SQUARE = keyed({
     "get-process": [1, 0, 0, 1], "$processes": [0, 0, 0, 1], "$services": [0, 0, 1, 0],
     "get-service": [1, 0, 1, 0], "noise": [0, 1, 0, 0],
@@ -178,6 +141,24 @@ def test_analogy_rank_counts_an_input_that_is_nearer():
     assert semantics.analogy_rank(vectors, ["a", "c"], ["b"], "answer") == {"rank": 1, "rank_all": 2}
 
 
+def test_the_other_sense_of_an_input_or_of_the_answer_takes_no_place_in_an_analogy():
+    vectors = keyed({"a": [1, 0.1], "b": [0.1, 1], "c": [0.1, 1.1], "> c": [1, 0.55], "answer": [1, 0.6]})
+    assert semantics.analogy_rank(vectors, ["a", "c"], ["b"], "answer")["rank"] == 1
+    assert [token for token, _ in semantics.analogy(vectors, ["a", "c"], ["b"], 9)] == ["answer"]
+    both = keyed({"a": [1, 0], "b": [0, 1], "c": [0, 1.1], "answer": [1, 0.1], "> answer": [1, 0]})
+    assert semantics.analogy_rank(both, ["a", "c"], ["b"], "answer") == {"rank": 1, "rank_all": 2}
+
+
+def test_many_analogies_at_once_are_the_analogies_one_by_one():
+    table = cloud(40, 6)
+    table |= {f"> {name(n)}": table[name(n)] + 0.1 for n in range(20)}
+    vectors, random = keyed(table), np.random.default_rng(3)
+    rows = np.array([random.choice(len(table), size=4, replace=False) for _ in range(200)])
+    tokens = [[vectors.index_to_key[row] for row in question] for question in rows]
+    single = [semantics.analogy_rank(vectors, [a, c], [b], d)["rank"] for a, b, c, d in tokens]
+    assert semantics.analogy_ranks(vectors, rows[:, :3], rows[:, 3]).tolist() == single
+
+
 def test_group_rank_by_hand_and_by_chance():
     table = cloud(300)
     for n in range(4):
@@ -187,23 +168,6 @@ def test_group_rank_by_hand_and_by_chance():
     assert 100 < semantics.group_rank(vectors, [name(n) for n in range(20, 40)]) < 200
     with pytest.raises(ParameterError, match="two or more"):
         semantics.group_rank(vectors, [name(1)])
-
-
-def test_verb_noun_analogies_hold_no_published_token_and_are_solved_by_an_additive_space():
-    verbs, nouns = ("get", "set", "new", "remove"), ("job", "item", "user", "process", "service")
-    random = np.random.default_rng(0)
-    part = {word: random.normal(size=40) for word in verbs + nouns}
-    vectors = keyed(
-        {f"{v}-{n}": part[v] + part[n] for v in verbs for n in nouns} | {"-eq": random.normal(size=40)}
-    )
-    drawn = semantics.verb_noun_analogies(vectors, n=30, seed=0)
-    assert len(drawn) == len(set(drawn)) == 30
-    assert drawn == semantics.verb_noun_analogies(vectors, n=30, seed=0)
-    used = {token for item in drawn for token in (item.first, item.minus, item.plus, *item.expected)}
-    assert not used & {"get-process", "get-service"}
-    assert semantics.analogy_report(vectors, drawn)["top1"] > 0.9
-    assert semantics.verb_noun_analogies(vectors, n=30, seed=0, min_count=10**6) == []
-    assert semantics.analogy_report(vectors, []) == {"n": 0, "top1": None, "mrr": None}
 
 
 def test_layout_2d_holds_the_sample_and_the_highlights_and_repeats():
@@ -233,19 +197,3 @@ def test_layout_3d_keeps_distances_of_four_tokens():
     )  # fmt: skip
     assert table.group_by("group").agg(pl.col("odd").sum())["odd"].to_list() == [1, 1]
     assert table.filter("odd")["token"][0] == semantics.odd_one_out(vectors, tokens)[0]
-
-
-def test_the_tables_of_relations_are_sound():
-    aliases = [alias for alias, _ in relations.ALIASES]
-    assert len(aliases) == len(set(aliases)) == 168
-    assert set(relations.PUBLISHED_ALIASES.values()) <= set(relations.ALIAS_SPLIT["held_out"])
-    halves = [{command for _, command in half} for half in relations.ALIAS_SPLIT.values()]
-    assert not halves[0] & halves[1]
-    both = [pair for half in relations.ALIAS_SPLIT.values() for pair in half]
-    assert sorted(both) == sorted(relations.ALIASES)
-    assert not set(relations.ODD_GROUPS["development"]) & set(relations.ODD_GROUPS["held_out"])
-    groups = [group for half in relations.ODD_GROUPS.values() for group in half]
-    assert all(len(group) == len(set(group)) >= 4 for group in groups)
-    assert list(relations.PUBLISHED_ANALOGIES) == ["C09", "C10", "C11", "C12", "C13"]
-    every = [token for pair in relations.ALIASES for token in pair] + [t for group in groups for t in group]
-    assert [semantics.fold(token) for token in every] == every

@@ -1,0 +1,45 @@
+"""Shares: many texts are cut into shares of about equal bytes, and each is worked on by a thread of its own.
+
+polars shares out rows, 100,000 at a time, and so leaves all cores but one idle over a few thousand long
+scripts. It lets go of Python's lock, so threads suffice.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+SMALL, LARGE = 1 << 18, 1 << 24  # bytes: less is not worth a thread, more at once takes too much memory
+THREADS = pl.thread_pool_size()
+Result = TypeVar("Result")
+
+
+def in_shares(work: Callable[[pl.Series], Result], texts: pl.Series | Iterable[str]) -> list[Result]:
+    """Return `work` of each share of `texts`, in order.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a Series of String named "text"; called from several threads at once.
+    texts : polars.Series of String, or iterable of str
+    """
+    column = texts if isinstance(texts, pl.Series) else pl.Series(list(texts), dtype=pl.String)
+    shares = cut(column.alias("text"))
+    if len(shares) == 1:
+        return [work(shares[0])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, shares))
+
+
+def cut(texts: pl.Series) -> list[pl.Series]:
+    """Cut `texts` into consecutive shares: one a thread, several a thread where they would exceed LARGE.
+
+    At least one, which may be empty; a share above LARGE is possible where one text is.
+    """
+    ends = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy(), dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    count = max(1, min(THREADS * -(-total // (THREADS * LARGE)), total // SMALL))
+    edges = np.searchsorted(ends, total * np.arange(1, count) // count).tolist()
+    return [texts[start:end] for start, end in zip([0, *edges], [*edges, len(texts)], strict=True)]
