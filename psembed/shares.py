@@ -4,7 +4,7 @@ polars shares out rows, 100,000 at a time, and so leaves all cores but one idle 
 scripts. It lets go of Python's lock, so threads suffice.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -43,3 +43,18 @@ def cut(texts: pl.Series) -> list[pl.Series]:
     count = max(1, min(THREADS * -(-total // (THREADS * LARGE)), total // SMALL))
     edges = np.searchsorted(ends, total * np.arange(1, count) // count).tolist()
     return [texts[start:end] for start, end in zip([0, *edges], [*edges, len(texts)], strict=True)]
+
+
+def slices(sizes: list[int], *, rows: int = 1024, most: int = LARGE) -> Iterator[slice]:
+    """Yield slices that cover items of these sizes: at most `rows` of them, and no more than `most` together.
+
+    One item may be larger.
+    """
+    start = total = 0
+    for number, size in enumerate(sizes):
+        if number > start and (number - start == rows or total + size > most):
+            yield slice(start, number)
+            start, total = number, 0
+        total += size
+    if sizes:
+        yield slice(start, len(sizes))

@@ -176,30 +176,40 @@ def assign_all(
     Raises
     ------
     ParameterError
-        As `assign`, if a pinned group is unknown, or if the pinned ones are more than the training share.
+        As `assign`, if a pinned group is unknown, or if the pinned ones fill the training share.
     """
     group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
     if unknown := sorted(set(pinned) - set(names)):
         raise ParameterError(
             f"pinned repository group {unknown[0]!r} is not in the corpus; check its spelling"
         )
-    of_repository = np.isin(group, group[(names != "") & ~aside])
-    fixed = np.isin(group, group[np.isin(names, list(pinned)) & ~aside])
+    used = ~np.asarray(aside)
+    of_repository = np.isin(group, group[(names != "") & used])
+    fixed = np.isin(group, group[np.isin(names, list(pinned)) & used])
     parts = np.full(len(group), TRAIN, dtype=object)
     free = of_repository & ~fixed
-    left = {
-        part: share * of_repository.sum() - fixed.sum() * (part == TRAIN)
-        for part, share in repositories.items()
-    }
-    shares = {part: count / max(free.sum(), 1) for part, count in left.items()}
+    shares = _unpinned(repositories, int((fixed & used).sum()), int((of_repository & used).sum()))
     strata = np.asarray(strata, dtype=object)
     for chosen, fractions in ((free, shares), (~of_repository, others)):
-        if np.any(chosen & ~aside):
+        if np.any(chosen & used):
             parts[chosen] = assign(
-                group[chosen], strata[chosen].tolist(), seed=seed, fractions=fractions, aside=aside[chosen]
+                group[chosen], strata[chosen].tolist(), seed=seed, fractions=fractions, aside=~used[chosen]
             )
-    parts[aside] = ASIDE
+    parts[~used] = ASIDE
     return parts
+
+
+def _unpinned(shares: dict[str, float], pinned: int, total: int) -> dict[str, float]:
+    """Return the shares of what is not pinned that give all `total` scripts the shares asked for."""
+    if not pinned:
+        return shares
+    left = {part: share * total - pinned * (part == TRAIN) for part, share in shares.items()}
+    if left[TRAIN] <= 0:
+        raise ParameterError(
+            f"the pinned repository groups hold {pinned:,} of {total:,} scripts, all that {TRAIN} may have or"
+            f" more ({shares[TRAIN]:.0%}); pin fewer, or give {TRAIN} a larger share"
+        )
+    return {part: count / (total - pinned) for part, count in left.items()}
 
 
 def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:

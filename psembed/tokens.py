@@ -9,14 +9,14 @@ Python, .NET and JavaScript read it alike. docs/tokens.md shows its behaviour in
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import numpy as np
 import polars as pl
 
 from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
-from psembed.shares import in_shares
+from psembed.shares import in_shares, slices
 
 FORMAT = 1  # version of tokenizer.json
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
@@ -51,8 +51,7 @@ ALTERNATIVES = {
 PATTERN = "|".join(ALTERNATIVES.values())
 
 _MATCHER = re.compile(PATTERN)
-_ALIKE = str.maketrans(ALIKE)
-_DIGITS = bytes.maketrans(b"0123456789", b"*" * 10)
+_ALIKE, _DIGITS = str.maketrans(ALIKE), bytes.maketrans(b"0123456789", b"*" * 10)
 _TEXT = pl.col("text")
 _BEYOND_ASCII = pl.when(_TEXT.str.len_bytes() != _TEXT.str.len_chars()).then(_TEXT)
 _MATCHES = (
@@ -110,10 +109,8 @@ def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.
     lengths : int64[n]
         Tokens of each text.
     """
-    found = in_shares(lambda share: _share_ids(share, vocabulary), texts)
-    return np.concatenate([numbers for numbers, _ in found]), np.concatenate(
-        [lengths for _, lengths in found]
-    )
+    parts = in_shares(lambda share: _share_ids(share, vocabulary), texts)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
 def _share_ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
@@ -200,13 +197,14 @@ class Vocabulary:
         UnknownTokenError
             If it is not in the vocabulary; the message gives the nearest spellings.
         """
-        try:
+        if token in self._ids:
             return self._ids[token]
-        except KeyError:
-            raise UnknownTokenError(unknown_token_message(token, self.tokens)) from None
+        raise UnknownTokenError(unknown_token_message(token, self.tokens))
 
     def numbers(self, tokens: pl.Series) -> np.ndarray:
-        """Return the id of each token of a Series of String, UNKNOWN where it has none, as int32."""
+        """Return the id of each token of a Series of String (int32), UNKNOWN where it has none."""
+        if len(tokens) < len(self):  # too few for what a cast costs whatever their number
+            return np.array([self._ids.get(token, UNKNOWN) for token in tokens.to_list()], dtype=np.int32)
         known = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
         return known.fill_null(UNKNOWN).to_numpy(writable=True)
 
@@ -325,18 +323,12 @@ class Encoder:
         texts = list(texts)
         tokens = np.zeros((len(texts), self.token_length), dtype=np.int32)
         characters = np.zeros((len(texts), self.char_length), dtype=np.int32)
-        for rows in _batches(texts):
-            tokens[rows] = self._token_ids([_ends(text, READ_CHARS) for text in texts[rows]])
-            characters[rows] = self._character_ids([_ends(text, self.char_length) for text in texts[rows]])
+        for rows in slices([min(len(text), READ_CHARS) for text in texts]):
+            read = [_ends(text, READ_CHARS) for text in texts[rows]]
+            seen = [_ends(text, self.char_length) for text in texts[rows]]
+            tokens[rows] = _padded(*ids(read, self.vocabulary), self.token_length)
+            characters[rows] = _padded(*_character_ids(seen), self.char_length)
         return tokens, characters
-
-    def _token_ids(self, texts: list[str]) -> np.ndarray:
-        return _padded(*ids(texts, self.vocabulary), self.token_length)
-
-    def _character_ids(self, texts: list[str]) -> np.ndarray:
-        codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
-        lengths = np.array([len(text) for text in texts], dtype=np.int64)
-        return _padded(_CHARACTERS[np.minimum(codes, 127)], lengths, self.char_length)
 
     def to_json(self) -> str:
         """Return tokenizer.json: all that a port to another language needs."""
@@ -368,17 +360,14 @@ class Encoder:
         """
         try:
             content = json.loads(text)
-            version, pattern = content["format"], content["pattern"]
+            version, pattern, vocabulary = (content[name] for name in ("format", "pattern", "vocabulary"))
             lengths = {name: content[name] for name in ("token_length", "char_length")}
-            vocabulary = content["vocabulary"]
             if not isinstance(vocabulary, list) or not all(isinstance(token, str) for token in vocabulary):
                 raise TypeError("vocabulary is not a list of strings")
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"tokenizer.json is damaged ({error!r}); export the model again") from error
         if version != FORMAT:
-            raise ModelError(
-                f"tokenizer.json has format {version!r}; this psembed reads {FORMAT}: export again"
-            )
+            raise ModelError(f"tokenizer.json: format {version!r}; this psembed reads {FORMAT}: export again")
         if pattern != PATTERN:
             raise ModelError("tokenizer.json was made for another token pattern; export the model again")
         try:
@@ -387,29 +376,21 @@ class Encoder:
             raise ModelError(f"tokenizer.json is damaged ({error}); export the model again") from error
 
 
+def _character_ids(texts: list[str]) -> tuple[np.ndarray, list[int]]:
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
+    return _CHARACTERS[np.minimum(codes, 127)], [len(text) for text in texts]
+
+
 def _ends(text: str, length: int) -> str:
     """Cut `text` to `length` characters: its first 3/4 and its last 1/4."""
     tail = length // 4
     return text if len(text) <= length else text[: length - tail] + text[-tail:]
 
 
-def _batches(texts: list[str], *, rows: int = 1024, characters: int = 16 * READ_CHARS) -> Iterator[slice]:
-    """Yield slices that cover `texts`, each of bounded size, so that encoding needs bounded memory."""
-    start = total = 0
-    for number, text in enumerate(texts):
-        size = min(len(text), READ_CHARS)
-        if number > start and (number - start == rows or total + size > characters):
-            yield slice(start, number)
-            start, total = number, 0
-        total += size
-    if texts:
-        yield slice(start, len(texts))
-
-
-def _padded(flat: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
+def _padded(flat: np.ndarray, lengths: Sequence[int], width: int) -> np.ndarray:
     """Lay out runs of `flat` (one per length) as rows of `width`, zero-padded; long runs lose the middle."""
     rows, tail = np.zeros((len(lengths), width), dtype=np.int32), width // 4
-    ends = np.cumsum(lengths).tolist()
+    ends = np.cumsum(lengths, dtype=np.int64).tolist()
     for row, start, end in zip(rows, [0, *ends[:-1]], ends, strict=True):
         if end - start <= width:
             row[: end - start] = flat[start:end]

@@ -41,6 +41,42 @@ def _sizes() -> dict:
     return {"train": part, "validation": part, "test": part}
 
 
+def _benchmark(pairs: int, mrr: float) -> dict:
+    """Return one half of the benchmark's summary, as `psembed.benchmark.run` gives it."""
+    flat = {"alias_asked": 2 * pairs, "alias_n": pairs, "odd_groups_n": 20, "analogies_n": 30}
+    values = {
+        "alias_mrr": mrr, "alias_hit1": mrr - 0.1, "alias_hit10": mrr + 0.2, "odd_groups": 0.75,
+        "analogies_mrr": 0.3, "analogies_top1": 0.2, "analogies_hit10": 0.5,
+    }  # fmt: skip
+    for name, value in values.items():
+        flat |= {name: value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+        flat[f"{name}_random"] = 0.002
+    flat["odd_groups_accuracy"] = flat.pop("odd_groups")
+    del flat["odd_groups_random"]
+    return {**flat, "odd_groups_chance": 0.25, "alias_mrr_strict": mrr}
+
+
+def _unlabeled() -> dict:
+    return {
+        "scripts": 90_000,
+        "distinct_history": 200_000,
+        "reserved": 80_000,
+        "training": 120_000,
+        "read": {"some_repository": 150_000, "gone_repository": 0},
+        "left_out": {"some_repository": {"binary": 3}},
+        "missing": {"gone_repository": "gone_repository.parquet is not there"},
+        "largest_before": {"some_repository": 0.2},
+        "largest_after": {"some_repository": 0.1},
+        "stream_scripts": 90_000,
+        "stream_tokens": 60_000_000,
+        "kept_scripts": 80_000,
+        "kept_tokens": 50_000_000,
+        "vocabulary": 75_000,
+        "token_shares_before": {"some_repository": 0.2},
+        "token_shares_after": {"some_repository": 0.05},
+    }
+
+
 def _semantics() -> dict:
     pairs = {"iex": "invoke-expression", "iwr": "invoke-webrequest", "gci": "get-childitem"}
     return {
@@ -48,10 +84,6 @@ def _semantics() -> dict:
             a: {"target": t, "rank": 1, "reverse_rank": n + 1, "cosine": 0.8}
             for n, (a, t) in enumerate(pairs.items())
         },
-        "alias_pairs": 61,
-        "alias_mrr": 0.44,
-        "alias_hit10": 0.7,
-        "alias_mrr_random": 0.002,
         "odd_one_out": {
             "C07": {
                 "odd": "$true",
@@ -69,7 +101,14 @@ def _semantics() -> dict:
         },
         "missing": [],
         "vocabulary": 30_000,
-        "halves": {"held_out": {"alias_mrr": 0.3, "alias_hit10": 0.5, "odd_groups_accuracy": 0.75}},
+        "alias_count": 100,
+        "benchmark": {
+            "development": _benchmark(61, 0.52),
+            "held_out": _benchmark(62, 0.30),
+            "all": _benchmark(123, 0.44),
+        },
+        "bands": [{"band": "100-999", "n": 40, "mrr": 0.35, "hit1": 0.25, "hit10": 0.6}],
+        "by_seed": {"seed_1": _benchmark(62, 0.30), "seed_2": _benchmark(62, 0.31)},
         "verb_noun_analogies": {"n": 400, "top1": 0.2, "mrr": 0.3},
     }
 
@@ -114,6 +153,11 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "unlabeled_distinct": 40_000,
             "vocabulary": 70_000,
             "vocabulary_kept": 30_000,
+            "unlabeled": _unlabeled(),
+            "min_scripts": 5,
+            "versions_per_path": 5,
+            "repository_share": 0.05,
+            "union_largest_share": 0.6,
             "near_duplicate_clusters": 31_000,
             "four_stages": {"tokens_kept": 14_000, "clusters": 30_000},
             "agreement": {"boundaries": 0.93},
@@ -126,10 +170,11 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "algorithm": "cbow",
             "scripts": 31_000,
             "tokens": 20_000_000,
-            "seconds": 99.5,
-            "alias_mrr": 0.44,
-            "alias_mrr_shuffled": 0.001,
-            "alias_mrr_chance": 0.0004,
+            "vocabulary": 30_000,
+            "seeds": [1, 2],
+            "seconds": [99.5, 98.0],
+            "shuffled": {"alias_n": 123, "alias_mrr": 0.001, "alias_mrr_random": 0.0004},
+            "ablation": [],
         },
         "04_semantics": _semantics(),
         "05_labels": {"one_line_rule_accuracy": 0.97, "p1": _sizes(), "p2": _sizes(), "shortcuts": {}},

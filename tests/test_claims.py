@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import results as synthetic
 
-from psembed import claims
+from psembed import claims, controls
 from psembed.errors import StageError
 
 FIELDS = {"id", "claim", "source", "published", "ours", "unit", "low", "high", "n", "verdict", "notebook"}
@@ -151,23 +151,73 @@ def test_headline_is_flat_and_complete():
     assert flat["p2_tpr_traditional"] == pytest.approx(0.605)
     assert flat["p2_gain_low"] == -0.02
     assert flat["analogies_published_top1"] == pytest.approx(0.8)
-    assert (flat["odd_groups_accuracy"], flat["alias_mrr_heldout"], flat["analogies_top1"]) == (
-        0.75,
-        0.3,
-        0.2,
-    )
-    assert flat["distinct_history"] is None
+    expected = {
+        "distinct_head": 40_000,
+        "distinct_history": 200_000,
+        "vocabulary": 75_000,
+        "tokens": 50_000_000,
+        "alias_pairs": 123,
+        "alias_mrr": 0.44,
+        "alias_mrr_heldout": 0.30,
+        "alias_hit10_heldout": 0.50,
+        "alias_mrr_random": 0.002,
+        "analogies_top1": 0.2,
+        "odd_groups_accuracy": 0.75,
+    }
+    assert {key: flat[key] for key in expected} == expected
+
+
+def test_every_headline_key_that_names_a_place_is_found_there():
+    flat = claims.headline(synthetic())
+    unmeasured = {"scripts_per_second"}  # the imaginary run has none
+    assert {key for key, place in controls.HEADLINE.items() if place and flat[key] is None} == unmeasured
+
+
+@pytest.mark.parametrize(
+    ("head", "history", "verdict"),
+    [
+        (1_000, 368_000, "reproduced"),
+        (1_000, 367_999, "partly"),
+        (1_000, 36_800, "partly"),
+        (1_000, 36_799, "not_reproduced"),
+        (36_800, None, "partly"),  # a run without history
+        (1_000, None, "not_reproduced"),
+    ],
+)
+def test_the_number_of_scripts_counts_history(head: int, history: int | None, verdict: str):
+    results = synthetic()
+    results["02_tokens"] |= {"unlabeled_distinct": head, "unlabeled": {"distinct_history": history}}
+    (row,) = (row for row in claims.evaluate(results) if row["id"] == "C01")
+    assert (row["ours"], row["verdict"]) == (history or head, verdict)
+    assert f"{head:,} at the pinned commits" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (81_111, "reproduced"), (60_834, "reproduced"), (60_833, "partly"), (101_388, "reproduced"),
+        (101_389, "partly"), (40_556, "partly"), (40_555, "not_reproduced"), (162_222, "partly"),
+        (162_223, "not_reproduced"), (None, "not_testable"),
+    ],
+)  # fmt: skip
+def test_the_vocabulary_is_that_of_what_the_embedding_reads(words: int | None, verdict: str):
+    results = synthetic()
+    results["02_tokens"]["unlabeled"]["vocabulary"] = words
+    results["02_tokens"]["vocabulary"] = 81_111  # of the pinned commits: not what C02 is about
+    assert _verdicts(results)["C02"] == verdict
 
 
 def test_controls_notice_what_was_not_recovered():
     results = synthetic(generated=True)
     rows = {row["control"]: row["verdict"] for row in claims.controls(results)}
     assert rows["odd one out (C07)"] == "recovered"
+    assert rows["all aliases: mean reciprocal rank"] == "missed"
+    assert rows["shuffled tokens: alias reciprocal rank"] == "recovered"
     assert rows["odd one out (C08)"] == "missed"
     assert rows["policies: mean rank among each other"] == "missed"
     assert rows["shuffled labels: TPR against FPR"] == "recovered"
     results["06_baselines"]["shuffled_labels"]["tpr"] = 0.4
-    results["03_word2vec"]["alias_mrr_shuffled"] = 0.2
+    results["03_word2vec"]["shuffled"]["alias_mrr"] = 0.2
     results["02_tokens"]["planted"]["encodings"]["recovered"] = 12
     del results["09_onnx"], results["08_evaluation"]
     rows = {row["control"]: row["verdict"] for row in claims.controls(results)}

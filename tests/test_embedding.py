@@ -1,16 +1,17 @@
 import json
+import logging
 import zipfile
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed import embedding
-from psembed.embedding import STATEMENT
+from psembed import embedding, stream
 from psembed.errors import CorpusError, ModelError, ParameterError
-from psembed.tokens import Vocabulary, tokenise_series
+from psembed.statements import STATEMENT, as_lists
+from psembed.tokens import Vocabulary
 
 WORDS = [f"word{letter}" for letter in "abcdefgh"]
 
@@ -22,95 +23,158 @@ def corpus(scripts=300, seed=0):
     for _ in range(scripts):
         name = random.choice(["twin", "double"])
         left, right = random.choice(WORDS, 2)
-        rows.append([left, "before", str(name), "after", right, "far", "other", "away"])
-    return pl.Series("tokens", rows)
+        rows.append([str(left), "before", str(name), "after", str(right), "far", "other", "away"])
+    return rows
 
 
-def learn(tokens=None, **changes):
-    tokens = corpus() if tokens is None else tokens
-    options = {"dimension": 12, "window": 2, "epochs": 5, "algorithm": "cbow", "seed": 1, **changes}
-    options.setdefault("vocabulary", Vocabulary.fit(tokens, min_scripts=1))
-    return embedding.train(tokens, **options)
+def streamed(folder, rows):
+    """Write scripts, given as lists of tokens, as a stream."""
+    number = {token: n for n, token in enumerate(dict.fromkeys(token for row in rows for token in row))}
+    ids = [np.array([number[token] for token in row], dtype=np.int32) for row in rows]
+    scripts = pl.DataFrame({"tokens": [len(row) for row in rows]}, schema={"tokens": pl.Int64})
+    return stream.store(folder, ids, scripts, pl.Series(list(number), dtype=pl.String))
 
 
-def test_statements_marks_every_command_position_and_drops_comments():
-    text = "# note iex\nGet-Process | sort -Unique; $a = (gci)\n\n  iex $a <# gone\n gone #>"
-    assert embedding.statements(pl.Series([text])).to_list()[0] == [
-        STATEMENT, "get-process", "|", STATEMENT, "> sort", "-unique", ";", STATEMENT, "$a", "=",
-        STATEMENT, "(", STATEMENT, "> gci", ")", STATEMENT, "> iex", "$a",
-    ]  # fmt: skip
+def unstreamed(read):
+    """Return the scripts of a stream as lists of tokens."""
+    ids, lengths = (np.concatenate(part) for part in zip(*read.chunks(), strict=True))
+    return as_lists(read.tokens.gather(ids), lengths).to_list()
 
 
-def test_a_word_is_a_command_only_in_command_position():
-    text = "sort | ? { $_.sort -eq 'sort?' }\nw2 sort"
-    (row,) = embedding.statements(pl.Series([text])).to_list()
-    assert [token for token in row if "sort" in token or "?" in token] == [
-        "> sort", "> ?", "sort", "sort", "?", "sort",
-    ]  # fmt: skip
-    assert "w*" in row and "$_" in row
+def together(rows):
+    return sorted(token for row in rows for token in row)
 
 
-def test_statements_keeps_rows_for_empty_texts():
-    found = embedding.statements(pl.Series(["", "# only a comment", "a"])).to_list()
-    assert found == [[], [], [STATEMENT, "> a"]]
-    assert embedding.statements(pl.Series([], dtype=pl.String)).to_list() == []
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    return streamed(tmp_path_factory.mktemp("twins") / "stream", corpus())
 
 
-def test_statements_does_not_depend_on_the_chunk(monkeypatch):
-    texts = pl.Series([f"a{n} | b\n$c = d{n}" * (n % 3) for n in range(20)])
-    whole = embedding.statements(texts).to_list()
-    monkeypatch.setattr(embedding, "CHUNK", 3)
-    assert embedding.statements(texts).to_list() == whole
+@pytest.fixture(scope="module")
+def vectors(twins):
+    return learn(twins)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(alphabet="ab$|;={(\n\r -.'\"1", max_size=40), max_size=5))
-def test_statements_adds_only_marks_to_the_tokens_of_each_line(texts):
-    series = pl.Series(texts, dtype=pl.String)
-    marked = embedding.statements(series).to_list()
-    lines = [text.replace("\r\n", "\n").replace("\r", "\n").split("\n") for text in texts]
-    plain = [[token for line in tokenise_series(each).to_list() for token in line] for each in lines]
-    unmarked = [[t.removeprefix(embedding.COMMAND) for t in row if t != STATEMENT] for row in marked]
-    assert unmarked == plain
-    assert all(row[0] == STATEMENT and row[-1] != STATEMENT for row in marked if row)
+def learn(read, **changes):
+    options = {"min_scripts": 1, "dimension": 12, "window": 2, "epochs": 5, "algorithm": "cbow", "seed": 1}
+    return embedding.train(read, **options | changes)
 
 
-@pytest.mark.parametrize("algorithm", ["cbow", "skipgram"])
-def test_tokens_of_like_context_become_neighbours(algorithm):
-    vectors = learn(epochs=80, algorithm=algorithm)
+@pytest.mark.parametrize("algorithm", embedding.ALGORITHMS)
+def test_tokens_of_like_context_become_neighbours(twins, algorithm):
+    vectors = learn(twins, epochs=80, algorithm=algorithm)
     assert vectors.most_similar("twin", topn=1)[0][0] == "double"
     assert vectors.most_similar("double", topn=1)[0][0] == "twin"
 
 
-def test_same_seed_same_vectors_and_another_seed_others():
-    first, again, other = learn(), learn(), learn(seed=2)
+@pytest.mark.parametrize("algorithm", embedding.ALGORITHMS)
+def test_same_seed_same_vectors_and_another_seed_others(twins, algorithm):
+    first, again, other = (learn(twins, algorithm=algorithm, epochs=1, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.vectors, again.vectors)
     assert not np.array_equal(first.vectors, other.vectors)
 
 
-def test_result_follows_the_vocabulary_and_has_no_mark():
-    tokens = pl.Series([[STATEMENT, "b", "a"], [STATEMENT, "a", "b", "a", "rare"]] * 5)
-    vocabulary = Vocabulary(["b", "never", "a"])
-    vectors = embedding.train(tokens, vocabulary=vocabulary, dimension=4, window=2, epochs=1, seed=1)
-    assert vectors.index_to_key == ["b", "a"]
-    assert [vectors.get_vecattr(token, "count") for token in ("b", "a")] == [10, 15]
+def test_every_setting_reaches_the_training(twins, vectors):
+    changes = [{"window": 1}, {"epochs": 6}, {"negative": 2}, {"sample": 0.1}, {"algorithm": "skipgram"}]
+    for change in changes:
+        assert not np.array_equal(learn(twins, **change).vectors, vectors.vectors)
+    assert learn(twins, dimension=7).vectors.shape == (len(vectors), 7)
+
+
+def test_vectors_do_not_depend_on_the_chunks_and_nothing_stays_behind(tmp_path, monkeypatch, vectors):
+    read = streamed(tmp_path / "stream", corpus())
+    monkeypatch.setattr(stream, "CHUNK_TOKENS", 50)
+    assert len(list(read.chunks())) > 10
+    np.testing.assert_array_equal(learn(read).vectors, vectors.vectors)
+    assert [path.name for path in tmp_path.iterdir()] == ["stream"]
+
+
+def test_only_kept_scripts_are_learnt_from(tmp_path, twins):
+    rows = corpus()
+    kept = np.arange(len(rows)) < 200
+    first = streamed(tmp_path / "first", rows[:200])
+    np.testing.assert_array_equal(learn(twins, kept=kept).vectors, learn(first).vectors)
+    assert learn(twins, kept=kept).get_vecattr("before", "count") == 200
+
+
+def test_vectors_are_by_frequency_and_the_mark_has_none(tmp_path):
+    rows = [[STATEMENT, "b", "a"], [STATEMENT, "a", "b", "a", "rare"]] * 5
+    vectors = learn(streamed(tmp_path / "stream", rows), dimension=4, min_scripts=6)
+    assert vectors.index_to_key == ["a", "b"]
+    assert [vectors.get_vecattr(token, "count") for token in ("a", "b")] == [15, 10]
     assert vectors.vectors.dtype == np.float32 and vectors.vectors.shape == (2, 4)
 
 
-def test_a_list_of_lists_and_a_vocabulary_with_the_mark_do_as_well():
-    rows = [[STATEMENT, "a", "b"], [], [STATEMENT, "b"]] * 3
-    vocabulary = Vocabulary.fit(pl.Series(rows), min_scripts=1)
-    options = {"vocabulary": vocabulary, "dimension": 4, "window": 1, "epochs": 1, "seed": 1}
-    from_list = embedding.train(iter(rows), **options)
-    np.testing.assert_array_equal(from_list.vectors, embedding.train(pl.Series(rows), **options).vectors)
-    assert set(from_list.index_to_key) == {"a", "b"}
+def test_a_token_is_kept_by_the_scripts_that_hold_either_sense(tmp_path):
+    rows = [["sort", "x"]] * 3 + [["> sort"] * 5] * 2 + [["y", "x"]] * 4
+    read = streamed(tmp_path / "stream", rows)
+    assert set(learn(read, min_scripts=5).index_to_key) == {"sort", "> sort", "x"}
+    with pytest.raises(CorpusError, match="fewer than two tokens are in 6 scripts"):
+        learn(read, min_scripts=6)
 
 
-def test_a_script_longer_than_gensims_limit_is_used_whole():
-    long = ["x"] * embedding.SENTENCE + ["y", "z"] * 50
-    sentences = embedding._Sentences(pl.Series([long, ["y"], []]), ["x", "y", "z"])
-    assert [len(sentence) for sentence in sentences] == [embedding.SENTENCE, 100, 1]
-    assert [token for sentence in sentences for token in sentence] == [*long, "y"]
+def sentences(folder, read, monkeypatch, length):
+    """Return the text that gensim is given, a list of words a sentence, and the counts."""
+    monkeypatch.setattr(embedding, "SENTENCE", length)
+    names, codes = embedding._selected(read, None, 2)
+    counts = embedding._write_text(folder / "text", read, None, codes, names)
+    return [line.split() for line in (folder / "text").read_text().splitlines()], dict(
+        zip(names, counts.tolist(), strict=True)
+    )
+
+
+def test_a_script_longer_than_a_sentence_is_used_whole(tmp_path, monkeypatch):
+    long = [*"xyzxyzx"]
+    read = streamed(tmp_path / "stream", [long, ["x", "rare", "y"], ["rare" * 2], [], [*"zyx"]])
+    lines, counts = sentences(tmp_path, read, monkeypatch, 3)
+    assert lines == [[*"xyz"], [*"xyz"], ["x"], [*"xy"], [*"zyx"]]
+    assert counts == {"x": 5, "y": 4, "z": 3}
+
+
+@pytest.mark.parametrize(
+    ("script", "ends"),
+    [
+        ([], []),
+        ([4], [0]),
+        ([0, 0, 0], [2]),
+        ([0, 0, 0, 0], [2, 3]),
+        ([0, 0, 0, 0, 2, 2, 5, 5, 5, 5, 5, 5], [2, 3, 5, 8, 11]),
+    ],
+)
+def test_a_sentence_ends_with_the_script_or_at_its_length(monkeypatch, script, ends):
+    monkeypatch.setattr(embedding, "SENTENCE", 3)
+    assert embedding._sentence_ends(np.array(script, dtype=np.int64)).tolist() == ends
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), st.integers(1, 5))
+def test_no_sentence_is_too_long_and_none_holds_two_scripts(lengths, limit):
+    script = np.repeat(np.arange(len(lengths)), lengths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding, "SENTENCE", limit)
+        ends = embedding._sentence_ends(script)
+    parts = np.split(script, ends + 1)
+    assert not len(parts.pop()) and sum(map(len, parts)) == sum(lengths)
+    assert all(1 <= len(part) <= limit and len(set(part)) == 1 for part in parts)
+    assert len(parts) == sum(-(-length // limit) for length in lengths)
+
+
+@pytest.mark.parametrize("algorithm", embedding.ALGORITHMS)
+def test_gensim_reads_every_word_of_a_long_script(tmp_path, caplog, algorithm):
+    from gensim.models.word2vec import MAX_WORDS_IN_BATCH
+
+    assert embedding.SENTENCE <= MAX_WORDS_IN_BATCH
+    rows = [["x", "y", "$z", "[", '""', "é"] * 4000, ["y"], [STATEMENT, "x"]]
+    read = streamed(tmp_path / "stream", rows)
+    with caplog.at_level(logging.INFO, logger="gensim"):
+        vectors = learn(read, algorithm=algorithm, epochs=1)
+    told = [record.getMessage() for record in caplog.records if "raw words" in record.getMessage()]
+    assert any("training on 24003 raw words" in message for message in told)
+    assert sum(vectors.get_vecattr(token, "count") for token in vectors.index_to_key) == 24_002
+
+
+def test_codes_are_distinct_words_of_three_characters():
+    codes = embedding._codes(10_000)
+    assert len(set(codes)) == 10_000 and all(len(code) == 3 and len(code.split()) == 1 for code in codes)
 
 
 @pytest.mark.parametrize(
@@ -120,40 +184,46 @@ def test_a_script_longer_than_gensims_limit_is_used_whole():
         ({"dimension": 0}, "dimension is 0"),
         ({"epochs": 1.5}, "epochs is 1.5"),
         ({"window": -1}, "window is -1"),
+        ({"negative": 0}, "negative is 0"),
+        ({"min_scripts": 0}, "min_scripts is 0"),
+        ({"workers": "all"}, "workers is 'all'"),
     ],
 )
-def test_bad_settings_are_refused(change, message):
+def test_bad_settings_are_refused(twins, change, message):
     with pytest.raises(ParameterError, match=message):
-        learn(**change)
+        learn(twins, **change)
 
 
-def test_nothing_to_learn_from_is_a_corpus_error():
-    for rows in ([], [[]], [["unknown"]], [["a", "a"]]):
-        tokens = pl.Series(rows, dtype=pl.List(pl.String))
+@pytest.mark.parametrize("rows", [[[]], [[], ["a", "a"]], [[STATEMENT, "a"]], [["> a", "a"] * 9]])
+def test_nothing_to_learn_from_is_a_corpus_error(tmp_path, rows):
+    read = streamed(tmp_path / "stream", rows)
+    for kept in (None, np.zeros(len(rows), dtype=bool)):
         with pytest.raises(CorpusError, match="fewer than two tokens"):
-            embedding.train(
-                tokens, vocabulary=Vocabulary(["a", "b"]), dimension=4, window=2, epochs=1, seed=1
-            )
+            learn(read, kept=kept)
 
 
-def test_shuffled_keeps_lengths_and_counts_and_destroys_context():
-    tokens = corpus()
-    mixed = embedding.shuffled(tokens, seed=3)
-    assert mixed.list.len().to_list() == tokens.list.len().to_list()
-    assert sorted(mixed.explode()) == sorted(tokens.explode())
-    assert mixed.to_list() != tokens.to_list()
-    assert embedding.shuffled(tokens, seed=3).to_list() == mixed.to_list()
-    beside = [row[i - 1] for row in mixed for i, token in enumerate(row) if token == "twin" and i]
+def test_shuffled_keeps_lengths_and_counts_and_destroys_context(tmp_path, twins):
+    mixed = embedding.shuffled(twins, tmp_path / "mixed", seed=3)
+    before, after = unstreamed(twins), unstreamed(mixed)
+    assert [len(row) for row in after] == [len(row) for row in before]
+    assert mixed.scripts.equals(twins.scripts) and mixed.tokens.equals(twins.tokens)
+    assert together(after) == together(before) and after != before
+    assert unstreamed(embedding.shuffled(twins, tmp_path / "again", seed=3)) == after
+    assert unstreamed(embedding.shuffled(twins, tmp_path / "other", seed=4)) != after
+    beside = [row[i - 1] for row in after for i, token in enumerate(row) if token == "twin" and i]
     assert beside.count("before") < len(beside) / 2
 
 
-def test_shuffled_copes_with_empty_scripts():
-    tokens = pl.Series([[], ["a", "b"], [], ["c"]])
-    assert embedding.shuffled(tokens, seed=0).list.len().to_list() == [0, 2, 0, 1]
+def test_shuffled_takes_kept_scripts_only_and_empty_ones_too(tmp_path):
+    read = streamed(tmp_path / "stream", [[], ["a", "b"], ["never"], [], ["c"]])
+    mixed = embedding.shuffled(read, tmp_path / "mixed", kept=np.array([1, 1, 0, 1, 1], dtype=bool), seed=0)
+    assert [len(row) for row in unstreamed(mixed)] == [0, 2, 0, 1]
+    assert together(unstreamed(mixed)) == ["a", "b", "c"]
+    with pytest.raises(CorpusError, match="no script"):
+        embedding.shuffled(read, tmp_path / "none", kept=np.zeros(5, dtype=bool), seed=0)
 
 
-def test_matrix_has_padding_the_mean_and_one_row_per_token():
-    vectors = learn()
+def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
     vocabulary = Vocabulary([*vectors.index_to_key, "absent"])
     table = embedding.matrix(vectors, vocabulary)
     assert table.shape == (len(vectors) + 3, 12) and table.dtype == np.float32
@@ -163,36 +233,38 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token():
     np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
 
 
-MARKED = pl.Series([[STATEMENT, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10)
-PLAIN = Vocabulary(["sort", "x", "only", "y"])
+MARKED = [[STATEMENT, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10
 
 
-def test_commands_get_a_vector_of_their_own_without_being_in_the_vocabulary():
-    vectors = learn(MARKED, vocabulary=PLAIN)
-    assert vectors.index_to_key == ["sort", "x", "only", "y", "> sort", "> only"]
-    assert [vectors.get_vecattr(t, "count") for t in vectors.index_to_key] == [10, 40, 0, 20, 30, 10]
+@pytest.mark.parametrize("algorithm", embedding.ALGORITHMS)
+def test_commands_get_a_vector_of_their_own(tmp_path, algorithm):
+    vectors = learn(streamed(tmp_path / "stream", MARKED), algorithm=algorithm)
+    assert vectors.index_to_key == ["x", "> sort", "y", "> only", "sort", "only"]
+    assert [vectors.get_vecattr(token, "count") for token in vectors.index_to_key] == [40, 30, 20, 10, 10, 0]
     assert not np.array_equal(vectors["sort"], vectors["> sort"])
     np.testing.assert_array_equal(vectors["only"], vectors["> only"])
-    marked = Vocabulary(["> sort", STATEMENT, "sort", "x", "> only", "y"])
-    np.testing.assert_array_equal(learn(MARKED, vocabulary=marked).vectors, vectors.vectors)
 
 
-def test_a_rare_command_is_trained_as_the_word():
-    rows = pl.Series([["x", "> sort", "y"]] * (embedding.COMMAND_COUNT - 1))
-    vectors = learn(rows, vocabulary=PLAIN)
+def test_a_rare_command_is_trained_as_the_word(tmp_path):
+    rows = [["x", "> sort", "y"]] * (embedding.COMMAND_COUNT - 1)
+    vectors = learn(streamed(tmp_path / "rare", rows))
     assert vectors.index_to_key == ["sort", "x", "y"]
     assert vectors.get_vecattr("sort", "count") == embedding.COMMAND_COUNT - 1
+    both = learn(streamed(tmp_path / "both", [*rows, ["sort", "x"], ["sort", "y"]]))
+    assert both.get_vecattr("sort", "count") == embedding.COMMAND_COUNT + 1 and "> sort" not in both
+    enough = learn(streamed(tmp_path / "enough", [*rows, rows[0]]))
+    assert "> sort" in enough
 
 
-def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences():
-    vectors = learn(MARKED, vocabulary=PLAIN)
+def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences(tmp_path):
+    vectors = learn(streamed(tmp_path / "stream", MARKED))
     table = embedding.matrix(vectors, Vocabulary(["sort", "only"]))
     np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
     np.testing.assert_array_equal(table[3], vectors["> only"])
 
 
-def test_save_and_load_round_trip(tmp_path):
-    vectors, meta = learn(), {"dimension": 12, "note": "Grüße"}
+def test_save_and_load_round_trip(tmp_path, vectors):
+    meta = {"dimension": 12, "note": "Grüße"}
     embedding.save(tmp_path / "vectors.npz", vectors, meta)
     loaded = embedding.load(tmp_path / "vectors.npz")
     assert loaded.index_to_key == vectors.index_to_key
@@ -201,8 +273,7 @@ def test_save_and_load_round_trip(tmp_path):
     assert embedding.read_meta(tmp_path / "vectors.npz") == meta
 
 
-def test_float16_is_smaller_and_close(tmp_path):
-    vectors = learn()
+def test_float16_is_smaller_and_close(tmp_path, vectors):
     embedding.save(tmp_path / "full.npz", vectors, {})
     embedding.save(tmp_path / "half.npz", vectors, {}, dtype="float16")
     half = embedding.load(tmp_path / "half.npz")
@@ -213,8 +284,8 @@ def test_float16_is_smaller_and_close(tmp_path):
         embedding.save(tmp_path / "other.npz", vectors, {}, dtype="float64")
 
 
-def test_the_file_holds_no_pickle(tmp_path):
-    embedding.save(tmp_path / "vectors.npz", learn(), {})
+def test_the_file_holds_no_pickle(tmp_path, vectors):
+    embedding.save(tmp_path / "vectors.npz", vectors, {})
     with np.load(tmp_path / "vectors.npz", allow_pickle=False) as stored:
         assert not any(stored[name].dtype.hasobject for name in stored)
 
@@ -236,27 +307,27 @@ def rewrite(path, **changes):
         ({"meta": np.frombuffer(b"{", np.uint8)}, "no readable"),
     ],
 )
-def test_a_changed_file_is_a_model_error(tmp_path, changes, message):
+def test_a_changed_file_is_a_model_error(tmp_path, vectors, changes, message):
     path = tmp_path / "vectors.npz"
-    embedding.save(path, learn(), {})
+    embedding.save(path, vectors, {})
     rewrite(path, **changes)
     with pytest.raises(ModelError, match=message):
         embedding.load(path)
 
 
-def test_vectors_that_are_not_finite_are_refused(tmp_path):
-    path, vectors = tmp_path / "vectors.npz", learn()
+def test_vectors_that_are_not_finite_are_refused(tmp_path, vectors):
+    path = tmp_path / "vectors.npz"
     embedding.save(path, vectors, {})
     rewrite(path, vectors=np.full_like(vectors.vectors, np.nan))
     with pytest.raises(ModelError, match="not finite"):
         embedding.load(path)
 
 
-def test_a_missing_or_truncated_file_is_a_model_error(tmp_path):
+def test_a_missing_or_truncated_file_is_a_model_error(tmp_path, vectors):
     path = tmp_path / "vectors.npz"
     with pytest.raises(ModelError, match="03_word2vec"):
         embedding.load(path)
-    embedding.save(path, learn(), {})
+    embedding.save(path, vectors, {})
     whole = path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:size])
@@ -273,9 +344,9 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         embedding.load(path)
 
 
-def test_a_pickle_inside_is_not_opened(tmp_path):
+def test_a_pickle_inside_is_not_opened(tmp_path, vectors):
     path = tmp_path / "vectors.npz"
-    embedding.save(path, learn(), {})
+    embedding.save(path, vectors, {})
     rewrite(path, meta=np.array([json.dumps({})], dtype=object))
     with pytest.raises(ModelError):
         embedding.load(path)

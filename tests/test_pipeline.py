@@ -333,6 +333,7 @@ def test_publishing_copies_executed_notebooks_and_the_detector(quick):
     (detector / "detector.onnx").write_bytes(b"model")
     (detector / "manifest.json").write_bytes(b"{}")
     (quick / "work/tiny/vectors.npz").write_bytes(b"vectors")
+    (quick / "work/tiny/vectors.json").write_bytes(b"{}")
     with pytest.raises(ParameterError, match="copy its file"):
         pipeline.run(Profile(name="tiny", publish=True), root=quick, overrides=["01_first.scale=4"])
     assert not (quick / "notebooks/executed").exists()
@@ -343,9 +344,15 @@ def test_publishing_copies_executed_notebooks_and_the_detector(quick):
     assert sorted(path.name for path in released.iterdir()) == [
         "detector.onnx",
         "manifest.json",
+        "vectors.json",
         "vectors.npz",
     ]
     (detector / "detector.onnx").write_bytes(bytes(11_000_000))
     with pytest.raises(ModelError, match=r"11\.0 MB, over the 10 MB"):
         pipeline.release("tiny", root=quick)
+    (detector / "detector.onnx").write_bytes(b"model")
+    (quick / "work/tiny/vectors.npz").write_bytes(bytes(21_000_000))
+    with pytest.raises(ModelError, match=r"vectors are 21\.0 MB, over the 20 MB"):
+        pipeline.release("tiny", root=quick)
     assert (released / "detector.onnx").read_bytes() == b"model"
+    assert (released / "vectors.npz").read_bytes() == b"vectors"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notebook_project import DEFAULTS, USES, write_notebook
 
-from psembed import profiles
+from psembed import profiles, sources, splits
 from psembed.errors import ParameterError
 from psembed.profiles import Profile, load_profile, parse_override, read_notebook, resolve, same_type
 
@@ -146,6 +146,16 @@ def test_int_for_float_but_never_the_other_way(value):
 def test_built_in_profiles_load(name):
     profile = load_profile(name)
     assert profile.name == name and profile.publish == (name == "public")
+
+
+def test_the_public_profile_reads_every_source_and_pins_groups_that_are_there():
+    values = load_profile("public").values
+    named = [source.name for source in sources.find_sources(values["01_corpus"]["sources"])]
+    catalogue = sources.load_sources()
+    assert sorted(named) == sorted(catalogue)
+    assert set(values["02_tokens"]["pinned"]) <= {source.group for source in catalogue.values()}
+    fractions = values["02_tokens"]["repository_fractions"]
+    assert sum(fractions.values()) == pytest.approx(1) and tuple(fractions) == splits.PARTS
 
 
 def test_profiles_of_ones_own(tmp_path):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from psembed import claims, paper, plots
+from psembed import claims, paper, plots, released
 from psembed.cli import parser as command_line
 from psembed.detector import Detector
+from psembed.sources import load_sources
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,10 +71,22 @@ def test_the_committed_paper_is_what_the_results_give():
 
 
 def test_the_released_detector_loads_and_is_the_published_one():
-    released = ROOT / "psembed" / "released"
-    assert sum(path.stat().st_size for path in released.iterdir()) <= 10_000_000
+    sizes = {path.name: path.stat().st_size for path in released.FOLDER.iterdir()}
+    vectors = sizes.pop("vectors.npz") + sizes.pop("vectors.json")
+    assert vectors <= 20_000_000 and sum(sizes.values()) <= 10_000_000
     onnx = json.loads((RESULTS / "09_onnx.json").read_text())
     detector = Detector.load()
     assert detector.threshold == onnx["threshold"] and detector.manifest["created_from"] == "public"
     scores = detector.score(["Get-ChildItem", "Write-Output 'hello'"])
     assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_the_released_vectors_are_the_published_ones_and_saw_no_reserved_repository():
+    manifest, learned = released.vectors_manifest(), json.loads((RESULTS / "03_word2vec.json").read_text())
+    vectors = released.read()
+    assert len(vectors.index_to_key) == manifest["tokens"] == learned["vocabulary"]
+    assert manifest["scripts"] == learned["scripts"] == sum(s["scripts"] for s in manifest["sources"])
+    assert manifest["settings"] == {name: learned[name] for name in manifest["settings"]}
+    catalogue = load_sources()
+    assert all(catalogue[s["name"]].commit == s["commit"] for s in manifest["sources"])
+    assert not {catalogue[s["name"]].kind for s in manifest["sources"]} & {"labelled"}

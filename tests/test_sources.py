@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import struct
 import subprocess
 import zipfile
@@ -12,14 +13,13 @@ import polars as pl
 import pyarrow.parquet as pq
 import pygit2
 import pytest
+from git_sources import URL, bare, catalogue, commit
 from hypothesis import given
 from hypothesis import strategies as st
 
 from psembed import snapshots, sources
 from psembed.errors import ParameterError, SourceError
 
-SIGNATURE = pygit2.Signature("Tester", "tester@example.com", 1_600_000_000, 0)
-URL = "https://example.com/owner/scripts"
 FIRST = {"a.ps1": b"\xef\xbb\xbfdir\r\n", "lib/b.PSM1": b"ls", "lib/data.psd1": b"@{}", "readme.md": b"#"}
 SECOND = {**FIRST, "a.ps1": b"dir 2", "lib/copy.ps1": b"ls"}
 
@@ -27,48 +27,6 @@ SECOND = {**FIRST, "a.ps1": b"dir 2", "lib/copy.ps1": b"ls"}
 @pytest.fixture(autouse=True)
 def _no_mirror(monkeypatch):
     monkeypatch.delenv("PSEMBED_MIRROR", raising=False)
-
-
-def commit(repository, files, parents=(), links=()):
-    """Commit nested files without a work tree; return the commit id."""
-
-    def tree(entries):
-        builder, folders = repository.TreeBuilder(), {}
-        for path, data in entries.items():
-            head, _, rest = path.partition("/")
-            if rest:
-                folders.setdefault(head, {})[rest] = data
-            else:
-                mode = pygit2.enums.FileMode.LINK if path in links else pygit2.enums.FileMode.BLOB
-                builder.insert(head, repository.create_blob(data), mode)
-        for name, inside in folders.items():
-            builder.insert(name, tree(inside), pygit2.enums.FileMode.TREE)
-        return builder.write()
-
-    return str(
-        repository.create_commit(
-            "refs/heads/main", SIGNATURE, SIGNATURE, "x", tree(files), [pygit2.Oid(hex=p) for p in parents]
-        )
-    )
-
-
-def bare(folder):
-    return pygit2.init_repository(str(folder), bare=True, initial_head="main")
-
-
-def catalogue(pin, **changes):
-    values = {
-        "name": "scripts",
-        "url": URL,
-        "commit": pin,
-        "include": ("*.ps1", "*.psm1"),
-        "licence": "MIT",
-        "kind": "benign",
-        "stratum": "human",
-        "group": "scripts",
-        **changes,
-    }
-    return {values["name"]: sources.Source(**values)}
 
 
 @pytest.fixture
@@ -110,14 +68,44 @@ def good_rows(files):
 def test_the_catalogue_pins_every_source():
     found = sources.load_sources()
     kinds = [source.kind for source in found.values()]
-    assert [kinds.count(kind) for kind in sources.KINDS] == [3, 66, 4]
-    assert all(source.group for source in found.values() if source.kind != "labelled")
-    repositories = (s for s in found.values() if s.kind != "labelled")
-    assert all(s.name == s.repository.lower().replace("/", "-") for s in repositories)
-    assert found["fa2y"].matches("Triage_Out/X.PS1") and not found["fa2y"].matches(
-        "bazaar_out/bazaar_query_cache"
-    )
+    assert [kinds.count(kind) for kind in sources.KINDS] == [3, 201, 4]
+    assert len({source.url for source in found.values()}) == len(found)
+    for source in found.values():
+        assert re.fullmatch("[0-9a-f]{40}", source.commit) and len(set(source.commit)) > 4
+        assert source.licence and source.stratum
+        assert bool(source.group) == (source.kind != "labelled")
+    assert found["fa2y"].matches("Triage_Out/X.PS1")
+    assert not found["fa2y"].matches("bazaar_out/bazaar_query_cache")
     assert not found["mpsd"].matches("mixed_malicious/1.ps1")
+
+
+def test_the_catalogue_holds_at_least_a_hundred_clean_repositories():
+    benign = [source for source in sources.load_sources().values() if source.kind == "benign"]
+    assert len({source.repository.lower() for source in benign}) >= 100
+    assert len({source.group for source in benign}) >= 100
+    assert {source.stratum for source in benign} == {"human", "generated", "packaging"}
+    assert all(source.name == source.repository.lower().replace("/", "-") for source in benign)
+    assert not any(source.labels for source in benign)
+
+
+def test_no_clean_source_shares_a_repository_or_a_group_with_another_kind():
+    found = sources.load_sources().values()
+    clean = {s.repository.lower() for s in found if s.kind == "benign"}
+    assert not clean & {s.repository.lower() for s in found if s.kind != "benign"}
+    groups = {s.group for s in found if s.kind == "benign"}
+    assert not groups & {s.group for s in found if s.kind == "offensive"}
+
+
+def test_a_kind_stands_for_all_its_sources():
+    found = {**catalogue("a" * 40), **catalogue("b" * 40, name="more")}
+    found |= catalogue("c" * 40, name="attack", kind="offensive")
+    assert sources.find_sources(["benign"], catalogue=found) == [found["scripts"], found["more"]]
+    names = sources.find_sources(["attack", "benign"], catalogue=found)
+    assert [source.name for source in names] == ["attack", "scripts", "more"]
+    with pytest.raises(SourceError, match="'labelled'"):  # none of that kind here
+        sources.find_sources(["labelled"], catalogue=found)
+    every = sources.find_sources(sources.KINDS)
+    assert sorted(source.name for source in every) == sorted(sources.load_sources())
 
 
 ENTRY = {
@@ -205,7 +193,30 @@ def test_history_has_each_content_once_newest_first(tmp_path, mirror):
     rows = list(sources.read_snapshot(report.path))
     assert [data for path, data in rows if path == "a.ps1"] == [b"dir 2", FIRST["a.ps1"]]
     assert sorted(data for _, data in rows) == sorted({b"dir 2", FIRST["a.ps1"], b"ls"})
-    assert fetch_one(tmp_path, folder, second).rows == 3
+
+
+def test_history_lies_beside_the_pinned_commit_and_each_is_kept(tmp_path, mirror):
+    folder, _, second = mirror
+    head = fetch_one(tmp_path, folder, second)
+    before = head.path.read_bytes()
+    past = fetch_one(tmp_path, folder, second, history=True)
+    assert past.path == sources.snapshot_path("scripts", root=tmp_path, history=True)
+    assert past.path == tmp_path / "data" / "snapshots" / "history" / "scripts.parquet"
+    assert snapshots.snapshot_metadata(past.path)["versions"] == "history"
+    assert head.path.read_bytes() == before
+    assert [fetch_one(tmp_path, tmp_path, second, history=past).origin for past in (False, True)] == [
+        "kept",
+        "kept",
+    ]
+
+
+def test_a_labelled_set_has_no_history_and_is_passed_over(tmp_path, mirror):
+    folder, _, second = mirror
+    both = catalogue(second) | catalogue(second, name="marked", kind="labelled", labels={"": 1})
+    past = sources.fetch(["marked", "scripts"], root=tmp_path, mirror=folder, catalogue=both, history=True)
+    assert [report.name for report in past] == ["scripts"]
+    assert not sources.snapshot_path("marked", root=tmp_path, history=True).exists()
+    assert len(sources.fetch(["labelled", "benign"], root=tmp_path, mirror=folder, catalogue=both)) == 2
 
 
 def test_the_mirror_can_come_from_the_environment_or_hold_a_clone(tmp_path, mirror, monkeypatch):

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,118 @@ def test_require_classes_names_the_missing_class():
     splits.require_classes([1, 0, 1, 0, 1, 0], parts)
     with pytest.raises(SplitError, match="validation part has no malicious script"):
         splits.require_classes([1, 0, 0, 0, 1, 0], parts)
+
+
+REPOSITORIES = {"train": 0.45, "validation": 0.10, "test": 0.45}
+OTHERS = {"train": 0.55, "validation": 0.15, "test": 0.30}
+
+
+def corpus(seed=0, *, repositories=150, samples=3000):
+    """Return group, strata, repository groups and aside of a corpus: repositories of uneven size, samples."""
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(1, 60, repositories)
+    names = np.concatenate([np.repeat([f"r{n}" for n in range(repositories)], sizes), [""] * samples])
+    clusters = repositories + generator.integers(0, samples, samples)
+    group = np.concatenate([np.repeat(np.arange(repositories), sizes), clusters])
+    strata = np.where(names == "", "malicious", np.where(group % 2, "human", "packaging"))
+    aside = (generator.random(len(names)) < 0.05) & (names != "")
+    return group, strata.tolist(), names.tolist(), aside
+
+
+def assign_all(made, **options):
+    group, strata, names, aside = made
+    options = {"repositories": REPOSITORIES, "others": OTHERS, "seed": 1, **options}
+    return splits.assign_all(group, strata, names, aside=aside, **options)
+
+
+@pytest.mark.parametrize("pinned", [(), ("r3", "r70", "r71")])
+def test_repositories_and_others_are_shared_out_each_by_their_own_fractions(pinned):
+    made = group, strata, names, aside = corpus()
+    parts = assign_all(made, pinned=pinned)
+    splits.check(parts, group)
+    used, of_repository = ~aside, np.array(names) != ""
+    for part in splits.PARTS:
+        assert np.mean(parts[used & of_repository] == part) == pytest.approx(REPOSITORIES[part], abs=0.01)
+        assert np.mean(parts[~of_repository] == part) == pytest.approx(OTHERS[part], abs=0.01)
+        for stratum in ("human", "packaging"):
+            share = np.mean(parts[used & (np.array(strata) == stratum)] == part)
+            assert share == pytest.approx(REPOSITORIES[part], abs=0.05)
+    assert set(parts[np.isin(names, pinned) & used].tolist()) <= {"train"}
+    assert (parts == splits.ASIDE).tolist() == aside.tolist()
+
+
+def test_pinning_moves_a_group_to_training_whatever_the_seed():
+    made = _, _, names, aside = corpus(repositories=30)
+    of_group = (np.array(names) == "r6") & ~aside
+    for seed in range(8):
+        assert set(assign_all(made, seed=seed)[of_group].tolist()) == {"test"}
+        assert set(assign_all(made, seed=seed, pinned=["r6"])[of_group].tolist()) == {"train"}
+
+
+def test_what_is_aside_counts_for_no_share():
+    names = np.repeat([f"r{n}" for n in range(11)], [1000, *[100] * 10])
+    aside = np.arange(2000) < 900  # nearly all of r0, which is pinned
+    fractions = {"train": 0.4, "validation": 0.3, "test": 0.3}
+    made = np.repeat(np.arange(11), [1000, *[100] * 10]), ["human"] * 2000, names.tolist(), aside
+    parts = assign_all(made, repositories=fractions, pinned=["r0"])
+    assert [np.count_nonzero(parts == part) for part in splits.PARTS] == [500, 300, 300]
+
+
+def test_a_sample_in_a_repository_group_goes_where_the_repository_goes():
+    group, strata = np.array([0] * 4 + [1] * 4 + [2] * 4), ["all"] * 12
+    names = ["a", "a", "a", "", "b", "b", "b", "", "", "", "", ""]
+    parts = splits.assign_all(
+        group, strata, names, repositories=REPOSITORIES, others=OTHERS, aside=np.zeros(12, bool), seed=0
+    )
+    assert parts[3] == parts[0] and parts[7] == parts[4]
+    splits.check(parts, group)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from("xyz"), st.booleans()), min_size=1, max_size=60),
+    st.integers(0, 9),
+)
+def test_assign_all_keeps_groups_whole_and_is_repeatable(rows, seed):
+    group = np.array([row[0] for row in rows])
+    names = ["" if number > 4 else f"r{number}" for number in group]
+    aside = np.array([row[2] for row in rows]) & (group <= 4)
+    if aside.all():
+        return
+    made = group, [row[1] for row in rows], names, aside
+    parts = assign_all(made, seed=seed)
+    splits.check(parts, group)
+    assert set(parts[~aside].tolist()) <= set(splits.PARTS) and set(parts[aside].tolist()) <= {"aside"}
+    assert parts.tolist() == assign_all(made, seed=seed).tolist()
+
+
+def test_wrong_pins_and_shares_are_refused():
+    made = corpus(repositories=10)
+    names = made[2]
+    with pytest.raises(ParameterError, match="pinned repository group 'r99' is not in the corpus"):
+        assign_all(made, pinned=["r1", "r99"])
+    for pinned in (sorted(set(names) - {"", "r1"}), sorted(set(names) - {""})):
+        with pytest.raises(ParameterError, match=r"pinned repository groups hold .* pin fewer"):
+            assign_all(made, pinned=pinned)
+    for wrong in ({"repositories": {**REPOSITORIES, "test": 0.9}}, {"others": {**OTHERS, "train": 0.1}}):
+        with pytest.raises(ParameterError, match="sum to 1"):
+            assign_all(made, **wrong)
+
+
+def test_overlaps_by_hand():
+    rows = [
+        ("a", "ga", 1), ("a", "ga", 1), ("a", "ga", 2), ("a", "ga", 3), ("a", "ga", 4),
+        ("b", "gb", 1), ("b", "gb", 2),
+        ("c", "gb", 2),  # of one group with b, so b and c are no pair
+        ("d", "gd", 4), ("d", "gd", 9),
+        ("e", "ge", 8),
+    ]  # fmt: skip
+    scripts = pl.DataFrame(rows, schema=["source", "repository_group", "cluster"], orient="row")
+    assert splits.overlaps(scripts).to_dicts() == [
+        {"source": "a", "other": "b", "shared": 2, "share": 1.0},
+        {"source": "a", "other": "c", "shared": 1, "share": 1.0},
+        {"source": "a", "other": "d", "shared": 1, "share": 0.5},
+    ]
+    assert splits.overlaps(scripts.clear()).is_empty()
 
 
 @pytest.mark.parametrize("function", [splits.groups, splits.joined])

@@ -12,7 +12,8 @@ from psembed.tokens import tokenise
 S = STATEMENT
 # A here-string that ends in '@ before a bracket or a word is left out: there the two readings differ.
 PIECES = st.sampled_from([
-    *"ab$|;={(})\n\r '\".1:,#`%", "$(", "<#", "#>", "@'\n", "\n'@\n", '@"\n', '\n"@ ', "foreach", "\r\n", "\ufeff",
+    *"ab$|;={(})\n\r '\".1:,#`%", "$(", "<#", "#>", "@'\n", "\n'@\n", '@"\n', '\n"@ ',
+    "foreach", "\r\n", "\ufeff",
 ])  # fmt: skip
 TEXTS = st.lists(st.lists(PIECES, max_size=25).map("".join), max_size=5)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psembed import tokens
+from psembed import shares, tokens
 from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
 from psembed.tokens import Encoder, Vocabulary, fold, tokenise, tokenise_series
 
@@ -204,7 +204,7 @@ def test_batches_do_not_change_the_result():
     words, characters = small_encoder().encode(texts)
     assert np.array_equal(words[2400:], small_encoder().encode(texts[2400:])[0])
     assert np.array_equal(characters[:3], small_encoder().encode(texts[:3])[1])
-    sizes = [part.stop - part.start for part in tokens._batches(["xx"] * 10, rows=100, characters=5)]
+    sizes = [part.stop - part.start for part in shares.slices([2] * 10, rows=100, most=5)]
     assert sizes == [2] * 5
 
 

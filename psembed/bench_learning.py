@@ -1,0 +1,144 @@
+"""Learning word vectors, measured: against gensim fed with lists, and as the corpus grows.
+
+Each figure comes from a process of its own, so that its peak memory is its own. The corpus is the public
+run's token stream where there is one, otherwise a generated one; a larger corpus repeats its scripts.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from psembed import benchmark, control, embedding
+from psembed.corpus import decode
+from psembed.stream import TokenStream, store, write
+
+SETTINGS = {"min_scripts": 10, "dimension": 100, "window": 2, "negative": 5, "seed": 1, "workers": 2}
+COMPARED, EPOCHS = 20_000, 3  # scripts both sides learn from, and how often
+SIZES = (50_000, 100_000, 200_000, 400_000)  # scripts, for memory and time against size
+
+
+def main(root: Path) -> dict:
+    """Measure; return the ratio to gensim, both qualities, and time and peak memory by corpus size.
+
+    Returns
+    -------
+    dict
+        corpus ("public" or "generated"), word2vec_vs_gensim (ratio of seconds), ours, gensim (dict: seconds,
+        tokens_per_second, peak_gb, alias_mrr on the development half), growth (list of dict: scripts, tokens,
+        seconds, peak_gb), slope (seconds a million tokens, least squares) and straight (R squared of it).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        stream, corpus = _stream(root, Path(folder))
+        compared = {
+            name: _alone(work, stream.folder) for name, work in (("ours", _ours), ("gensim", _gensim))
+        }
+        growth = [_alone(_grown, stream.folder, scripts, Path(folder)) for scripts in SIZES]
+    tokens, seconds = (np.array([row[name] for row in growth]) for name in ("tokens", "seconds"))
+    slope, offset = np.polyfit(tokens / 1e6, seconds, 1)
+    left = seconds - slope * tokens / 1e6 - offset
+    return {
+        "corpus": corpus,
+        "word2vec_vs_gensim": compared["gensim"]["seconds"] / compared["ours"]["seconds"],
+        **compared,
+        "growth": growth,
+        "slope": float(slope),
+        "straight": float(1 - left.var() / seconds.var()),
+    }
+
+
+def _alone(work, *arguments) -> dict:
+    """Run `work` in a new process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _stream(root: Path, folder: Path) -> tuple[TokenStream, str]:
+    made = root / "work" / "public" / "stream"
+    if (made / "about.json").is_file():
+        return TokenStream(made), "public"
+    generated = control.generate(scripts=8_000, seed=1)
+    texts = [decode(data)[0] for rows in generated.values() for _, data in rows]
+    return write(
+        folder / "generated", [pl.DataFrame({"text": [text for text in texts if text]})]
+    ), "generated"
+
+
+def _ours(folder: Path) -> dict:
+    stream = TokenStream(folder)
+    started = time.perf_counter()
+    vectors = embedding.train(stream, kept=_first(stream, COMPARED), epochs=EPOCHS, **SETTINGS)
+    return _measured(started, _size(stream, COMPARED), vectors)
+
+
+def _gensim(folder: Path) -> dict:
+    """Do what a user would: lists of tokens in memory, and Word2Vec on them with the same settings."""
+    from gensim.models import Word2Vec
+
+    stream = TokenStream(folder)
+    names = stream.tokens.to_list()
+    scripts = [
+        [names[place] for place in ids[end - length : end]]
+        for ids, lengths in stream.chunks(_first(stream, COMPARED))
+        for end, length in zip(np.cumsum(lengths), lengths, strict=True)
+    ]
+    same = {name: SETTINGS[name] for name in ("window", "negative", "seed", "workers")}
+    started = time.perf_counter()
+    model = Word2Vec(scripts, vector_size=SETTINGS["dimension"], min_count=10, epochs=EPOCHS, **same)
+    return _measured(started, _size(stream, COMPARED), model.wv)
+
+
+def _first(stream: TokenStream, n: int) -> np.ndarray:
+    return stream.kept & (np.cumsum(stream.kept) <= n)
+
+
+def _size(stream: TokenStream, n: int) -> int:
+    return int(stream.scripts["tokens"].to_numpy()[_first(stream, n)].sum())
+
+
+def _measured(started: float, tokens: int, vectors) -> dict:
+    seconds = time.perf_counter() - started
+    scores = benchmark.run(vectors, seed=1, half="development", min_count=20)["summary"]["development"]
+    return {
+        "seconds": seconds,
+        "tokens_per_second": EPOCHS * tokens / seconds,
+        "peak_gb": _peak_gb(),
+        "alias_n": scores["alias_n"],
+        "alias_mrr": scores["alias_mrr"],
+    }
+
+
+def _grown(folder: Path, scripts: int, into: Path) -> dict:
+    """Learn once from a corpus of so many scripts, which repeats the stream's as often as needed."""
+    stream = TokenStream(folder)
+    size = min(len(stream), SIZES[0])
+    times = -(-scripts // size)
+    first = np.arange(len(stream)) < size
+
+    def ids() -> Iterator[np.ndarray]:
+        for _ in range(times):
+            yield from (chunk for chunk, _ in stream.chunks(first))
+
+    table = pl.concat([stream.scripts.head(size)] * times)
+    grown = store(into / f"{scripts}", ids(), table, stream.tokens)
+    started = time.perf_counter()
+    embedding.train(grown, epochs=1, **SETTINGS)
+    return {
+        "scripts": len(grown),
+        "tokens": int(grown.ends[-1]),
+        "seconds": time.perf_counter() - started,
+        "peak_gb": _peak_gb(),
+    }
+
+
+def _peak_gb() -> float:
+    """Return this process's peak memory in GB (10**9 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
