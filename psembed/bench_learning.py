@@ -142,3 +142,21 @@ def _peak_gb() -> float:
     """Return this process's peak memory in GB (10**9 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def figure_rows(found: dict) -> list[dict]:
+    """Return the rows of figure 08_speed from the results of the whole benchmark."""
+    rows = [
+        {"panel": "tokenise", "name": name, "x": 0.0, "y": found[f"{key}_mb_per_s"] or 0.0}
+        for name, key in (("psembed", "tokenise"), ("HF tokenizers", "hf"), ("Python re", "re"))
+    ]
+    learning = found["learning"]
+    rows += [
+        {"panel": "learn", "name": name, "x": 0.0, "y": learning[key]["tokens_per_second"] / 1e6}
+        for name, key in (("psembed", "ours"), ("gensim, lists", "gensim"))
+    ]
+    return rows + [
+        {"panel": panel, "name": "psembed", "x": row["tokens"] / 1e6, "y": row[key]}
+        for panel, key in (("seconds", "seconds"), ("memory", "peak_gb"))
+        for row in learning["growth"]
+    ]

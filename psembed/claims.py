@@ -11,12 +11,25 @@ from pathlib import Path
 from psembed.controls import controls, headline
 from psembed.errors import StageError
 from psembed.ledger import CLAIMS, NOT_TESTABLE, RULES, Claim, find
+from psembed.workspace import write_json
 
-__all__ = ["CLAIMS", "RULES", "controls", "evaluate", "headline", "load_results", "shown", "verify"]
+__all__ = [
+    "CLAIMS",
+    "RULES",
+    "controls",
+    "evaluate",
+    "headline",
+    "load_results",
+    "shown",
+    "verify",
+    "write_headline",
+]
 
 
 def load_results(results_dir: Path) -> dict[str, dict]:
     """Read every NN_noun.json of a results folder; stages that have not run are missing from the dict.
+
+    "run" is what the runner measured of the whole run, "bench" what `make bench` did, where they are there.
 
     Raises
     ------
@@ -33,7 +46,15 @@ def load_results(results_dir: Path) -> dict[str, dict]:
         raise StageError(
             f"no results in {results_dir.name!r}: run `psembed run --profile {results_dir.name}`"
         )
+    for name, path in (("run", results_dir / "run.json"), ("bench", results_dir.parent / "bench.json")):
+        if path.is_file():
+            results[name] = json.loads(path.read_text(encoding="utf-8"))
     return results
+
+
+def write_headline(results_dir: Path) -> None:
+    """Write headline.json again: the runner and the benchmark measure after 11_claims has written it."""
+    write_json(results_dir / "headline.json", headline(load_results(results_dir)))
 
 
 def evaluate(results: dict[str, dict]) -> list[dict]:

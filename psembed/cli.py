@@ -239,7 +239,10 @@ def _fetch(options: argparse.Namespace) -> int:
     from psembed.progress import Progress, bar
 
     root, progress, failed = _project(), Progress(sys.stdout), 0
-    names = options.names or list(sources.load_sources())
+    catalogue = sources.load_sources()
+    names = sources.expanded(options.names or catalogue)
+    if options.history:  # which labelled sets have none of
+        names = [name for name in names if name not in catalogue or catalogue[name].kind != "labelled"]
     for number, name in enumerate(names, 1):
         progress.begin(number, len(names), name)
         try:

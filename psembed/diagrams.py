@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from psembed.ledger import find
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 GREY = "#B8B8B8"
@@ -142,8 +144,9 @@ def flow_table(results: dict[str, dict]) -> pl.DataFrame:
         Stage name to its results JSON, as `psembed.claims.load_results` gives.
     """
 
-    def count(stage: str, key: str, unit: str) -> str:
-        value = results.get(stage, {}).get(key)
+    def count(stage: str, *keys_and_unit: str) -> str:
+        *keys, unit = keys_and_unit
+        value = find(results, stage, *keys)
         return "" if value is None else f"{value:,} {unit}"
 
     labels = results.get("05_labels", {}).get("p1") or {}
@@ -152,7 +155,7 @@ def flow_table(results: dict[str, dict]) -> pl.DataFrame:
     weights = results.get("07_cnn_lstm", {}).get("parameters")
     rows = [
         ("unlabeled", 0, 0, "unlabeled scripts", count("02_tokens", "unlabeled_distinct", "distinct")),
-        ("tokens", 1, 0, "tokens", count("02_tokens", "vocabulary", "frequent")),
+        ("tokens", 1, 0, "tokens", count("02_tokens", "unlabeled", "vocabulary", "frequent")),
         ("word2vec", 2, 0, "Word2vec", count("03_word2vec", "dimension", "dimensions")),
         ("vectors", 3, 0, "vectors", count("03_word2vec", "vocabulary", "tokens")),
         ("labelled", 2, 1, "labelled scripts", f"{sum(positives):,} malicious" if positives else ""),

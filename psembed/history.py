@@ -42,8 +42,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
     -------
     table : DataFrame
         The columns of SCHEMA: row is the place in the source's history snapshot, where the versions of one
-        path stand together, newest first; normalised is the digest of the normalised text. Of equal
-        normalised texts the first is kept.
+        path stand together, newest first; normalised is the digest of the normalised text.
     counts : dict
         By source: files read, and files left out by reason; "missing" tells why a source could not be read.
 
@@ -68,8 +67,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
         counts[source.name] = {"files": rows + skipped.total(), **dict(sorted(skipped.items()))}
     if not frames:
         raise CorpusError("no history can be read: run `psembed fetch --history` first")
-    table = pl.concat(frames)
-    return table.unique("normalised", keep="first", maintain_order=True), counts
+    return pl.concat(frames), counts
 
 
 def _index_one(
@@ -115,9 +113,9 @@ def _batches(
 def reserved(table: pl.DataFrame, scripts: pl.DataFrame) -> pl.Series:
     """Tell which versions are reserved for validating and testing a classifier.
 
-    A version is reserved if its repository group is in another part than training, if its normalised text
-    is that of a script outside training, or if the script at its path today was set aside because its
-    near-duplicates are in another group.
+    A version is reserved if its repository group is in another part than training, if any version of its path
+    has the normalised text of a script outside training, or if the path's script today was set aside because
+    its near-duplicates are in another group. (A script that was renamed in between has two paths.)
 
     Parameters
     ----------
@@ -134,9 +132,10 @@ def reserved(table: pl.DataFrame, scripts: pl.DataFrame) -> pl.Series:
     held_out = scripts.filter(pl.col("part") != "train")
     groups = held_out.filter((pl.col("kind") != "labelled") & (pl.col("part") != "aside"))["repository_group"]
     places = held_out.select(pl.struct("source", "path")).to_series()
+    same = pl.col("normalised").is_in(held_out["normalised"].unique().implode())
     return table.select(
         pl.col("repository_group").is_in(groups.unique().implode())
-        | pl.col("normalised").is_in(held_out["normalised"].unique().implode())
+        | same.any().over("source", "path")
         | pl.struct("source", "path").is_in(places.implode())
     ).to_series()
 
@@ -198,7 +197,10 @@ def collect(
         return iter([batch]), {"scripts": len(train), "distinct_history": None, "missing": {}}
     names = scripts.filter(pl.col("kind") != "labelled")["source"].unique(maintain_order=True).to_list()
     table, read = index(names, root=root)
-    free = table.filter(~reserved(table, scripts))
+    table = table.with_columns(reserved=reserved(table, scripts))
+    table = table.with_columns(pl.col("reserved").any().over("normalised"))
+    table = table.unique("normalised", keep="first", maintain_order=True)  # before the versions are chosen
+    free = table.filter(~pl.col("reserved"))
     chosen = free.filter(spread(free, versions=versions)).with_columns(
         head=pl.col("normalised").is_in(train["normalised"].implode())
     )

@@ -25,7 +25,7 @@ ALLOWED = re.compile(
     | \bwidth:\s[0-9]+%(?=[,)]) | \bdigits:\s[0-9](?=[,)])  # layout
     | @[a-z][a-z0-9-]* | <[a-z][a-z0-9-]*>  # references and labels
     | https?://\S+
-    | "(?:mean_|alias_)?[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
+    | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
     | \b(?:Word2vec|word2vec|P1|P2|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
     | (?<![\d.,+-])\b(?:19[89][0-9]|20[0-4][0-9])\b(?![\d%]|[.,]\d)  # years
     """
@@ -55,6 +55,9 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
     """
     for name in dict.fromkeys((profile, "control")):
         plots.redraw(Workspace(name, root=root))
+    results = Workspace(profile, root=root).results
+    if (results / "headline.json").is_file():
+        claims.write_headline(results)
     data = compile_paper(root, profile=profile)
     target = root / "paper" / "paper.pdf"
     if profile != PUBLISHED:

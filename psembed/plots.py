@@ -44,6 +44,7 @@ AROUND = np.array([
 ])  # fmt: skip
 TEXTS = (
     "token", "family", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol", "model",
+    "panel", "name",
 )  # fmt: skip
 
 
@@ -354,6 +355,34 @@ def draw_training(table: pl.DataFrame) -> Figure:
     return figure
 
 
+def draw_speed(table: pl.DataFrame) -> Figure:
+    """Draw the speeds of `make bench`: bars against the others, then time and memory by corpus size."""
+    figure = new_figure(7.0, 2.4)
+    panels = figure.subplots(1, 3, gridspec_kw={"wspace": 0.55, "left": 0.08, "right": 0.93, "bottom": 0.24})
+    for axes, (panel, title) in zip(
+        panels,
+        {"tokenise": "text to token ids, MB/s", "learn": "Word2vec, million tokens/s"}.items(),
+        strict=False,
+    ):
+        part = _where(table, panel=panel)
+        bars = axes.bar(part["name"].to_list(), part["y"].to_list(), color=PALETTE[: len(part)])
+        axes.bar_label(bars, fmt="%.1f", padding=1, fontsize=7)
+        axes.set_title(title, fontsize=8)
+        axes.margins(y=0.15)
+    time, memory = panels[2], panels[2].twinx()
+    for axes, panel, label, colour, marker in (
+        (time, "seconds", "seconds", PALETTE[0], "o"),
+        (memory, "memory", "peak memory, GB", PALETTE[1], "s"),
+    ):
+        part = _where(table, panel=panel).sort("x")
+        axes.plot(part["x"].to_list(), part["y"].to_list(), color=colour, marker=marker)
+        axes.set_ylabel(label, color=colour)
+        axes.set_ylim(0, 1.25 * part["y"].max())
+    time.set_xlabel("million tokens read")
+    time.set_title("a larger corpus", fontsize=8)
+    return figure
+
+
 FIGURES = {
     "01_token_map": FigureKind(draw_token_map, ("token", "x", "y", "family")),
     "02_token_groups": FigureKind(draw_token_groups, ("token", "x", "y", "z", "group")),
@@ -361,5 +390,6 @@ FIGURES = {
     "04_network": FigureKind(draw_network, ("layer", "branch", "shape", "parameters")),
     "05_roc": FigureKind(draw_roc, ("protocol", "model", "fpr", "tpr")),
     "06_coverage": FigureKind(draw_coverage, ("protocol", "model", "fpr_asked", "tpr", "low", "high")),
+    "08_speed": FigureKind(draw_speed, ("panel", "name", "x", "y")),
     "07_training": FigureKind(draw_training, ("protocol", "seed", "epoch", "loss", "val_loss")),
 }

@@ -33,7 +33,8 @@ def blob_id(data: bytes) -> str:
 def open_snapshot(path: Path) -> pq.ParquetFile:
     """Open a snapshot after checking that it is there, whole, has its columns and is of bounded size."""
     if not path.is_file():
-        raise SourceError(f"{path.name} is not there: run `psembed fetch {path.stem}` first")
+        history = "--history " * (path.parent.name == "history")
+        raise SourceError(f"{path.name} is not there: run `psembed fetch {history}{path.stem}` first")
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:

@@ -161,7 +161,7 @@ def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = 
         If one is not in the catalogue; the message gives the nearest names.
     """
     catalogue = load_sources() if catalogue is None else catalogue
-    names = [one for name in names for one in _of_kind(name, catalogue)]
+    names = expanded(names, catalogue=catalogue)
     for name in names:
         if name not in catalogue:
             close = ", ".join(get_close_matches(name, catalogue, 3)) or ", ".join(sorted(catalogue)[:5])
@@ -169,8 +169,11 @@ def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = 
     return [catalogue[name] for name in names]
 
 
-def _of_kind(name: str, catalogue: dict[str, Source]) -> list[str]:
-    return [source.name for source in catalogue.values() if source.kind == name] or [name]
+def expanded(names: Iterable[str], *, catalogue: dict[str, Source] | None = None) -> list[str]:
+    """Return names with each kind among them ("benign") replaced by the names of that kind."""
+    catalogue = load_sources() if catalogue is None else catalogue
+    of_kind = {kind: [s.name for s in catalogue.values() if s.kind == kind] for kind in KINDS}
+    return [one for name in names for one in of_kind.get(name, [name])]
 
 
 def snapshot_path(name: str, *, root: Path, history: bool = False) -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
+from psembed.pieces import by_piece
 from psembed.shares import in_shares, slices
 
 FORMAT = 1  # version of tokenizer.json
@@ -109,17 +110,17 @@ def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.
     lengths : int64[n]
         Tokens of each text.
     """
-    parts = in_shares(lambda share: _share_ids(share, vocabulary), texts)
+    parts = in_shares(lambda share: by_piece(share, lambda part: _ids(part, vocabulary)), texts)
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def _share_ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
+def _ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
     lists = texts.to_frame().select(_MATCHES).to_series()
-    matches = lists.explode(empty_as_null=False, keep_nulls=False)
+    matches = lists.explode(empty_as_null=False)
     numbers = vocabulary.numbers(matches)
     long = (matches.str.len_bytes() > TOKEN_CHARS).arg_true()  # few, so only these are cut
     numbers[long] = vocabulary.numbers(matches.gather(long).str.slice(0, TOKEN_CHARS))
-    return numbers, lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    return numbers, lists.list.len().to_numpy().astype(np.int64)
 
 
 class Vocabulary:

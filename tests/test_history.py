@@ -114,9 +114,12 @@ def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories
     project.add("one", {"a.ps1": "get-item 1"}, {"a.ps1": "Get-Item  2\r\n"})
     project.add("two", {"b.ps1": b"\xef\xbb\xbfGET-ITEM 3", "c.ps1": "get-other"}).fetch()
     table, counts = project.index()
-    assert texts(project, table) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
     assert {name: found["files"] for name, found in counts.items()} == {"one": 2, "two": 2}
-    assert table["normalised"].to_list() == dedup.digest(pl.Series(["get-item*", "get-other"])).to_list()
+    same, other = dedup.digest(pl.Series(["get-item*", "get-other"]))
+    assert table["normalised"].to_list() == [same, same, same, other]
+    batches, counts = history.collect(project.scripts({}), root=project.root, versions=9)
+    assert streamed(batches) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
+    assert counts["distinct_history"] == 2
 
 
 def test_batches_do_not_change_what_is_read(project, monkeypatch):
@@ -205,8 +208,8 @@ def allowed(project, scripts):
         if row["kind"] != "labelled" and row["part"] in ("validation", "test")
     }
     paths = {(row["source"], row["path"]) for row in held_out if row["kind"] != "labelled"}
-    digests, expected = {row["normalised"] for row in held_out}, set()
-    seen = set()
+    digests = {row["normalised"] for row in held_out}
+    rows = []
     for source in project.catalogue.values():
         if source.kind == "labelled":
             continue
@@ -217,10 +220,13 @@ def allowed(project, scripts):
         for path in sorted(by_path):
             for text in by_path[path]:
                 (digest,) = dedup.digest(dedup.normalise(pl.Series([text])))
-                free = source.group not in groups and (source.name, path) not in paths
-                if digest not in seen and free and digest not in digests:
-                    expected.add((source.name, path, text))
-                seen.add(digest)
+                rows.append((source, path, text, digest))
+    paths |= {(source.name, path) for source, path, _, digest in rows if digest in digests}
+    reserved = {
+        digest for source, path, _, digest in rows if source.group in groups or (source.name, path) in paths
+    }
+    first = {digest: (source.name, path, text) for source, path, text, digest in reversed(rows)}
+    expected = {row for digest, row in first.items() if digest not in reserved}
     return groups, paths, digests, expected
 
 
@@ -255,14 +261,10 @@ def test_what_is_reserved_by_hand(shared):
         {"exam": "test", "fork": "test", "third": "validation", "marked": "test", ("home", "b.ps1"): "aside"}
     )
     batches, counts = history.collect(scripts, root=shared.root, versions=5)
-    # Not get-exam 1 (a test script), get-sample (a labelled one), nor anything of b.ps1, which is aside.
-    assert streamed(batches) == [
-        ("home", "a.ps1", "get-home"),
-        ("home", "a.ps1", "get-a"),
-        ("home", "c.ps1", "get-both"),
-    ]
-    assert counts["training"] == 3
-    assert counts["reserved"] == counts["distinct_history"] - 3
+    # Nothing of a.ps1, which was a test script once (get-exam 1), nor of b.ps1, which is aside.
+    assert streamed(batches) == [("home", "c.ps1", "get-both")]
+    assert counts["training"] == 1
+    assert counts["reserved"] == counts["distinct_history"] - 1
 
 
 # What is gathered

@@ -98,6 +98,20 @@ def _training() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["protocol", "seed", "epoch", "loss", "val_loss"], orient="row")
 
 
+def _speed() -> pl.DataFrame:
+    bars = [
+        ("tokenise", "psembed", 0.0, 60.0),
+        ("tokenise", "Python re", 0.0, 20.0),
+        ("learn", "psembed", 0.0, 2.0),
+    ]
+    lines = [
+        (panel, "psembed", x, x * y)
+        for panel, y in (("seconds", 0.5), ("memory", 0.01))
+        for x in (40.0, 80.0)
+    ]
+    return pl.DataFrame(bars + lines, schema=["panel", "name", "x", "y"], orient="row")
+
+
 TABLES = {
     "01_token_map": _token_map,
     "02_token_groups": _groups,
@@ -106,6 +120,7 @@ TABLES = {
     "05_roc": _roc,
     "06_coverage": _coverage,
     "07_training": _training,
+    "08_speed": _speed,
 }
 
 
