@@ -46,7 +46,7 @@ def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def texts(root: Path) -> tuple[list[str], str]:
-    """Return distinct cleaned texts in a fixed order, and whose they are: names of sources, or "generated"."""
+    """Return distinct cleaned texts in a fixed order, and their origin: sources' names, or "generated"."""
     paths = {name: sources.snapshot_path(name, root=root) for name in SNAPSHOTS}
     found = [source for source in sources.find_sources(paths) if paths[source.name].exists()]
     if found:

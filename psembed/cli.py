@@ -138,7 +138,7 @@ def _add_token_commands(add) -> None:
         ("analogy", _analogy, "TOKEN - TOKEN + TOKEN", 5, "list the tokens nearest to a sum or difference"),
         ("odd", _odd, "TOKEN TOKEN TOKEN ...", None, "name the token farthest from their centre"),
     ):
-        made = add(name, command, text, needs=("polars", "pyarrow"))
+        made = add(name, command, text, needs=("polars",))
         made.usage, made.epilog = f"%(prog)s [options] {usage}", TOKENS_HELP
         made.add_argument("tokens", nargs="+", metavar="TOKEN", help="such as Invoke-Expression, -eq or '$i'")
         if n:

@@ -10,7 +10,6 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -23,8 +22,7 @@ FORMAT = 1  # version of tokenizer.json
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
 READ_CHARS = 1 << 20  # the encoder reads the head and tail of a text longer than this
 PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
-OTHER_CHARACTER = 96  # id of a character outside printable ASCII; ' ' to '~' are 1 to 95
-_CHARACTERS = np.array([*[96] * 9, *[1] * 5, *[96] * 18, *range(1, 96), 96], dtype=np.int32)  # 9 to 13: space
+_CHARACTERS = np.array([*[96] * 9, *[1] * 5, *[96] * 18, *range(1, 96), 96], dtype=np.int32)  # ASCII's ids
 
 # PowerShell takes these dashes and quotes for - ' " (its language specification, lexical grammar B.1).
 # The last four keep lower case at one character for one, whatever stands beside it (final sigma, dotted I)
@@ -223,70 +221,6 @@ def unknown_token_message(token: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(fold(token), known, n=5, cutoff=0.6)
     hint = f"nearest: {', '.join(near)}" if near else "nothing in it is spelled nearly so"
     return f"token {token[:TOKEN_CHARS]!r} is not in the vocabulary of {len(known)} tokens; {hint}"
-
-
-def agreement(texts: Iterable[str]) -> dict:
-    """Compare our token boundaries with the leaves of tree-sitter-powershell's syntax tree.
-
-    Spans are positions in the text as it is. A boundary is where a token, or a leaf, starts or ends.
-
-    Parameters
-    ----------
-    texts : iterable of str
-
-    Returns
-    -------
-    dict
-        scripts, leaves, tokens : int. leaf_boundaries_shared, token_boundaries_shared : float, the share of
-        the leaves' boundaries that are ours too, and of ours that are a leaf's. by_type : list of dict with
-        type, leaves, exact (share that is one token of ours) and shared (share whose two ends are
-        boundaries of ours), most frequent type first.
-    """
-    leaves: dict[str, list[int]] = {}
-    totals = dict.fromkeys(("scripts", "tokens", "leaf_ends", "token_ends", "common"), 0)
-    for text in texts:
-        ours = {match.span() for match in _MATCHER.finditer(fold(text))}
-        theirs = _leaf_spans(text)
-        our_ends, their_ends = set(chain(*ours)), set(chain(*(span for _, span in theirs)))
-        for kind, span in theirs:
-            row = leaves.setdefault(kind, [0, 0, 0])
-            row[0] += 1
-            row[1] += span in ours
-            row[2] += our_ends.issuperset(span)
-        counts = (1, len(ours), len(their_ends), len(our_ends), len(our_ends & their_ends))
-        for name, count in zip(totals, counts, strict=True):
-            totals[name] += count
-    by_type = [
-        {"type": kind, "leaves": n, "exact": exact / n, "shared": shared / n}
-        for kind, (n, exact, shared) in sorted(leaves.items(), key=lambda item: -item[1][0])
-    ]
-    return {
-        "scripts": totals["scripts"],
-        "leaves": sum(row["leaves"] for row in by_type),
-        "tokens": totals["tokens"],
-        "leaf_boundaries_shared": totals["common"] / max(totals["leaf_ends"], 1),
-        "token_boundaries_shared": totals["common"] / max(totals["token_ends"], 1),
-        "by_type": by_type,
-    }
-
-
-def _leaf_spans(text: str) -> list[tuple[str, tuple[int, int]]]:
-    """Return (type, (start, end)) of the non-empty leaves of the syntax tree, in characters of `text`."""
-    import tree_sitter
-    import tree_sitter_powershell
-
-    data = text.encode()
-    position = np.cumsum((np.frombuffer(data + b" ", dtype=np.uint8) & 0xC0) != 0x80) - 1
-    language = tree_sitter.Language(tree_sitter_powershell.language())
-    cursor, spans = tree_sitter.Parser(language).parse(data).walk(), []
-    while True:
-        if not cursor.goto_first_child():
-            start, end = int(position[cursor.node.start_byte]), int(position[cursor.node.end_byte])
-            if text[start:end].strip():
-                spans.append((cursor.node.type, (start, end)))
-            while not cursor.goto_next_sibling():
-                if not cursor.goto_parent():
-                    return spans
 
 
 class Encoder:

@@ -1,25 +1,89 @@
 """The bench measures what it says, on texts that repeat, and stores what it returns."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
-from psembed import bench, tokens
+from psembed import bench, sources
+from psembed.errors import CorpusError
+from psembed.snapshots import blob_id, write_snapshot
 
 
-def test_bench_stores_what_it_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "SCRIPTS", 400)
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(bench, "SCRIPTS", 300)
     monkeypatch.setattr(bench, "REPEATS", 1)
+
+
+def check_speeds(found, rivals):
+    ours = found["tokenise_mb_per_s"]
+    assert ours > 0
+    for name in ("re", "hf", "engine"):
+        speed, ratio = found[f"{name}_mb_per_s"], found[f"tokenise_vs_{name}"]
+        if name in rivals:
+            assert speed > 0 and ratio == pytest.approx(ours / speed)
+        else:
+            assert speed is ratio is None
+
+
+def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
     found = bench.main(tmp_path)
     assert json.loads((tmp_path / "paper/results/bench.json").read_text()) == found
-    assert found["tokenise_vs_re"] == pytest.approx(found["tokenise_mb_per_s"] / found["re_mb_per_s"])
+    assert found["texts"] == "generated" and found["scripts"] > 250
     assert 0 < found["p50_ms"] <= found["p99_ms"] and found["scripts_per_second"] > 0
+    check_speeds(found, {"re", "engine"})
 
 
-def test_both_tokenisers_of_the_bench_do_the_same_work(monkeypatch):
-    monkeypatch.setattr(bench, "SCRIPTS", 300)
-    scripts = bench.texts()
-    assert scripts == bench.texts() and len(scripts) > 250
-    by_re = [bench.re.findall(tokens.PATTERN, tokens.fold(text)) for text in scripts]
-    cut = [[token[: tokens.TOKEN_CHARS] for token in found] for found in by_re]
-    assert tokens.tokenise_series(scripts).to_list() == cut
+def test_hugging_face_does_the_same_work(tmp_path):
+    pytest.importorskip("tokenizers")
+    scripts = [
+        "\u0130EX \u03a3\u2014x \u00a0y" * 3,
+        "Ab9+/" * 200 + "== iex",
+        "z" * 300,
+        "",
+        *bench.texts(tmp_path)[0],
+    ]
+    check_speeds(bench.tokenising(scripts * 5), {"re", "hf", "engine"})
+
+
+def test_other_ids_are_refused():
+    works = {"tokenise": lambda: np.array([1, 2]), "re": lambda: np.array([1, 3]), "engine": lambda: None}
+    with pytest.raises(CorpusError, match="re finds other ids than ours"):
+        bench._check_same(works)
+    bench._check_same(works | {"re": works["tokenise"]})
+
+
+def test_a_process_of_re_returns_the_ids_of_its_part(monkeypatch):
+    monkeypatch.setattr(bench, "_held", {})
+    bench._hold([["iex"], ["x" * 70 + " IEX b"]], {"iex": 2, "x" * 64: 3})
+    assert bench._re_ids(0).tolist() == [2]
+    assert bench._re_ids(1).tolist() == [3, 2, 1]
+
+
+def test_what_is_compared_takes_turns(monkeypatch):
+    monkeypatch.setattr(bench, "REPEATS", 3)
+    done = []
+    seconds = bench._in_turn({name: lambda name=name: done.append(name) for name in "ab"})
+    assert done == ["a", "b"] * 3
+    assert seconds.keys() == {"a", "b"} and min(seconds.values()) >= 0
+
+
+def test_generated_texts_repeat_and_are_distinct(tmp_path):
+    scripts, origin = bench.texts(tmp_path)
+    assert (scripts, origin) == bench.texts(tmp_path) and origin == "generated"
+    assert 250 < len(scripts) == len(set(scripts)) and all(scripts)
+
+
+def test_snapshots_are_preferred(tmp_path):
+    name = bench.SNAPSHOTS[1]
+    folder = tmp_path / "data" / "snapshots"
+    folder.mkdir(parents=True)
+    files = {"b.ps1": b"iex  $a # note\n", "a.ps1": b"iex $a", "c.ps1": b"", "d.ps1": b"dir"}
+    rows = [(path, blob_id(data), data) for path, data in files.items()]
+    (source,) = sources.find_sources([name])
+    metadata = {"url": source.url, "commit": source.commit}
+    write_snapshot(folder / f"{name}.parquet", rows, metadata, {})
+    assert bench.texts(tmp_path) == (["iex $a", "dir"], name)

@@ -81,7 +81,7 @@ def test_the_released_detector_loads_and_is_the_published_one():
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_the_released_vectors_are_the_published_ones_and_saw_no_reserved_repository():
+def test_the_released_vectors_are_the_published_ones_and_saw_no_labelled_set():
     manifest, learned = released.vectors_manifest(), json.loads((RESULTS / "03_word2vec.json").read_text())
     vectors = released.read()
     assert len(vectors.index_to_key) == manifest["tokens"] == learned["vocabulary"]

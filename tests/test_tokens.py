@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psembed import shares, tokens
+from psembed import corpus, pieces, shares, sources, tokens
 from psembed.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
-from psembed.tokens import Encoder, Vocabulary, fold, tokenise, tokenise_series
+from psembed.tokens import Encoder, Vocabulary, fold, ids, tokenise, tokenise_series
 
 DOCS = Path(__file__).parents[1] / "docs" / "tokens.md"
 PIECES = st.sampled_from(
@@ -61,6 +63,112 @@ def test_series_and_single_texts_agree(texts):
 
 def test_rust_and_python_agree_on_every_character():
     assert tokenise_series(EVERY_CHARACTER).to_list() == [tokenise(text) for text in EVERY_CHARACTER]
+
+
+KNOWN = Vocabulary(["iex", "$i", "-eq", '"', "'", "*", "\u03c3", "x" * 64, "\u00e4" * 64])
+
+
+@contextmanager
+def cut_small():
+    """Share out and take apart even the shortest texts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shares, "SMALL", 1)
+        patch.setattr(pieces, "LEAST", 0)
+        yield
+
+
+def check_ids(texts, vocabulary):
+    expected = [[vocabulary._ids.get(token, 1) for token in tokenise(text)] for text in texts]
+    numbers, lengths = ids(texts, vocabulary)
+    assert numbers.dtype == np.int32 and numbers.tolist() == list(chain(*expected))
+    assert lengths.dtype == np.int64 and lengths.tolist() == [len(row) for row in expected]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(SCRIPTS, st.text(max_size=40)), max_size=12))
+def test_ids_are_those_of_the_tokens(texts):
+    check_ids(texts, KNOWN)
+    with cut_small():
+        check_ids(texts, KNOWN)
+        assert tokenise_series(texts).to_list() == [tokenise(text) for text in texts]
+
+
+def test_ids_of_every_character():
+    vocabulary = Vocabulary.fit(tokenise_series(EVERY_CHARACTER), min_scripts=1)
+    check_ids(EVERY_CHARACTER, vocabulary)
+    with cut_small():
+        check_ids([f"{text} \n{text}\t\u00a0" for text in EVERY_CHARACTER], vocabulary)
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00c4", "\u4e00", "4"])
+def test_ids_of_long_matches_are_those_of_their_first_characters(letter):
+    texts = [letter * length for length in (63, 64, 65, 99, 100, 5_000)]
+    check_ids(texts, KNOWN)
+    check_ids(texts * 10, Vocabulary([tokenise(text)[0] for text in texts[:2]]))
+
+
+def test_ids_of_little():
+    assert [part.tolist() for part in ids([], KNOWN)] == [[], []]
+    for vocabulary in (KNOWN, Vocabulary([])):
+        numbers, lengths = ids(pl.Series([None, "b", None, "", " \n"], dtype=pl.String), vocabulary)
+        assert (numbers.tolist(), lengths.tolist()) == ([1], [0, 1, 0, 0, 0])
+    with cut_small():
+        assert ids(pl.Series([None, "", "iex"]), KNOWN)[1].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_few_tokens_and_many_have_the_same_numbers(times):
+    numbers = KNOWN.numbers(pl.Series(["-eq", "nowhere", "iex", ""] * times))
+    assert numbers.dtype == np.int32 and numbers.tolist() == [4, 1, 2, 1] * times
+
+
+REAL = Path(__file__).parents[1] / "data" / "snapshots" / "fleschutz-powershell.parquet"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the snapshot is not here: psembed fetch")
+def test_ids_of_real_scripts():
+    (source,) = sources.find_sources([REAL.stem])
+    raw = [corpus.decode(data)[0] for _, data in sources.read_snapshot(REAL, source)]
+    texts = [text for text in raw if text] + [corpus.clean(text) for text in raw if text]
+    vocabulary = Vocabulary.fit(tokenise_series(texts), min_scripts=3)
+    assert sum(map(len, texts)) > pieces.LEAST * shares.THREADS / 2
+    check_ids(texts, vocabulary)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([str(n) for n in range(300)]) | st.text(max_size=3), max_size=400))
+def test_coded_values_are_the_values(values):
+    distinct, places = pieces.coded(pl.Series(values, dtype=pl.String))
+    assert distinct.gather(places).to_list() == values
+    assert set(distinct) == set(values)
+    assert sorted(set(places.tolist())) == list(range(len(distinct)))
+
+
+def test_coded_values_come_once_but_for_collisions():
+    values = pl.Series([f"piece{n % 1000}" for n in range(20_000)])
+    assert 1000 <= len(pieces.coded(values)[0]) <= 2000
+    assert len(pieces.coded(pl.Series(["a"] * 1000))[0]) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text("a\u00e4 ", max_size=30), max_size=40), st.integers(1, 5), st.integers(20, 200))
+def test_shares_are_the_texts_in_order_and_bounded(texts, threads, large):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("SMALL", 10), ("LARGE", large), ("THREADS", threads)):
+            patch.setattr(shares, name, value)
+        parts = shares.cut(pl.Series(texts, dtype=pl.String))
+        joined = shares.in_shares(lambda part: part.to_list(), texts)
+    assert list(chain(*joined)) == texts == list(chain(*parts))
+    sizes, longest = [len("".join(part).encode()) for part in parts], max(map(len, texts), default=0)
+    assert max(sizes) <= max(large, sum(sizes) / len(sizes)) + 2 * longest
+    assert len(parts) <= max(1, sum(sizes) / 10)
+
+
+def test_shares_number_the_threads_unless_they_grow_too_large(monkeypatch):
+    for name, value in (("SMALL", 10), ("LARGE", 100), ("THREADS", 2)):
+        monkeypatch.setattr(shares, name, value)
+    counts = {n: len(shares.cut(pl.Series(["x"] * n, dtype=pl.String))) for n in (0, 19, 20, 200, 201, 900)}
+    assert counts == {0: 1, 19: 1, 20: 2, 200: 2, 201: 4, 900: 10}
 
 
 NODE = """
@@ -191,9 +299,9 @@ def test_encode_is_what_it_says(texts):
     encoder = Encoder(["iex", "$i", "-eq", '"', "'"], token_length=9, char_length=13)
     words, characters = encoder.encode(texts)
     for text, word_row, character_row in zip(texts, words.tolist(), characters.tolist(), strict=True):
-        ids = [encoder.vocabulary._ids.get(token, 1) for token in tokenise(text)]
-        ids = ids if len(ids) <= 9 else ids[:7] + ids[-2:]
-        assert word_row == ids + [0] * (9 - len(ids))
+        numbers = [encoder.vocabulary._ids.get(token, 1) for token in tokenise(text)]
+        numbers = numbers if len(numbers) <= 9 else numbers[:7] + numbers[-2:]
+        assert word_row == numbers + [0] * (9 - len(numbers))
         kept = text if len(text) <= 13 else text[:10] + text[-3:]
         assert [code > 0 for code in character_row] == [True] * len(kept) + [False] * (13 - len(kept))
         assert max(character_row) <= 96
@@ -251,20 +359,3 @@ def test_json_of_another_kind_is_refused(text, message):
 def test_lengths_are_checked(length):
     with pytest.raises(ParameterError, match="token_length"):
         small_encoder(token_length=length)
-
-
-def test_agreement_with_the_grammar():
-    pytest.importorskip("tree_sitter_powershell")
-    report = tokens.agreement(["'\u00e4 b'; Get-Item $x -Force | % { $_.Name }\n", ""])
-    rows = {row["type"]: row for row in report["by_type"]}
-    assert (report["scripts"], report["tokens"]) == (2, 15)
-    assert report["leaf_boundaries_shared"] == 1.0
-    assert report["token_boundaries_shared"] < 1.0
-    assert rows["command_parameter"]["exact"] == rows["variable"]["exact"] == 1.0
-    assert rows["verbatim_string_characters"]["exact"] == 0.0
-    assert report["leaves"] == sum(row["leaves"] for row in report["by_type"])
-
-
-def test_agreement_of_nothing():
-    pytest.importorskip("tree_sitter_powershell")
-    assert tokens.agreement([])["leaf_boundaries_shared"] == 0.0
