@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed import cli, environment, pipeline, released, workspace
+from psembed import cli, environment, pipeline, questions, released, workspace
 from psembed.errors import CorpusError, ParameterError, PsembedError, SourceError, StageError
 from psembed.pipeline import RunSummary, StageRun
 from psembed.tokens import tokenise
@@ -358,9 +358,9 @@ SOME_TOKENS = st.lists(
 ).filter(lambda tokens: tokens != ["-h"])
 
 
-@given(st.sampled_from(cli.TOKEN_COMMANDS), SOME_TOKENS, st.data())
+@given(st.sampled_from(questions.COMMANDS), SOME_TOKENS, st.data())
 def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, tokens, data):
-    plain = cli.parser().parse_args(cli.tokens_last([command, *tokens]))
+    plain = cli.parser().parse_args(questions.tokens_last([command, *tokens]))
     assert plain.tokens == tokens and not plain.word and plain.vectors is None
     mixed = list(tokens)
     chosen = [["--word"], ["--vectors", "-own.npz"]] + [["-n", "7"]] * (command != "odd")
@@ -369,7 +369,7 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
             st.sampled_from([n for n in range(len(mixed) + 1) if "-own.npz" not in mixed[n : n + 1]])
         )
         mixed = mixed[:place] + option + mixed[place:]
-    found = cli.parser().parse_args(cli.tokens_last([command, *mixed]))
+    found = cli.parser().parse_args(questions.tokens_last([command, *mixed]))
     assert found.tokens == tokens and found.word and found.vectors == "-own.npz"
     assert command == "odd" or found.n == 7
 
@@ -378,14 +378,14 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
 def test_signed_terms_reads_what_is_written(terms):
     terms = [("+", terms[0][1]), *terms[1:]]
     words = [word for term in terms for word in term][1:]
-    assert cli.signed_terms(words) == terms
+    assert questions.signed_terms(words) == terms
     with pytest.raises(ParameterError):
-        cli.signed_terms(words[:-1])
+        questions.signed_terms(words[:-1])
 
 
 def test_help_and_the_arguments_of_other_commands_stay_as_they_are(capsys):
     for arguments in ([], ["run", "--only", "similar"], ["score", "-"], ["similar", "-h"]):
-        assert cli.tokens_last(list(arguments)) == arguments
+        assert questions.tokens_last(list(arguments)) == arguments
     for arguments in (["odd", "-h"], ["analogy", "-eq", "--help", "x"]):
         with pytest.raises(SystemExit) as caught:
             cli.main(arguments)
