@@ -99,7 +99,7 @@ SETTINGS = {
     "skip-gram": {"algorithm": "skipgram"},
     "FastText": {"algorithm": "fasttext"},
 }
-SIZES = (10_000, 30_000, 100_000)
+SIZES = (10_000, 100_000)
 
 
 def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path, *, n: int, seed: int) -> list[Training]:
@@ -126,7 +126,8 @@ def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path, *, n: int, se
         other = write(folder / name, [texts.select("normalised", "text")], reading=reading)
         trainings.append(Training(name, other.folder, None, {}))
     anything = np.random.default_rng(seed).permutation(np.flatnonzero(stream.kept))
-    for size, name in [(n, "with older versions"), *((size, f"{size:,} scripts") for size in SIZES)]:
+    for size in sorted({n, *SIZES}):
+        name = f"{size:,} scripts, older versions too"
         if size <= len(anything):
             kept = np.zeros(len(stream), dtype=bool)
             kept[anything[:size]] = True

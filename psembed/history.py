@@ -132,11 +132,13 @@ def reserved(table: pl.DataFrame, scripts: pl.DataFrame) -> pl.Series:
     held_out = scripts.filter(pl.col("part") != "train")
     groups = held_out.filter((pl.col("kind") != "labelled") & (pl.col("part") != "aside"))["repository_group"]
     places = held_out.select(pl.struct("source", "path")).to_series()
-    same = pl.col("normalised").is_in(held_out["normalised"].unique().implode())
-    return table.select(
-        pl.col("repository_group").is_in(groups.unique().implode())
-        | same.any().over("source", "path")
-        | pl.struct("source", "path").is_in(places.implode())
+    marked = table.with_columns(
+        pl.col("repository_group").is_in(groups.unique().implode()).alias("group"),
+        pl.struct("source", "path").is_in(places.unique().implode()).alias("place"),
+        pl.col("normalised").is_in(held_out["normalised"].unique().implode()).alias("same"),
+    )
+    return marked.select(
+        pl.col("group") | pl.col("place") | pl.col("same").any().over("source", "path").alias("reserved")
     ).to_series()
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-SMALL, LARGE = 1 << 18, 1 << 24  # bytes: less is not worth a thread, more at once takes too much memory
+SMALL, LARGE = 1 << 20, 1 << 24  # bytes: less is not worth a thread, more at once takes too much memory
 THREADS = pl.thread_pool_size()
 Result = TypeVar("Result")
 
@@ -34,13 +34,13 @@ def in_shares(work: Callable[[pl.Series], Result], texts: pl.Series | Iterable[s
 
 
 def cut(texts: pl.Series) -> list[pl.Series]:
-    """Cut `texts` into consecutive shares: one a thread, several a thread where they would exceed LARGE.
+    """Cut `texts` into consecutive shares: two a thread, so that none waits long, more to keep below LARGE.
 
     At least one, which may be empty; a share above LARGE is possible where one text is.
     """
     ends = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy(), dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
-    count = max(1, min(THREADS * -(-total // (THREADS * LARGE)), total // SMALL))
+    count = max(1, min(2 * THREADS * -(-total // (2 * THREADS * LARGE)), total // SMALL))
     edges = np.searchsorted(ends, total * np.arange(1, count) // count).tolist()
     return [texts[start:end] for start, end in zip([0, *edges], [*edges, len(texts)], strict=True)]
 

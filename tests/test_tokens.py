@@ -164,11 +164,11 @@ def test_shares_are_the_texts_in_order_and_bounded(texts, threads, large):
     assert len(parts) <= max(1, sum(sizes) / 10)
 
 
-def test_shares_number_the_threads_unless_they_grow_too_large(monkeypatch):
+def test_shares_are_two_a_thread_unless_they_grow_too_large(monkeypatch):
     for name, value in (("SMALL", 10), ("LARGE", 100), ("THREADS", 2)):
         monkeypatch.setattr(shares, name, value)
-    counts = {n: len(shares.cut(pl.Series(["x"] * n, dtype=pl.String))) for n in (0, 19, 20, 200, 201, 900)}
-    assert counts == {0: 1, 19: 1, 20: 2, 200: 2, 201: 4, 900: 10}
+    counts = {n: len(shares.cut(pl.Series(["x"] * n, dtype=pl.String))) for n in (0, 19, 20, 400, 401, 900)}
+    assert counts == {0: 1, 19: 1, 20: 2, 400: 4, 401: 8, 900: 12}
 
 
 NODE = """
