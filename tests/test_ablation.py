@@ -90,8 +90,8 @@ def test_sizes_are_of_kept_scripts_of_any_time_and_no_larger_than_there_are(stre
     }
     sizes = {name: kept for name, kept in sizes.items() if kept is not None}
     assert {name: kept.sum() for name, kept in sizes.items()} == {
-        "with older versions": 10, "5 scripts": 5, "20 scripts": 20,
-    }  # fmt: skip
+        f"{size} scripts, older versions too": size for size in (5, 10, 20)
+    }
     assert not any((kept & ~stream.kept).any() for kept in sizes.values())
     assert (sizes["20 scripts"] & ~stream.scripts["head"].to_numpy()).any()
     assert (sizes["20 scripts"] >= sizes["5 scripts"]).all()
