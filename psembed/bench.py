@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed import control, corpus, sources, tokens
+from psembed import bench_learning, control, corpus, plots, sources, tokens
 from psembed.detector import Detector
 from psembed.errors import CorpusError
 from psembed.shares import THREADS, cut, in_shares
 from psembed.tokens import FIRST, TOKEN_CHARS, UNKNOWN, Vocabulary
-from psembed.workspace import write_json
+from psembed.workspace import Workspace, write_json
 
 SCRIPTS, REPEATS = 4_000, 5
 SNAPSHOTS = (
@@ -167,6 +167,9 @@ def main(root: Path) -> dict[str, float | str | None]:
         "repeats": REPEATS,
         **tokenising(scripts),
         **scoring(scripts),
+        "learning": (learned := bench_learning.main(root)),
+        "word2vec_vs_gensim": learned["word2vec_vs_gensim"],
     }
     write_json(root / "paper" / "results" / "bench.json", found)
+    plots.save(Workspace("bench", root=root), "08_speed", pl.DataFrame(bench_learning.figure_rows(found)))
     return found

@@ -23,6 +23,7 @@ from psembed.stream import TokenStream, store, write
 SETTINGS = {"min_scripts": 10, "dimension": 100, "window": 2, "negative": 5, "seed": 1, "workers": 2}
 COMPARED, EPOCHS = 20_000, 3  # scripts both sides learn from, and how often
 SIZES = (50_000, 100_000, 200_000, 400_000)  # scripts, for memory and time against size
+GENERATED = 8_000  # scripts of the generated corpus
 
 
 def main(root: Path) -> dict:
@@ -38,7 +39,8 @@ def main(root: Path) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         stream, corpus = _stream(root, Path(folder))
         compared = {
-            name: _alone(work, stream.folder) for name, work in (("ours", _ours), ("gensim", _gensim))
+            name: _alone(work, stream.folder, COMPARED)
+            for name, work in (("ours", _ours), ("gensim", _gensim))
         }
         growth = [_alone(_grown, stream.folder, scripts, Path(folder)) for scripts in SIZES]
     tokens, seconds = (np.array([row[name] for row in growth]) for name in ("tokens", "seconds"))
@@ -64,35 +66,35 @@ def _stream(root: Path, folder: Path) -> tuple[TokenStream, str]:
     made = root / "work" / "public" / "stream"
     if (made / "about.json").is_file():
         return TokenStream(made), "public"
-    generated = control.generate(scripts=8_000, seed=1)
+    generated = control.generate(scripts=GENERATED, seed=1)
     texts = [decode(data)[0] for rows in generated.values() for _, data in rows]
     return write(
         folder / "generated", [pl.DataFrame({"text": [text for text in texts if text]})]
     ), "generated"
 
 
-def _ours(folder: Path) -> dict:
+def _ours(folder: Path, scripts: int) -> dict:
     stream = TokenStream(folder)
     started = time.perf_counter()
-    vectors = embedding.train(stream, kept=_first(stream, COMPARED), epochs=EPOCHS, **SETTINGS)
-    return _measured(started, _size(stream, COMPARED), vectors)
+    vectors = embedding.train(stream, kept=_first(stream, scripts), epochs=EPOCHS, **SETTINGS)
+    return _measured(started, _size(stream, scripts), vectors)
 
 
-def _gensim(folder: Path) -> dict:
+def _gensim(folder: Path, scripts: int) -> dict:
     """Do what a user would: lists of tokens in memory, and Word2Vec on them with the same settings."""
     from gensim.models import Word2Vec
 
     stream = TokenStream(folder)
     names = stream.tokens.to_list()
-    scripts = [
+    lists = [
         [names[place] for place in ids[end - length : end]]
-        for ids, lengths in stream.chunks(_first(stream, COMPARED))
+        for ids, lengths in stream.chunks(_first(stream, scripts))
         for end, length in zip(np.cumsum(lengths), lengths, strict=True)
     ]
     same = {name: SETTINGS[name] for name in ("window", "negative", "seed", "workers")}
     started = time.perf_counter()
-    model = Word2Vec(scripts, vector_size=SETTINGS["dimension"], min_count=10, epochs=EPOCHS, **same)
-    return _measured(started, _size(stream, COMPARED), model.wv)
+    model = Word2Vec(lists, vector_size=SETTINGS["dimension"], min_count=10, epochs=EPOCHS, **same)
+    return _measured(started, _size(stream, scripts), model.wv)
 
 
 def _first(stream: TokenStream, n: int) -> np.ndarray:
@@ -118,7 +120,7 @@ def _measured(started: float, tokens: int, vectors) -> dict:
 def _grown(folder: Path, scripts: int, into: Path) -> dict:
     """Learn once from a corpus of so many scripts, which repeats the stream's as often as needed."""
     stream = TokenStream(folder)
-    size = min(len(stream), SIZES[0])
+    size = min(len(stream), SIZES[0], scripts)
     times = -(-scripts // size)
     first = np.arange(len(stream)) < size
 

@@ -284,4 +284,5 @@ def _bench(options: argparse.Namespace) -> None:
     from psembed.progress import table
 
     found = importlib.import_module("psembed.bench").main(_project())
-    print(table(("measured", "value"), found.items()))
+    shown = {name: value for name, value in found.items() if not isinstance(value, dict)}
+    print(table(("measured", "value"), shown.items()))

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from psembed import bench, sources
+from psembed import bench, bench_learning, sources
 from psembed.errors import CorpusError
 from psembed.snapshots import blob_id, write_snapshot
 
@@ -15,6 +15,9 @@ from psembed.snapshots import blob_id, write_snapshot
 def small(monkeypatch):
     monkeypatch.setattr(bench, "SCRIPTS", 300)
     monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench_learning, "GENERATED", 400)
+    monkeypatch.setattr(bench_learning, "COMPARED", 150)
+    monkeypatch.setattr(bench_learning, "SIZES", (100, 300, 500))
 
 
 def check_speeds(found, rivals):
@@ -35,6 +38,13 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
     assert found["texts"] == "generated" and found["scripts"] > 250
     assert 0 < found["p50_ms"] <= found["p99_ms"] and found["scripts_per_second"] > 0
     check_speeds(found, {"re", "engine"})
+    learning = found["learning"]
+    ours, theirs = learning["ours"], learning["gensim"]
+    assert found["word2vec_vs_gensim"] == pytest.approx(theirs["seconds"] / ours["seconds"])
+    assert [row["scripts"] for row in learning["growth"]] == [100, 300, 500]
+    assert learning["growth"][2]["tokens"] > 4 * learning["growth"][0]["tokens"]
+    assert all(row["peak_gb"] > 0 for row in (ours, theirs, *learning["growth"]))
+    assert (tmp_path / "figures/bench/08_speed.svg").is_file()
 
 
 def test_hugging_face_does_the_same_work(tmp_path):
