@@ -169,8 +169,24 @@ def test_headline_is_flat_and_complete():
 
 def test_every_headline_key_that_names_a_place_is_found_there():
     flat = claims.headline(synthetic())
-    unmeasured = {"scripts_per_second"}  # the imaginary run has none
+    # The imaginary run has no such result; the runner and the benchmark measure the others.
+    unmeasured = {"scripts_per_second"} | {
+        key for key, place in controls.HEADLINE.items() if place and place[0] in ("run", "bench")
+    }
     assert {key for key, place in controls.HEADLINE.items() if place and flat[key] is None} == unmeasured
+
+
+def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(tmp_path):
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "02_tokens.json").write_text('{"near_duplicate_clusters": 7}')
+    (folder / "run.json").write_text('{"seconds": 60.5, "peak_gb": 2.5}')
+    (tmp_path / "bench.json").write_text('{"tokenise_vs_hf": 9.0, "p99_ms": 8.0}')
+    claims.write_headline(folder)
+    flat = json.loads((folder / "headline.json").read_text())
+    assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)
+    assert (flat["tokenise_vs_hf"], flat["p99_ms"]) == (9.0, 8.0)
+    assert flat["near_duplicate_clusters"] == 7 and flat["word2vec_vs_gensim"] is None
 
 
 @pytest.mark.parametrize(
