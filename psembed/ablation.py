@@ -77,11 +77,14 @@ def sample(scripts: pl.DataFrame, n: int, *, seed: int) -> np.ndarray:
     -------
     bool, one a row of `scripts`, the table of a TokenStream
     """
-    chosen = np.flatnonzero((scripts["head"] & scripts["kept"]).to_numpy())
-    chosen = np.random.default_rng(seed).permutation(chosen)[:n]
-    kept = np.zeros(len(scripts), dtype=bool)
-    kept[chosen] = True
-    return kept
+    return _drawn((scripts["head"] & scripts["kept"]).to_numpy(), n, seed)
+
+
+def _drawn(among: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Choose `n` of the places where `among` is true; a larger sample holds the smaller ones (bool)."""
+    drawn = np.zeros(len(among), dtype=bool)
+    drawn[np.random.default_rng(seed).permutation(np.flatnonzero(among))[:n]] = True
+    return drawn
 
 
 READINGS = {
@@ -125,13 +128,10 @@ def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path, *, n: int, se
     for name, reading in READINGS.items():
         other = write(folder / name, [texts.select("normalised", "text")], reading=reading)
         trainings.append(Training(name, other.folder, None, {}))
-    anything = np.random.default_rng(seed).permutation(np.flatnonzero(stream.kept))
     for size in sorted({n, *SIZES}):
-        name = f"{size:,} scripts, older versions too"
-        if size <= len(anything):
-            kept = np.zeros(len(stream), dtype=bool)
-            kept[anything[:size]] = True
-            trainings.append(Training(name, stream.folder, kept, {}))
+        if size <= stream.kept.sum():
+            name = f"{size:,} scripts, older versions too"
+            trainings.append(Training(name, stream.folder, _drawn(stream.kept, size, seed), {}))
     return trainings
 
 

@@ -36,20 +36,21 @@ def load_results(results_dir: Path) -> dict[str, dict]:
     StageError
         If the folder holds no results, or one cannot be read.
     """
-    results = {}
-    for path in sorted(results_dir.glob("[0-9][0-9]_*.json")):
-        try:
-            results[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise StageError(f"{path.name} is no JSON ({error}): run its notebook again") from error
-    if not results:
+    paths = sorted(results_dir.glob("[0-9][0-9]_*.json"))
+    if not paths:
         raise StageError(
             f"no results in {results_dir.name!r}: run `psembed run --profile {results_dir.name}`"
         )
-    for name, path in (("run", results_dir / "run.json"), ("bench", results_dir.parent / "bench.json")):
-        if path.is_file():
-            results[name] = json.loads(path.read_text(encoding="utf-8"))
-    return results
+    measured_later = (results_dir / "run.json", results_dir.parent / "bench.json")
+    paths += [path for path in measured_later if path.is_file()]
+    return {path.stem: _result(path) for path in paths}
+
+
+def _result(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StageError(f"{path.name} is no JSON ({error}): run its notebook again") from error
 
 
 def write_headline(results_dir: Path) -> None:

@@ -93,6 +93,23 @@ def _decode_utf16(data: bytes) -> tuple[str | None, str]:
     return None, "binary"
 
 
+def read_script(data: bytes, *, max_bytes: int) -> tuple[str | None, str, str]:
+    """Decode one script unless it is too large.
+
+    Returns
+    -------
+    text : str or None
+    encoding : str
+        As `decode` names it; "" where it was not asked.
+    reason : {"", "too large", "binary", "empty"}
+        Why the text is of no use, if so.
+    """
+    if len(data) > max_bytes:
+        return None, "", "too large"
+    text, encoding = decode(data)
+    return text, encoding, "binary" if text is None else "" if text.strip() else "empty"
+
+
 _SECRET = re.compile(
     r"(?i)\b((?:[\w-]*(?:passw(?:or)?d|secret|api_?-?key|access_?-?key|token|authorization))"
     r"[\"']?\s*[=:]\s*[\"']?)[^\s\"';,)]{6,}"
@@ -282,13 +299,10 @@ def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> t
             continue
         files, size = files + 1, size + len(data)
         label, family, reason = _label(source, path, scores)
-        if len(data) > max_bytes:
-            reason = reason or "too large"
-        else:
-            text, encoding = decode(data)
+        text, encoding, unread = read_script(data, max_bytes=max_bytes)
+        if encoding:
             encodings[encoding] += 1
-            reason = reason or ("binary" if text is None else "" if text.strip() else "empty")
-        if reason:
+        if reason := reason or unread:
             skipped[reason] += 1
             continue
         family = known[0] if known else family

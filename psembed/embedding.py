@@ -4,6 +4,7 @@ The text is read as `statements` says, so a command and the word of that name ha
 `matrix` joins the two again for the network, whose text has lost its lines.
 """
 
+import itertools
 import json
 import tempfile
 import zipfile
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psembed.errors import CorpusError, ModelError, ParameterError
-from psembed.statements import COMMAND, STATEMENT, places
-from psembed.stream import store
+from psembed.pieces import places
+from psembed.statements import COMMAND, STATEMENT
+from psembed.stream import TokenStream, store
 from psembed.tokens import FIRST, PAD
 from psembed.workspace import atomic
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-    from psembed.stream import TokenStream
     from psembed.tokens import Vocabulary
 
 FORMAT = 1  # version of vectors.npz
@@ -32,7 +33,7 @@ SENTENCE = 1_000  # tokens; gensim drops what a sentence holds beyond 10,000
 
 
 def train(
-    stream: "TokenStream",
+    stream: TokenStream,
     *,
     min_scripts: int,
     dimension: int,
@@ -86,8 +87,9 @@ def train(
     _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)
     names, codes = _selected(stream, kept, min_scripts)
     with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
-        spelled = [name.replace(" ", "") for name in names] if algorithm == "fasttext" else _codes(len(names))
-        spelled = ["\x02" if name == STATEMENT else word for name, word in zip(names, spelled, strict=True)]
+        spelled = _codes(len(names))
+        if algorithm == "fasttext":  # which looks into the words, but none may hold white space
+            spelled = [name.replace(" ", "").replace(STATEMENT, "\x02") for name in names]
         counts = _write_text(Path(folder) / "text", stream, kept, codes, spelled)
         model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
                        seed=seed, workers=workers)  # fmt: skip
@@ -104,9 +106,7 @@ def _model(algorithm: str, **settings):
     return Word2Vec(min_count=1, sg=int(algorithm == "skipgram"), **settings)
 
 
-def _selected(
-    stream: "TokenStream", kept: np.ndarray | None, min_scripts: int
-) -> tuple[list[str], np.ndarray]:
+def _selected(stream: TokenStream, kept: np.ndarray | None, min_scripts: int) -> tuple[list[str], np.ndarray]:
     """Return the names that are trained, and for each token of the stream its place there, or -1."""
     counts, scripts = stream.counts(kept)
     tokens = stream.tokens.to_list()
@@ -125,12 +125,11 @@ def _selected(
 def _codes(n: int) -> list[str]:
     """Return `n` different words of three visible characters, which gensim reads faster than tokens."""
     letters = [chr(code) for code in range(33, 127)]
-    first = (a + b + c for a in letters for b in letters for c in letters)
-    return [word for word, _ in zip(first, range(n), strict=False)]
+    return ["".join(word) for word in itertools.islice(itertools.product(letters, repeat=3), n)]
 
 
 def _write_text(
-    path: Path, stream: "TokenStream", kept: np.ndarray | None, codes: np.ndarray, spelled: list[str]
+    path: Path, stream: TokenStream, kept: np.ndarray | None, codes: np.ndarray, spelled: list[str]
 ) -> np.ndarray:
     """Write the text gensim reads, a line a sentence; return the occurrences of each word."""
     words = [word.encode() + b" " for word in spelled]
@@ -189,9 +188,7 @@ def _keyed(tokens: list[str], vectors: np.ndarray, counts: np.ndarray) -> "Keyed
     return keyed
 
 
-def shuffled(
-    stream: "TokenStream", folder: Path, *, kept: np.ndarray | None = None, seed: int
-) -> "TokenStream":
+def shuffled(stream: TokenStream, folder: Path, *, kept: np.ndarray | None = None, seed: int) -> TokenStream:
     """Return the negative control: all tokens in random order, cut into scripts of the same lengths.
 
     Every token keeps its number of occurrences and every script its length, but which tokens stand near each

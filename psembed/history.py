@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from psembed import dedup, sources
-from psembed.corpus import decode
+from psembed.corpus import read_script
 from psembed.errors import CorpusError, SourceError
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,9 @@ def _batches(
     for row, (name, data) in enumerate(sources.read_snapshot(path, source)):
         if wanted is not None and row not in wanted:
             continue
-        text = decode(data)[0] if len(data) <= max_bytes else ""
-        if not text or not text.strip():
-            skipped["too large" if len(data) > max_bytes else "binary" if text is None else "empty"] += 1
+        text, _, reason = read_script(data, max_bytes=max_bytes)
+        if reason:
+            skipped[reason] += 1
             continue
         batch.append((name, row, text, len(data)))
         held += len(data)
@@ -160,10 +160,10 @@ def spread(table: pl.DataFrame, *, versions: int) -> pl.Series:
 
 def texts(table: pl.DataFrame, *, root: Path, max_bytes: int = MAX_BYTES) -> Iterator[pl.DataFrame]:
     """Read the versions that `table` lists, a batch at a time: its columns but row, and text."""
+    catalogue = sources.load_sources()
     for (name,), rows in table.group_by("source", maintain_order=True):
-        (source,) = sources.find_sources([name])
         path = sources.snapshot_path(name, root=root, history=True)
-        for batch in _batches(path, source, max_bytes, Counter(), set(rows["row"].to_list())):
+        for batch in _batches(path, catalogue[name], max_bytes, Counter(), set(rows["row"].to_list())):
             read = pl.DataFrame({"row": [b[1] for b in batch], "text": [b[2] for b in batch]})
             yield rows.join(read, on="row", how="inner", maintain_order="left").drop("row")
 

@@ -17,7 +17,6 @@ import polars as pl
 from psembed import semantics
 from psembed.corpus import defang
 from psembed.diagrams import MARKERS, PALETTE, distinct
-from psembed.embedding import COMMAND
 from psembed.errors import CorpusError, ParameterError
 from psembed.workspace import atomic
 
@@ -118,9 +117,7 @@ def _nearest(vectors: "KeyedVectors", rows: np.ndarray, n: int) -> list[list[tup
     Cosines are rounded to DECIMALS before they are compared: tokens nearer to each other than that are tied,
     and the earlier row comes first on every machine.
     """
-    norms = np.linalg.norm(vectors.vectors, axis=1, keepdims=True)
-    unit = vectors.vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-    same = np.array([_other_sense(vectors, row) for row in rows])
+    unit, same = semantics.unit_rows(vectors), semantics.other_senses(vectors)[rows]
     found = []
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
@@ -129,13 +126,6 @@ def _nearest(vectors: "KeyedVectors", rows: np.ndarray, n: int) -> list[list[tup
             cosines[np.arange(len(cosines)), senses] = -np.inf
         found += [_top(line, n) for line in cosines]
     return found
-
-
-def _other_sense(vectors: "KeyedVectors", row: int) -> int:
-    """Return the row of "> sort" for "sort" and the other way round, or `row` where there is one sense."""
-    token = vectors.index_to_key[row]
-    other = token.removeprefix(COMMAND) if token.startswith(COMMAND) else COMMAND + token
-    return vectors.key_to_index.get(other, row)
 
 
 def _top(cosines: np.ndarray, n: int) -> list[tuple[int, float]]:

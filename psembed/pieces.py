@@ -26,13 +26,22 @@ def by_piece(texts: pl.Series, make: Callable[[pl.Series], Lists]) -> Lists:
     pieces = texts.str.replace_all("\n", " ", literal=True).str.split(" ")
     distinct, chosen = coded(pieces.explode().alias(texts.name))
     items, sizes = make(distinct)
-    wanted = sizes.take(chosen)
-    ends = np.cumsum(wanted)
-    shifts = (np.cumsum(sizes) - sizes).take(chosen) - (ends - wanted)
-    places = np.repeat(shifts.astype(np.int32), wanted)
-    places += np.arange(len(places), dtype=np.int32)
+    ends = np.cumsum(sizes.take(chosen))
     last = np.cumsum(pieces.list.len().to_numpy(), dtype=np.int64) - 1
-    return items.take(places), np.diff(ends.take(last), prepend=0)
+    return items.take(places(sizes, chosen)), np.diff(ends.take(last), prepend=0)
+
+
+def places(sizes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the places of the items of the `chosen` lists in a row of lists of these `sizes`.
+
+    They are int32, which is quicker, unless there are too many items for it.
+    """
+    starts, wanted = np.cumsum(sizes) - sizes, sizes.take(chosen)
+    ends = np.cumsum(wanted)
+    kind = np.int32 if max(sizes.sum(), wanted.sum()) < 1 << 31 else np.int64
+    found = np.repeat((starts.take(chosen) - (ends - wanted)).astype(kind), wanted)
+    found += np.arange(len(found), dtype=kind)
+    return found
 
 
 def coded(values: pl.Series) -> tuple[pl.Series, np.ndarray]:

@@ -48,11 +48,17 @@ get-cimsession = gcms; invoke-cimmethod = icim; new-ciminstance = ncim; new-cims
 new-cimsessionoption = ncso; new-psworkflowsession = nwsn; register-cimindicationevent = rcie
 remove-ciminstance = rcim; remove-cimsession = rcms; set-ciminstance = scim
 """
+
+
+def _entries(text: str) -> list[str]:
+    """Return the entries of one of this module's tables, which stand a line each or have ; between them."""
+    return [entry.strip() for entry in text.replace("\n", ";").split(";") if entry.strip()]
+
+
 ALIASES = tuple(
     (alias, command)
-    for entry in _BUILT_IN.replace("\n", ";").split(";")
-    if entry.strip()
-    for command, aliases in [entry.strip().split(" = ")]
+    for entry in _entries(_BUILT_IN)
+    for command, aliases in [entry.split(" = ")]
     for alias in aliases.split()
 )
 PUBLISHED_ALIASES = {
@@ -110,7 +116,7 @@ group-object sort-object select-object new-item; -contains -notcontains -in -for
 
 
 def _groups(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(group.split()) for group in text.strip().replace("\n", ";").split(";"))
+    return tuple(tuple(entry.split()) for entry in _entries(text))
 
 
 ODD_GROUPS = {"development": _groups(_ODD), "held_out": _groups(_ODD_HELD_OUT)}
@@ -180,8 +186,7 @@ failed - failure + success = succeeded
 
 
 def _analogies(text: str) -> tuple[Analogy, ...]:
-    entries = text.strip().replace("\n", ";").split(";")
-    parts = [re.split(" [-+=] ", entry.strip()) for entry in entries]
+    parts = (re.split(" [-+=] ", entry) for entry in _entries(text))
     return tuple(Analogy(first, minus, plus, (expected,)) for first, minus, plus, expected in parts)
 
 

@@ -42,13 +42,14 @@ def command(vectors: "KeyedVectors", token: str) -> str:
     return COMMAND + name if COMMAND + name in vectors.key_to_index else name
 
 
-def _unit(vectors: "KeyedVectors") -> np.ndarray:
+def unit_rows(vectors: "KeyedVectors") -> np.ndarray:
+    """Return the vectors brought to length 1 (float32); a zero vector stays zero."""
     points = vectors.vectors.astype(np.float32, copy=False)
     norms = np.linalg.norm(points, axis=1, keepdims=True)
     return points / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def _twins(vectors: "KeyedVectors") -> np.ndarray:
+def other_senses(vectors: "KeyedVectors") -> np.ndarray:
     """Return for each row the row of the word's other sense ("sort", "> sort"), or the row itself."""
     rows, twins = vectors.key_to_index, np.arange(len(vectors.index_to_key))
     for token, row in rows.items():
@@ -75,7 +76,7 @@ def ranks(
     cosines : float32[n]
         Of each source and its target.
     """
-    unit, twins = _unit(vectors), _twins(vectors)
+    unit, twins = unit_rows(vectors), other_senses(vectors)
     without = np.column_stack([sources, twins[sources], twins[targets]])
     if besides is not None:
         without = np.column_stack([without, besides])
@@ -100,8 +101,8 @@ def _placed(
 
 def nearest(vectors: "KeyedVectors", token: str, n: int) -> list[tuple[str, float]]:
     """Return the `n` tokens nearest to `token`, itself in both senses excluded, and their cosines."""
-    place, unit = index(vectors, token), _unit(vectors)
-    return _top(vectors, unit @ unit[place], [place, int(_twins(vectors)[place])], n)
+    place, unit = index(vectors, token), unit_rows(vectors)
+    return _top(vectors, unit @ unit[place], [place, int(other_senses(vectors)[place])], n)
 
 
 def _top(vectors: "KeyedVectors", cosines: np.ndarray, without: list[int], n: int) -> list[tuple[str, float]]:
@@ -166,7 +167,7 @@ def analogy_rank(
     cosines, inputs = _combined(vectors, positive, negative)
     place = index(vectors, expected)
     closer = cosines >= cosines[place]
-    closer[_twins(vectors)[place]] = False
+    closer[other_senses(vectors)[place]] = False
     closer[place] = True
     without = [row for row in set(inputs) if row != place]
     return {"rank": int(closer.sum() - closer[without].sum()), "rank_all": int(closer.sum())}
@@ -177,10 +178,10 @@ def _combined(
 ) -> tuple[np.ndarray, list[int]]:
     """Return the cosine of every row with the sum, and the rows of the inputs in both senses."""
     added, taken = ([index(vectors, token) for token in group] for group in (positive, negative))
-    unit = _unit(vectors)
+    unit = unit_rows(vectors)
     query = unit[added].sum(axis=0) - unit[taken].sum(axis=0)
     inputs = np.array(added + taken, dtype=np.int64)
-    both = np.concatenate([inputs, _twins(vectors)[inputs]]).tolist()
+    both = np.concatenate([inputs, other_senses(vectors)[inputs]]).tolist()
     return unit @ (query / max(np.linalg.norm(query), np.finfo(np.float32).tiny)), both
 
 
@@ -198,7 +199,7 @@ def analogy_ranks(vectors: "KeyedVectors", inputs: np.ndarray, targets: np.ndarr
     -------
     int[n]
     """
-    unit, twins = _unit(vectors), _twins(vectors)
+    unit, twins = unit_rows(vectors), other_senses(vectors)
     queries = unit[inputs[:, 0]] - unit[inputs[:, 1]] + unit[inputs[:, 2]]
     without = np.column_stack([inputs, twins[inputs], twins[targets]])
     return _placed(unit, queries, targets, without)[0]
@@ -243,7 +244,7 @@ def layout_2d(
     with threadpool_limits(
         1
     ):  # sums in a fixed order, and no threads waiting for each other on a busy machine
-        places = plane.fit_transform(_unit(vectors)[rows])
+        places = plane.fit_transform(unit_rows(vectors)[rows])
     return pl.DataFrame({
         "token": [vectors.index_to_key[row] for row in rows], "x": places[:, 0], "y": places[:, 1],
         "family": [family.get(row, "") for row in rows],

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from psembed.cleaning import AFTER_STRING, IN_STRING, code_lines
+from psembed.pieces import places
 from psembed.tokens import tokenise_series
 
 # No token holds white space, so these cannot be mistaken for tokens.
@@ -73,22 +74,17 @@ def coded(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, np.ndar
     lengths : int64[n]
         Tokens of each script.
     """
-    keep = {"comments": reading.comments, "strings": reading.strings}
-    import pyarrow as pa
-
-    lines = pl.Series([code_lines(text, **keep) for text in texts], dtype=pl.String).str.split("\n")
+    read = [code_lines(text, comments=reading.comments, strings=reading.strings) for text in texts]
+    lines = pl.Series(read, dtype=pl.String).str.split("\n")
     script = np.repeat(np.arange(len(lines)), lines.list.len().to_numpy())
-    table = pa.chunked_array([lines.explode().to_arrow()]).combine_chunks().dictionary_encode()
-    names, codes, sizes = _marked(pl.from_arrow(table.dictionary), reading.commands)
-    line = table.indices.to_numpy()
+    distinct, line = _distinct(lines.explode())
+    names, codes, sizes = _marked(distinct, reading.commands)
     lengths = np.bincount(script, weights=sizes[line], minlength=len(texts)).astype(np.int64)
     return names, codes[places(sizes, line)], lengths
 
 
 def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np.ndarray]:
     """Tokenise distinct lines; return distinct tokens, their places, and the tokens of each line."""
-    import pyarrow as pa
-
     tokens = tokenise_series(lines)
     sizes = tokens.list.len().to_numpy().astype(np.int64)
     flat = flatten(tokens)
@@ -101,12 +97,19 @@ def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np
         flat = pl.select(pl.when(bare).then(pl.lit(COMMAND) + flat).otherwise(flat)).to_series()
         line = np.repeat(np.arange(len(lines)), sizes)
         sizes = sizes + np.bincount(line, weights=command, minlength=len(lines)).astype(np.int64)
-    coded = pa.chunked_array([flat.to_arrow()]).combine_chunks().dictionary_encode()
-    names, codes = pl.from_arrow(coded.dictionary), coded.indices.to_numpy()
+    names, codes = _distinct(flat)
     if commands:
         codes = np.insert(codes, np.flatnonzero(command), len(names))
         names = names.append(pl.Series([STATEMENT], dtype=names.dtype))
     return names, codes, sizes
+
+
+def _distinct(values: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Return distinct values, and for each of the n values its place among them."""
+    import pyarrow as pa
+
+    table = pa.chunked_array([values.to_arrow()]).combine_chunks().dictionary_encode()
+    return pl.from_arrow(table.dictionary), table.indices.to_numpy()
 
 
 def _names_something_else(flat: pl.Series, first: np.ndarray) -> np.ndarray:
@@ -117,13 +120,6 @@ def _names_something_else(flat: pl.Series, first: np.ndarray) -> np.ndarray:
     piped = (flat.shift(1, fill_value="") == "|").to_numpy() & ~begins[:-1]
     loop = ((flat == KEYWORD) & (after == "(")).to_numpy() & ~piped
     return (loop | after.is_in(KEY_ENDS).to_numpy()) & ~begins[1:]
-
-
-def places(sizes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the places of the items of the `chosen` lists in a row of lists of these `sizes`."""
-    starts, wanted = np.cumsum(sizes) - sizes, sizes[chosen]
-    before = np.cumsum(wanted) - wanted
-    return np.repeat(starts[chosen] - before, wanted) + np.arange(wanted.sum())
 
 
 def flatten(tokens: pl.Series) -> pl.Series:

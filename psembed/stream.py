@@ -6,7 +6,7 @@ order). Only a part of the ids is in memory at any time.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,21 +47,12 @@ def write(folder: Path, batches: Iterable[pl.DataFrame], *, reading: Reading = C
             tables.append(batch.drop("text").with_columns(tokens=pl.Series(lengths)))
             yield np.array([known.setdefault(name, len(known)) for name in names.to_list()], np.int32)[codes]
 
-    return store(
-        folder,
-        ids(),
-        lambda: pl.concat(tables or [pl.DataFrame()]),
-        lambda: pl.Series(list(known), dtype=pl.String),
-    )
+    _write_ids(folder, ids())
+    return _finished(folder, pl.concat(tables or [pl.DataFrame()]), pl.Series(list(known), dtype=pl.String))
 
 
-def store(
-    folder: Path,
-    ids: Iterable[np.ndarray],
-    scripts: pl.DataFrame | Callable[[], pl.DataFrame],
-    tokens: pl.Series | Callable[[], pl.Series],
-) -> "TokenStream":
-    """Write a stream from its parts; a part that is known only after the ids is given as a function.
+def store(folder: Path, ids: Iterable[np.ndarray], scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
+    """Write a stream from its parts.
 
     Parameters
     ----------
@@ -79,14 +70,22 @@ def store(
     CorpusError
         If there is no script.
     """
+    _write_ids(folder, ids)
+    return _finished(folder, scripts, tokens)
+
+
+def _write_ids(folder: Path, ids: Iterable[np.ndarray]) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).unlink(missing_ok=True)
     with (folder / IDS).open("wb") as file:
         for chunk in ids:
             file.write(chunk.astype("<i4").tobytes())
-    scripts = scripts() if callable(scripts) else scripts
-    tokens = tokens() if callable(tokens) else tokens
+
+
+def _finished(folder: Path, scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
+    """Write what stands beside the ids, about.json last."""
+    folder = Path(folder)
     if scripts.is_empty():
         raise CorpusError("no script to stream: the embedding has nothing to learn from")
     scripts.write_parquet(folder / SCRIPTS)

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from token_vectors import keyed
 
 from psembed import benchmark, metrics, relations, semantics
 from psembed.errors import ParameterError
 from psembed.relations import Analogy
-
-
-def keyed(table, counts=None):
-    vectors = KeyedVectors(len(next(iter(table.values()))))
-    vectors.add_vectors(list(table), np.array(list(table.values()), dtype=np.float32))
-    for number, token in enumerate(table):
-        vectors.set_vecattr(token, "count", counts[token] if counts else 1000 - number)
-    return vectors
 
 
 def name(n):

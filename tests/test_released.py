@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import token_vectors
 from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,12 +28,7 @@ TABLE = {
 }  # fmt: skip
 
 
-def keyed(table):
-    vectors = KeyedVectors(len(next(iter(table.values()))))
-    vectors.add_vectors(list(table), np.array(list(table.values()), dtype=np.float32))
-    for number, token in enumerate(table):
-        vectors.set_vecattr(token, "count", 100 - number)
-    return vectors
+keyed = partial(token_vectors.keyed, first=100)
 
 
 @pytest.fixture

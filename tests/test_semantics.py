@@ -1,22 +1,13 @@
 import numpy as np
 import polars as pl
 import pytest
-from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from token_vectors import keyed
 
 from psembed import semantics
 from psembed.errors import ParameterError, UnknownTokenError
-
-
-def keyed(table, counts=None):
-    vectors = KeyedVectors(len(next(iter(table.values()))))
-    vectors.add_vectors(list(table), np.array(list(table.values()), dtype=np.float32))
-    for number, token in enumerate(table):
-        vectors.set_vecattr(token, "count", counts[token] if counts else 1000 - number)
-    return vectors
-
 
 PLANE = keyed({
     "iex": [1, 0], "invoke-expression": [0.99, 0.1], "gci": [0, 1], "get-childitem": [-0.1, 1],
