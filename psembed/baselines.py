@@ -1,8 +1,10 @@
 """Traditional detectors: what a network has to beat.
 
-The one-line rule, and logistic regression on bag-of-words, token 3-grams and character 3-grams. Every
-detector has `score(texts) -> float32[n]`, higher is more malicious. The linear ones see clean texts, of
-which they read the first 15,000 and the last 5,000 characters where there are more than 20,000.
+The one-line rule; boosted trees on length alone and on all hand-made features; logistic regression on
+bag-of-words, token 3-grams and character 3-grams; a support vector machine on the last. Every detector has
+`score(texts) -> float32[n]`, higher is more malicious. All but the rule see clean texts, of which they read
+the first 15,000 and the last 5,000 characters where there are more than 20,000. Each that is tuned is tried
+at BUDGET strengths of one number, so none wins by more tuning than another.
 """
 
 import logging
@@ -12,21 +14,33 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, vstack
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.svm import LinearSVC
 
+from psembed import features
 from psembed.dedup import shingle_hashes
 from psembed.errors import CorpusError, ParameterError
 from psembed.tokens import tokenise_series
 
 LOG = logging.getLogger(__name__)
-HEAD, TAIL = 15_000, 5_000  # characters read of a text that is longer than both together
 HASH_COLUMNS = 2**20
 CODES = 96  # line ends and tabs as a space, 94 visible ASCII characters, one code for everything else
-GRID = (1.0, 10.0, 100.0)  # inverse regularisation strengths tried on validation data
-DEFAULT_C = 10.0
+TREES = 200
+SVM_PASSES = 10_000  # at most; it stops when it has converged
+BUDGET = 6  # strengths tried on validation data, for every model that is tuned
+# Strengths: the higher, the weaker the regularisation. Each grid is in that order, strongest first.
+INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # C of logistic regression
+INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # C of the support vector machine
+LEAVES = (2, 4, 8, 16, 32, 64)  # of each boosted tree
+DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
 _BATCH = 2048  # scripts turned into counts at once
+
+Texts = pl.Series | Sequence[str]
+Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
 
 
 class OneLineRule:
@@ -36,15 +50,15 @@ class OneLineRule:
     the rule itself is a threshold of 1.0; lower thresholds allow a few lines.
     """
 
-    def score(self, texts: pl.Series | Sequence[str]) -> np.ndarray:
+    def score(self, texts: Texts) -> np.ndarray:
         """Return 1 / lines of each text, lines at its start and end that are empty left out."""
-        lines = _series(texts).str.strip_chars().str.count_matches(r"\r\n|\r|\n") + 1
+        lines = features.series(texts).str.strip_chars().str.count_matches(r"\r\n|\r|\n") + 1
         return (1 / lines.to_numpy()).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class LinearDetector:
-    """Logistic regression on tf-idf of counted n-grams.
+    """A linear classifier of tf-idf of counted n-grams.
 
     Attributes
     ----------
@@ -54,7 +68,7 @@ class LinearDetector:
         N-grams kept: those found in at least two training scripts.
     weighting : TfidfTransformer
         Sublinear term frequency, inverse document frequency of the training scripts, L2 norm.
-    classifier : LogisticRegression
+    classifier : LogisticRegression or LinearSVC
         Balanced class weights, L2 penalty.
     strength : float
         The inverse regularisation strength (C) chosen.
@@ -65,33 +79,63 @@ class LinearDetector:
     name: str
     columns: np.ndarray
     weighting: TfidfTransformer
-    classifier: LogisticRegression
+    classifier: LogisticRegression | LinearSVC
     strength: float
     tried: dict[float, float]
 
-    def score(self, texts: pl.Series | Sequence[str]) -> np.ndarray:
-        """Return the probability of malicious of each clean text (float32[n])."""
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return the logistic function of each clean text's decision value (float32[n])."""
         parts = [
-            self.classifier.predict_proba(self.weighting.transform(counts[:, self.columns]))[:, 1]
+            self.classifier.decision_function(self.weighting.transform(counts[:, self.columns]))
             for counts in _counts(self.name, texts)
         ]
-        return np.concatenate([np.empty(0), *parts]).astype(np.float32)
+        return expit(np.concatenate([np.empty(0), *parts])).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BoostedDetector:
+    """Gradient-boosted trees on hand-made features: all of them, or length alone.
+
+    On length alone it is a step function, free to rise and fall: short and long may both be suspicious.
+
+    Attributes
+    ----------
+    name : str
+        "gradient_boosting" or "length".
+    classifier : HistGradientBoostingClassifier
+        TREES trees, balanced class weights.
+    strength : int
+        The number of leaves of a tree chosen.
+    tried : dict of int to float
+        Average precision on validation data of each number tried; empty without validation data.
+    """
+
+    name: str
+    classifier: HistGradientBoostingClassifier
+    strength: int
+    tried: dict[int, float]
+
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return the probability of malicious of each clean text (float32[n])."""
+        if not len(texts):
+            return np.empty(0, dtype=np.float32)
+        return expit(self.classifier.decision_function(_VIEWS[self.name](texts))).astype(np.float32)
 
 
 def fit(
     name: str,
-    texts: pl.Series | Sequence[str],
+    texts: Texts,
     labels: np.ndarray,
     *,
     seed: int,
-    validation: tuple[pl.Series | Sequence[str], np.ndarray] | None = None,
-) -> OneLineRule | LinearDetector:
+    validation: tuple[Texts, np.ndarray] | None = None,
+) -> OneLineRule | LinearDetector | BoostedDetector:
     """Fit a baseline on training scripts.
 
     Parameters
     ----------
     name : str
-        "one_line_rule" (nothing is fitted), "bag_of_words", "token_3gram" or "char_3gram".
+        One of BASELINES. With "one_line_rule" nothing is fitted.
     texts : Series or sequence of str, length n
         Clean training texts (for the rule: decoded texts).
     labels : int[n]
@@ -99,8 +143,8 @@ def fit(
     seed : int
         Random state of the solver.
     validation : (texts, labels), optional
-        Where given, the regularisation strength with the best average precision there is chosen
-        from GRID (the strongest regularisation on a tie); the model is not fitted to it. Otherwise DEFAULT_C.
+        Where given, the strength with the best average precision there is chosen from the model's grid (the
+        strongest regularisation on a tie); the model is not fitted to it. Otherwise the one at DEFAULT.
 
     Raises
     ------
@@ -114,37 +158,67 @@ def fit(
     if name == "one_line_rule":
         return OneLineRule()
     labels = _checked(texts, labels)
+    if validation is not None:
+        validation = validation[0], _checked(*validation)
+    return (_boosted if name in _VIEWS else _linear)(name, texts, labels, validation, seed=seed)
+
+
+def _linear(
+    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
+) -> LinearDetector:
     counts = vstack(list(_counts(name, texts)), format="csr")
     columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) > 1)
     weighting = TfidfTransformer(sublinear_tf=True)
-    features = weighting.fit_transform(counts[:, columns])
+    seen = weighting.fit_transform(counts[:, columns])
     del counts
     held_out = None
     if validation is not None:
-        held_labels = _checked(*validation)
         held_counts = vstack([part[:, columns] for part in _counts(name, validation[0])], format="csr")
-        held_out = weighting.transform(held_counts), held_labels
-    classifier, strength, tried = _choose(features, labels, held_out, seed=seed)
-    LOG.info("%s: %d features, C=%g, average precision %s", name, len(columns), strength, tried)
-    return LinearDetector(name, columns, weighting, classifier, strength, tried)
+        held_out = weighting.transform(held_counts), validation[1]
+    return LinearDetector(name, columns, weighting, *_choose(name, seen, labels, held_out, seed=seed))
+
+
+def _boosted(
+    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
+) -> BoostedDetector:
+    view = _VIEWS[name]
+    held_out = None if validation is None else (view(validation[0]), validation[1])
+    return BoostedDetector(name, *_choose(name, view(texts), labels, held_out, seed=seed))
 
 
 def _choose(
-    features: csr_array, labels: np.ndarray, held_out: tuple[csr_array, np.ndarray] | None, *, seed: int
-) -> tuple[LogisticRegression, float, dict[float, float]]:
-    """Return the classifier, its C and the average precision of each C on held-out scripts."""
+    name: str,
+    seen: csr_array | np.ndarray,
+    labels: np.ndarray,
+    held_out: tuple[csr_array | np.ndarray, np.ndarray] | None,
+    *,
+    seed: int,
+) -> tuple[Classifier, float, dict[float, float]]:
+    """Return the classifier, its strength and the average precision of each strength on held-out scripts."""
+    if held_out is None:
+        strength = GRIDS[name][DEFAULT]
+        return _classifier(name, strength, seed).fit(seen, labels), strength, {}
     best, tried = None, {}
-    for strength in GRID if held_out else (DEFAULT_C,):
-        classifier = LogisticRegression(
-            C=strength, class_weight="balanced", solver="liblinear", random_state=seed
-        ).fit(features, labels)
-        if held_out is None:
-            return classifier, strength, {}
+    for strength in GRIDS[name]:
+        classifier = _classifier(name, strength, seed).fit(seen, labels)
         scores = classifier.decision_function(held_out[0])
         tried[strength] = float(average_precision_score(held_out[1], scores))
         if best is None or tried[strength] > tried[best[1]]:
             best = classifier, strength
+    LOG.info("%s: %d features, strength %g, average precision %s", name, seen.shape[1], best[1], tried)
     return *best, tried
+
+
+def _classifier(name: str, strength: float, seed: int) -> Classifier:
+    """Return a classifier of this strength that has seen nothing yet."""
+    shared = {"class_weight": "balanced", "random_state": seed}
+    if name in _VIEWS:
+        return HistGradientBoostingClassifier(
+            max_iter=TREES, max_leaf_nodes=strength, l2_regularization=1.0, early_stopping=False, **shared
+        )
+    if name == "svm_char_3gram":
+        return LinearSVC(C=strength, max_iter=SVM_PASSES, **shared)
+    return LogisticRegression(C=strength, solver="liblinear", **shared)
 
 
 def _tokens(texts: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,30 +244,34 @@ _KINDS: dict[str, tuple[int, Callable[[pl.Series], tuple[np.ndarray, np.ndarray]
     "bag_of_words": (HASH_COLUMNS, lambda texts: _tokens(texts, 1)),
     "token_3gram": (HASH_COLUMNS, lambda texts: _tokens(texts, 3)),
     "char_3gram": (CODES**3, _characters),
+    "svm_char_3gram": (CODES**3, _characters),
 }
-BASELINES = ("one_line_rule", *_KINDS)
+_VIEWS: dict[str, Callable[[Texts], np.ndarray]] = {
+    "length": features.length,
+    "gradient_boosting": features.matrix,
+}
+GRIDS: dict[str, tuple[float, ...]] = {
+    "length": LEAVES,
+    "bag_of_words": INVERSE_PENALTIES,
+    "token_3gram": INVERSE_PENALTIES,
+    "char_3gram": INVERSE_PENALTIES,
+    "svm_char_3gram": INVERSE_MARGINS,
+    "gradient_boosting": LEAVES,
+}
+"""The strengths tried of each model that is tuned: BUDGET of them, strongest regularisation first."""
+BASELINES = ("one_line_rule", *GRIDS)
 
 
-def _counts(name: str, texts: pl.Series | Sequence[str]) -> Iterator[csr_array]:
+def _counts(name: str, texts: Texts) -> Iterator[csr_array]:
     """Yield counts of n-grams, float32[scripts, columns], a batch of scripts at a time."""
     width, grams_of = _KINDS[name]
-    for batch in _ends(_series(texts)).to_frame("text").iter_slices(_BATCH):
+    for batch in features.ends(features.series(texts)).to_frame("text").iter_slices(_BATCH):
         columns, bounds = grams_of(batch["text"])
         ones = np.ones(len(columns), dtype=np.float32)
         indices, starts = columns.astype(np.int32), bounds.astype(np.int32)  # scikit-learn takes no others
         counts = csr_array((ones, indices, starts), shape=(len(batch), width))
         counts.sum_duplicates()
         yield counts
-
-
-def _ends(texts: pl.Series) -> pl.Series:
-    """Return texts with all between the first HEAD and the last TAIL characters left out."""
-    short = texts.str.len_chars() <= HEAD + TAIL
-    return texts.zip_with(short, texts.str.head(HEAD) + texts.str.tail(TAIL))
-
-
-def _series(texts: pl.Series | Sequence[str]) -> pl.Series:
-    return texts if isinstance(texts, pl.Series) else pl.Series(list(texts), dtype=pl.String)
 
 
 def _checked(texts: Sequence[str], labels: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ def _comment_gone(piece: str) -> str:
 def _rewritten(text: str, instead: dict[str, Callable[[str], str]]) -> str:
     """Return `text` with each span of a kind in `instead` replaced by what that makes of it."""
     kept, start = io.StringIO(newline=""), 0
-    for kind, begin, end in _spans(text):
+    for kind, begin, end in spans(text):
         if kind in instead:
             kept.write(text[start:begin])
             kept.write(instead[kind](text[begin:end]))
@@ -88,9 +88,14 @@ def _rewritten(text: str, instead: dict[str, Callable[[str], str]]) -> str:
     return kept.getvalue()
 
 
-def _spans(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield (COMMENT or STRING, start, end); `depths` holds the open brackets of each open `$(`."""
-    position, size, depths = 0, len(text), []
+def spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield (COMMENT or STRING, start, end) from left to right; what lies between is code.
+
+    A double-quoted string with `$( )` in it is several spans, as what is in the brackets is code; strings
+    without a gap between them may be one span.
+    """
+    position, size = 0, len(text)
+    depths: list[int] = []  # open brackets of each open `$(`
     while found := (_IN_NESTED_CODE if depths else _IN_CODE).search(text, position):
         begin, character = found.start(), found.group()
         position = begin + 1

@@ -39,9 +39,8 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
     TooFewNegativesError
         If n * fpr < 1, so that not even one false positive would be allowed.
     """
-    if not 0 < fpr < 1:
-        raise ParameterError(f"fpr {fpr!r}: expected a share between 0 and 1, such as 0.001 for 0.1%")
-    scores = np.sort(_checked_scores(negative_scores))[::-1]
+    _share("fpr", fpr)
+    scores = np.sort(checked_scores(negative_scores))[::-1]
     allowed = math.floor(len(scores) * fpr + 1e-9)  # 1e-9: 1000 * 0.007 is 7.000000000000001, and the like
     if allowed < 1:
         needed = math.ceil(1 / fpr - 1e-9)
@@ -82,7 +81,7 @@ def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
     CorpusError
         If there is no score, or one is NaN.
     """
-    scores = _checked_scores(scores)
+    scores = checked_scores(scores)
     flagged = int(np.count_nonzero(scores >= threshold))
     low, high = binomial_interval(flagged, len(scores))
     share = flagged / len(scores)
@@ -111,7 +110,7 @@ def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str,
     CorpusError
         If lengths differ, a class is missing, a label is not 0 or 1, or a score is NaN.
     """
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked(labels, scores)
     hit = share_flagged(scores[labels == 1], threshold)
     false = share_flagged(scores[labels == 0], threshold)
     return {
@@ -150,7 +149,7 @@ def cluster_bootstrap(
     CorpusError
         If lengths differ, there is no value, or one is NaN.
     """
-    totals, sizes = _per_cluster(clusters, _checked_scores(values))
+    totals, sizes = _per_cluster(clusters, checked_scores(values))
     draws = _draws(totals, sizes, seed=seed, rounds=rounds)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
@@ -170,7 +169,7 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
     CorpusError
         As for `rates`.
     """
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked(labels, scores)
     fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
     return pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
 
@@ -183,11 +182,79 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     CorpusError
         As for `rates`.
     """
-    return float(roc_auc_score(*_checked(labels, scores)))
+    return float(roc_auc_score(*checked(labels, scores)))
 
 
-def _checked_scores(scores: np.ndarray) -> np.ndarray:
-    """Return `scores` as a floating-point vector, refusing an empty one and NaN."""
+def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> float:
+    """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
+
+    The area A between FPR 0 and m becomes (1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2, so chance gives 0.5 and a
+    perfect detector 1, whatever m is. A value below 0.5 is possible.
+
+    Parameters
+    ----------
+    labels : int[n]
+        1 malicious, 0 benign.
+    scores : float[n]
+        Higher is more malicious.
+    max_fpr : float
+        0 < max_fpr < 1; 0.01 is 1%.
+
+    Raises
+    ------
+    ParameterError
+        If `max_fpr` is outside (0, 1).
+    CorpusError
+        As for `rates`.
+    """
+    _share("max_fpr", max_fpr)
+    return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
+
+
+def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, float | None]:
+    """Return what an analyst would see where a share `prevalence` of all scripts is malicious.
+
+    Rates do not depend on how rare malicious scripts are, but precision does, and test sets hold far more of
+    them than machines do.
+
+    Parameters
+    ----------
+    tpr, fpr : float
+        Shares of malicious and of benign scripts that are flagged.
+    prevalence : float
+        0 < prevalence < 1.
+
+    Returns
+    -------
+    dict
+        precision (share of alerts that are right, None if nothing is flagged); alerts and false_alerts, per
+        million scripts.
+
+    Raises
+    ------
+    ParameterError
+        If `prevalence` is outside (0, 1), or a rate outside 0 to 1.
+    """
+    _share("prevalence", prevalence)
+    for name, rate in (("tpr", tpr), ("fpr", fpr)):
+        if not 0 <= rate <= 1:
+            raise ParameterError(f"{name} {rate!r}: expected a share from 0 to 1")
+    right, false = tpr * prevalence, fpr * (1 - prevalence)
+    alerts = right + false
+    return {
+        "precision": right / alerts if alerts else None,
+        "alerts": alerts * 1e6,
+        "false_alerts": false * 1e6,
+    }
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ParameterError(f"{name} {value!r}: expected a share between 0 and 1, such as 0.001 for 0.1%")
+
+
+def checked_scores(scores: np.ndarray) -> np.ndarray:
+    """Return `scores` as a floating-point vector, refusing an empty one and NaN (CorpusError)."""
     scores = np.asarray(scores)
     if not np.issubdtype(scores.dtype, np.floating):
         scores = scores.astype(np.float64)
@@ -199,9 +266,9 @@ def _checked_scores(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and scores as vectors of one length that hold both classes."""
-    labels, scores = np.asarray(labels), _checked_scores(scores)
+def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and scores as vectors of one length that hold both classes (CorpusError)."""
+    labels, scores = np.asarray(labels), checked_scores(scores)
     if labels.shape != scores.shape:
         raise CorpusError(f"{labels.shape} labels and {scores.shape} scores: expected one label a score")
     present = set(np.unique(labels).tolist())

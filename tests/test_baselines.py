@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from psembed import baselines
 from psembed.errors import CorpusError, ParameterError
 
-FITTED = ("bag_of_words", "token_3gram", "char_3gram")
+LINEAR = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram")
+FITTED = (*LINEAR, "gradient_boosting")
 
 
 def corpus(seed, n=240):
@@ -36,7 +37,7 @@ def test_a_planted_difference_is_found_on_unseen_scripts(name):
     assert scores.dtype == np.float32
     assert scores.shape == (len(unseen),)
     assert scores[truth == 1].min() > scores[truth == 0].max()
-    assert set(model.tried) == set(baselines.GRID)
+    assert tuple(model.tried) == baselines.GRIDS[name]
     assert model.tried[model.strength] == max(model.tried.values())
 
 
@@ -46,6 +47,45 @@ def test_same_seed_gives_the_same_scores_and_a_series_reads_like_a_list(name):
     one = baselines.fit(name, texts, labels, seed=5).score(texts)
     two = baselines.fit(name, pl.Series(texts), labels, seed=5).score(pl.Series(texts))
     assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", baselines.GRIDS)
+def test_every_tuned_model_gets_the_same_number_of_strengths_and_keeps_the_strongest_of_equals(name):
+    grid = baselines.GRIDS[name]
+    assert len(set(grid)) == baselines.BUDGET
+    assert list(grid) == sorted(grid)
+    texts, labels = corpus(9, n=80)
+    held = ([texts[0], texts[0]], np.array([0, 1]))  # no model can tell these apart
+    assert baselines.fit(name, texts, labels, seed=0, validation=held).strength == grid[0]
+    assert baselines.fit(name, texts, labels, seed=0).strength == grid[baselines.DEFAULT]
+
+
+def test_length_alone_finds_short_and_long_and_reads_nothing_else():
+    random = np.random.default_rng(0)
+    sizes = random.permutation(np.arange(1, 601))
+    labels = ((sizes < 100) | (sizes > 500)).astype(int)
+    model = baselines.fit("length", ["a" * size for size in sizes], labels, seed=0)
+    scores = model.score(["b" * size for size in (50, 300, 550, 400)])
+    assert scores.dtype == np.float32
+    assert (scores > 0.5).tolist() == [True, False, True, False]
+    assert np.array_equal(model.score(["$" * 50]), scores[:1])
+
+
+def test_length_cannot_see_what_texts_of_one_length_say():
+    texts, labels = corpus(10, n=80)
+    longest = max(map(len, texts))
+    model = baselines.fit("length", [text.ljust(longest) for text in texts], labels, seed=0)
+    assert len(set(model.score([text.ljust(longest) for text in texts]).tolist())) == 1
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_score_rises_with_the_decision_value(name):
+    texts, labels = corpus(11, n=80)
+    model = baselines.fit(name, texts, labels, seed=0)
+    counts = next(baselines._counts(name, texts))[:, model.columns]
+    values = model.classifier.decision_function(model.weighting.transform(counts))
+    assert np.allclose(model.score(texts), 1 / (1 + np.exp(-values)), atol=1e-6)
+    assert (np.diff(model.score(texts)[np.argsort(values)]) >= 0).all()
 
 
 def test_nothing_is_learned_from_validation_or_scored_texts():
@@ -88,16 +128,6 @@ def test_case_is_a_signal_for_characters_and_not_for_tokens():
         assert bool((lower != mixed).sum()) is differs
 
 
-def test_a_long_text_is_read_at_both_ends():
-    head, tail = baselines.HEAD, baselines.TAIL
-    text = "h" * head + "m" * 100 + "t" * tail
-    assert baselines._ends(pl.Series([text, "short", "é" * (head + tail)])).to_list() == [
-        "h" * head + "t" * tail,
-        "short",
-        "é" * (head + tail),
-    ]
-
-
 def test_a_50_mb_one_line_script_and_an_empty_one_are_scored():
     texts, labels = corpus(6, n=40)
     for name in FITTED:
@@ -120,8 +150,8 @@ def test_no_text_gives_no_score():
 
 def test_bad_input_is_named():
     texts, labels = corpus(8, n=20)
-    with pytest.raises(ParameterError, match="'svm': expected one of one_line_rule, bag_of_words"):
-        baselines.fit("svm", texts, labels, seed=0)
+    with pytest.raises(ParameterError, match="'forest': expected one of one_line_rule, length, bag_of_words"):
+        baselines.fit("forest", texts, labels, seed=0)
     with pytest.raises(CorpusError, match="malicious"):
         baselines.fit("bag_of_words", texts, np.zeros(20, int), seed=0)
     with pytest.raises(CorpusError, match="20 texts and 3 labels"):

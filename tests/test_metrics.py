@@ -166,3 +166,58 @@ def test_bad_input_is_named(labels, scores, message):
 def test_clusters_of_another_length_are_refused():
     with pytest.raises(CorpusError, match="clusters for"):
         metrics.cluster_bootstrap(np.zeros(3), np.zeros(2), seed=0)
+
+
+@pytest.mark.parametrize("max_fpr", [0.01, 0.1, 0.5, 0.99])
+def test_partial_auc_is_the_area_of_mcclish(max_fpr):
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, 2, 500)
+    scores = np.round(generator.normal(labels, 1.2), 1)  # rounded, so that some are tied
+    points = metrics.roc_points(labels, scores)
+    fpr = np.r_[points["fpr"].filter(points["fpr"] < max_fpr), max_fpr]
+    inside = points.filter(points["fpr"] < max_fpr)
+    tpr = np.r_[inside["tpr"], np.interp(max_fpr, points["fpr"], points["tpr"])]
+    area, chance = np.trapezoid(tpr, fpr), max_fpr**2 / 2
+    expected = (1 + (area - chance) / (max_fpr - chance)) / 2
+    assert metrics.partial_auc(labels, scores, max_fpr=max_fpr) == pytest.approx(expected)
+
+
+def test_partial_auc_of_known_detectors():
+    labels = np.r_[np.zeros(1000), np.ones(1000)]
+    chance, perfect = np.zeros(2000), labels + 0.0
+    late = np.r_[np.linspace(0, 1, 1000), np.full(1000, 0.5)]  # finds all once half the benign are flagged
+    for max_fpr in (0.001, 0.2):
+        assert metrics.partial_auc(labels, chance, max_fpr=max_fpr) == pytest.approx(0.5)
+        assert metrics.partial_auc(labels, perfect, max_fpr=max_fpr) == 1
+        assert metrics.partial_auc(labels, late, max_fpr=max_fpr) < 0.5
+    assert metrics.auc(labels, late) == pytest.approx(0.5)
+
+
+def test_precision_in_the_field_follows_from_the_rates():
+    seen = metrics.at_prevalence(0.9, 0.001, prevalence=0.0001)
+    assert seen["alerts"] == pytest.approx(90 + 999.9)
+    assert seen["false_alerts"] == pytest.approx(999.9)
+    assert seen["precision"] == pytest.approx(90 / 1089.9)
+    assert metrics.at_prevalence(1.0, 0.0, prevalence=0.5)["precision"] == 1
+    nothing = metrics.at_prevalence(0.0, 0.0, prevalence=0.5)
+    assert nothing == {"precision": None, "alerts": 0, "false_alerts": 0}
+
+
+@given(st.floats(0.01, 1), st.floats(0.001, 1), st.floats(0.001, 0.999))
+def test_precision_is_the_share_of_a_counted_population(tpr, fpr, prevalence):
+    malicious, benign = 1e6 * prevalence, 1e6 * (1 - prevalence)
+    seen = metrics.at_prevalence(tpr, fpr, prevalence=prevalence)
+    assert seen["precision"] == pytest.approx(malicious * tpr / (malicious * tpr + benign * fpr))
+    assert seen["alerts"] - seen["false_alerts"] == pytest.approx(malicious * tpr, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
+def test_impossible_shares_are_named(share):
+    with pytest.raises(ParameterError, match=r"max_fpr .*between 0 and 1"):
+        metrics.partial_auc([0, 1], np.array([0.1, 0.2]), max_fpr=share)
+    with pytest.raises(ParameterError, match=r"prevalence .*between 0 and 1"):
+        metrics.at_prevalence(0.9, 0.1, prevalence=share)
+    with pytest.raises(ParameterError, match=r"fpr 1\.1"):
+        metrics.at_prevalence(0.9, 1.1, prevalence=0.1)
+    with pytest.raises(CorpusError, match="malicious and benign"):
+        metrics.partial_auc([1, 1], np.array([0.1, 0.2]), max_fpr=0.1)
