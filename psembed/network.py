@@ -1,9 +1,8 @@
-"""The study's Figure 4 as a Keras model: token and character views, convolutions, an LSTM, one score.
+"""A design (psembed.designs) as a Keras model: built, trained, saved, and run.
 
 A script is two rows of integers (psembed.tokens.Encoder), padded with 0 at the end. Padding never
-counts: embeddings and convolutions are masked, pooling skips it, and the LSTM reads from left to
-right, so what follows a script cannot reach the steps before it. A row may therefore be cut to its
-content (psembed.batches), and batches of scripts of like length cost only what they hold.
+counts, so a row may be cut to its content (psembed.batches), and batches of scripts of like length
+cost only what they hold.
 
 TensorFlow is imported inside the functions that need it.
 """
@@ -19,14 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from psembed.batches import Samples, batches, run_batches
+from psembed.designs import DESIGNS
 from psembed.errors import CorpusError, ModelError, ParameterError
 from psembed.workspace import atomic
 
 log = logging.getLogger(__name__)
-
-INPUTS = ("tokens", "characters")
-VIEWS = {"both": INPUTS, "tokens": INPUTS[:1], "characters": INPUTS[1:]}
-CHARACTERS = 97  # 0 pads, 1 to 95 are printable ASCII, 96 is every other character
 
 
 @dataclass(frozen=True)
@@ -35,10 +31,10 @@ class Config:
 
     Attributes
     ----------
-    view : {"both", "tokens", "characters"}
-        Which inputs the model has; "both" is Figure 4, the others are its ablations.
+    design : str
+        One of psembed.designs.DESIGNS.
     filters, units : int
-        Width of the convolutions and of the LSTM.
+        Width of the convolutions, and of the LSTM and the last hidden layer.
     dropout : float
         Share of features dropped before the output layer; a third of it on the embeddings.
     learning_rate : float
@@ -49,7 +45,7 @@ class Config:
         Whether the token vectors are trained further or stay as given.
     """
 
-    view: str = "both"
+    design: str = "figure4"
     filters: int = 96
     units: int = 64
     dropout: float = 0.3
@@ -99,13 +95,13 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
     Raises
     ------
     ParameterError
-        If the matrix has the wrong shape, holds NaN, or its row 0 is not zero; if the view is unknown.
+        If the matrix has the wrong shape, holds NaN, or its row 0 is not zero; if the design is unknown.
     """
     import keras
 
     config = config or Config()
-    if config.view not in VIEWS:
-        raise ParameterError(f"view {config.view!r}: choose one of {', '.join(VIEWS)}")
+    if config.design not in DESIGNS:
+        raise ParameterError(f"design {config.design!r}: choose one of {', '.join(DESIGNS)}")
     matrix = np.asarray(matrix, dtype=np.float32)
     if matrix.ndim != 2 or len(matrix) < 2 or not np.isfinite(matrix).all() or matrix[0].any():
         raise ParameterError(
@@ -114,87 +110,15 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
         )
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     seed_everything(seed)
-    inputs = [keras.Input((None,), dtype="int32", name=name) for name in VIEWS[config.view]]
-    score = _graph(inputs, matrix, config)
-    model = keras.Model(inputs, score, name=f"figure4_{config.view}")
+    names, design = DESIGNS[config.design]
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    model = keras.Model(list(inputs.values()), design(inputs, matrix, config), name=config.design)
     model.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate, clipnorm=1.0),
         loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
         jit_compile=False,
     )
     return model
-
-
-def _graph(inputs: list, matrix: np.ndarray, config: Config):
-    """Join the branches that `inputs` call for into one score."""
-    from keras import layers, ops
-
-    by_name = {tensor.name: tensor for tensor in inputs}
-    summary = []
-    if "characters" in by_name:
-        summary.append(_character_branch(by_name["characters"], config))
-    if "tokens" in by_name:
-        steps, mask = _token_branch(by_name["tokens"], matrix, config)
-        summary.append(_masked_max(steps, mask, floor=0.0))
-        if "characters" in by_name:  # repeated along the token axis, as in the public fakejobs topology
-            repeated = ops.expand_dims(summary[0], 1) * ops.ones_like(mask)
-            steps = layers.Concatenate()([steps, repeated])
-        states = layers.LSTM(config.units, return_sequences=True, name="lstm")(steps)
-        summary.append(_masked_max(states, mask, floor=-1.0))
-    joined = layers.Concatenate()(summary) if len(summary) > 1 else summary[0]
-    hidden = layers.Dense(config.units, activation="relu")(layers.Dropout(config.dropout)(joined))
-    return layers.Dense(1, activation="sigmoid", name="score")(layers.Dropout(config.dropout)(hidden))
-
-
-def _token_branch(ids, matrix: np.ndarray, config: Config):
-    """Return steps [n, T/8, filters] and their mask [n, T/8, 1]: vectors, two convolutions, pooling by 8."""
-    from keras import layers
-
-    mask = _mask(ids)
-    embedding = layers.Embedding(
-        *matrix.shape,
-        trainable=config.trainable,
-        name="token_vectors",
-    )
-    steps = embedding(ids) * mask
-    embedding.set_weights([matrix])
-    steps = layers.SpatialDropout1D(config.dropout / 3)(steps)
-    steps, mask = _convolve(steps, mask, filters=config.filters, width=3, pool=4)
-    return _convolve(steps, mask, filters=config.filters, width=3, pool=2)
-
-
-def _character_branch(ids, config: Config):
-    """Return [n, filters]: character vectors, two convolutions, the maximum over the script."""
-    from keras import layers
-
-    mask = _mask(ids)
-    steps = layers.Embedding(CHARACTERS, 16, name="character_vectors")(ids) * mask
-    steps = layers.SpatialDropout1D(config.dropout / 3)(steps)
-    steps, mask = _convolve(steps, mask, filters=64, width=5, pool=4)
-    steps, mask = _convolve(steps, mask, filters=config.filters, width=5, pool=2)
-    return _masked_max(steps, mask, floor=0.0)
-
-
-def _mask(ids):
-    """Return float32[n, L, 1], 1 where there is content."""
-    from keras import ops
-
-    return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), "float32"), -1)
-
-
-def _convolve(steps, mask, *, filters: int, width: int, pool: int):
-    """Convolve, rectify, mask, and pool steps and mask alike: padding stays exactly zero."""
-    from keras import layers
-
-    steps = layers.Conv1D(filters, width, padding="same", activation="relu")(steps) * mask
-    return layers.MaxPooling1D(pool)(steps), layers.MaxPooling1D(pool)(mask)
-
-
-def _masked_max(steps, mask, *, floor: float):
-    """Return the maximum over steps with content, or `floor` (the least value) if there are none."""
-    from keras import ops
-
-    return ops.max(steps * mask + floor * (1.0 - mask), axis=1)
 
 
 def train(

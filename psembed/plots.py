@@ -29,9 +29,12 @@ PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
 PROTOCOLS = {"p1": "P1: in distribution", "p2": "P2: across sources"}
 MODELS = {
     "one_line_rule": "one-line rule",
+    "length": "length",
     "bag_of_words": "bag of words",
     "token_3gram": "token 3-grams",
     "char_3gram": "character 3-grams",
+    "svm_char_3gram": "character 3-grams, SVM",
+    "gradient_boosting": "gradient boosting",
     "cnn_lstm": "CNN-LSTM",
 }
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}

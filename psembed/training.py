@@ -13,7 +13,7 @@ from psembed.fingerprint import library_version, module_hash
 from psembed.network import Config
 from psembed.workspace import write_json
 
-MODULES = ("network", "batches")  # the code that decides what training gives
+MODULES = ("network", "designs", "batches")  # the code that decides what training gives
 
 
 def trained(

@@ -9,7 +9,7 @@ from psembed.batches import BLOCK, Samples
 from psembed.errors import ModelError
 from psembed.network import Config
 
-FILES = ("both", "tokens", "characters")
+FILES = ("figure4", "token_cnn_lstm", "character_cnn")
 
 
 def matrix() -> np.ndarray:
@@ -31,18 +31,18 @@ def samples(count: int, *, columns: int = 3 * BLOCK) -> Samples:
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     models = {}
-    for view in FILES:
-        model = network.build(matrix(), config=Config(view=view, filters=8, units=8), seed=2)
-        size = export.to_onnx(model, folder / f"{view}.onnx")
-        assert size == (folder / f"{view}.onnx").stat().st_size
-        models[view] = model
+    for design in FILES:
+        model = network.build(matrix(), config=Config(design=design, filters=8, units=8), seed=2)
+        size = export.to_onnx(model, folder / f"{design}.onnx")
+        assert size == (folder / f"{design}.onnx").stat().st_size
+        models[design] = model
     return folder, models
 
 
-@pytest.mark.parametrize("view", FILES)
-def test_scores_and_decisions_equal_keras(exported, view):
+@pytest.mark.parametrize("design", FILES)
+def test_scores_and_decisions_equal_keras(exported, design):
     folder, models = exported
-    result = export.parity(models[view], folder / f"{view}.onnx", samples(50), threshold=0.5)
+    result = export.parity(models[design], folder / f"{design}.onnx", samples(50), threshold=0.5)
     assert result["max_abs_diff"] <= export.MAX_DIFFERENCE
     assert result == {"max_abs_diff": result["max_abs_diff"], "decisions_equal": True, "n": 50, "ok": True}
 
@@ -50,12 +50,12 @@ def test_scores_and_decisions_equal_keras(exported, view):
 def test_another_models_file_fails_parity(exported):
     folder, _ = exported
     other = network.build(matrix(), config=Config(filters=8, units=8), seed=3)
-    assert not export.parity(other, folder / "both.onnx", samples(20), threshold=0.5)["ok"]
+    assert not export.parity(other, folder / "figure4.onnx", samples(20), threshold=0.5)["ok"]
 
 
 def test_names_types_and_free_dimensions(exported):
     folder, _ = exported
-    session = export.open_session(folder / "both.onnx")
+    session = export.open_session(folder / "figure4.onnx")
     inputs = {value.name: (value.type, value.shape) for value in session.get_inputs()}
     assert inputs == {
         "tokens": ("tensor(int32)", ["n", "tokens_length"]),
@@ -63,21 +63,21 @@ def test_names_types_and_free_dimensions(exported):
     }
     (output,) = session.get_outputs()
     assert (output.name, output.type, output.shape) == ("score", "tensor(float)", ["n", 1])
-    proto = onnx.load(folder / "both.onnx")
+    proto = onnx.load(folder / "figure4.onnx")
     assert {entry.version for entry in proto.opset_import if entry.domain == ""} == {17}
     assert "LSTM" in {node.op_type for node in proto.graph.node}
 
 
 @pytest.mark.parametrize("count", [0, 1, 65])
 def test_any_number_of_scripts(exported, count):
-    session = export.open_session(exported[0] / "both.onnx")
+    session = export.open_session(exported[0] / "figure4.onnx")
     scores = export.run_onnx(session, samples(count))
     assert scores.shape == (count,) and scores.dtype == np.float32
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_batch_size_and_padding_do_not_change_scores(exported):
-    session = export.open_session(exported[0] / "both.onnx")
+    session = export.open_session(exported[0] / "figure4.onnx")
     data = samples(40)
     wide = Samples(*(np.pad(ids, ((0, 0), (0, 5))) for ids in (data.tokens, data.characters)))
     assert np.allclose(export.run_onnx(session, data), export.run_onnx(session, wide, batch=3), atol=1e-6)
@@ -85,10 +85,10 @@ def test_batch_size_and_padding_do_not_change_scores(exported):
 
 def test_export_is_repeatable(exported, tmp_path):
     folder, models = exported
-    export.to_onnx(models["both"], tmp_path / "again.onnx")
+    export.to_onnx(models["figure4"], tmp_path / "again.onnx")
     scores = [
         export.run_onnx(export.open_session(path), samples(20))
-        for path in (folder / "both.onnx", tmp_path / "again.onnx")
+        for path in (folder / "figure4.onnx", tmp_path / "again.onnx")
     ]
     assert np.array_equal(*scores)
 
@@ -103,7 +103,7 @@ def test_export_is_repeatable(exported, tmp_path):
 )
 def test_damaged_or_foreign_files_are_refused(exported, tmp_path, damage, message):
     path = tmp_path / "detector.onnx"
-    path.write_bytes((exported[0] / "tokens.onnx").read_bytes())
+    path.write_bytes((exported[0] / "token_cnn_lstm.onnx").read_bytes())
     damage(path)
     with pytest.raises(ModelError, match=message):
         export.open_session(path)

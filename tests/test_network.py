@@ -108,18 +108,6 @@ def test_token_vectors_stay_or_move_as_configured(trainable):
     assert not after[0].any()
 
 
-@pytest.mark.parametrize("view", ["tokens", "characters"])
-def test_an_ablation_has_one_input_and_ignores_the_other_view(view):
-    model = network.build(matrix(), config=Config(view=view, filters=8, units=8), seed=1)
-    data = samples(12)
-    other = {"tokens": data.tokens, "characters": data.characters}
-    hidden = "characters" if view == "tokens" else "tokens"
-    other[hidden] = np.zeros_like(other[hidden])
-    assert [tensor.name for tensor in model.inputs] == [view]
-    expected = network.predict(model, data, batch=12)
-    assert np.allclose(expected, network.predict(model, Samples(**other), batch=12), atol=1e-6)
-
-
 def test_the_lstm_can_run_on_cudnn():
     lstm = network.build(matrix(), config=SMALL, seed=1).get_layer("lstm")
     settings = lstm.get_config()
@@ -172,9 +160,9 @@ def test_refuses_a_bad_matrix(bad, message):
         network.build(bad, seed=1)
 
 
-def test_refuses_an_unknown_view():
-    with pytest.raises(ParameterError, match="'words': choose one of both, tokens, characters"):
-        network.build(matrix(), config=Config(view="words"), seed=1)
+def test_refuses_an_unknown_design():
+    with pytest.raises(ParameterError, match="'perceptron': choose one of figure4, "):
+        network.build(matrix(), config=Config(design="perceptron"), seed=1)
 
 
 def test_refuses_one_class():
