@@ -5,10 +5,10 @@ run's token stream where there is one, otherwise a generated one; a larger corpu
 """
 
 import resource
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,7 +42,7 @@ def main(root: Path) -> dict:
             name: _alone(work, stream.folder, COMPARED)
             for name, work in (("ours", _ours), ("gensim", _gensim))
         }
-        growth = [_alone(_grown, stream.folder, scripts, Path(folder)) for scripts in SIZES]
+        growth = [_growth(stream.folder, scripts, Path(folder)) for scripts in SIZES]
     tokens, seconds = (np.array([row[name] for row in growth]) for name in ("tokens", "seconds"))
     slope, offset = np.polyfit(tokens / 1e6, seconds, 1)
     left = seconds - slope * tokens / 1e6 - offset
@@ -106,44 +106,62 @@ def _size(stream: TokenStream, n: int) -> int:
 
 
 def _measured(started: float, tokens: int, vectors) -> dict:
-    seconds = time.perf_counter() - started
+    seconds, peak_gb = time.perf_counter() - started, _peak_gb()
     scores = benchmark.run(vectors, seed=1, half="development", min_count=20)["summary"]["development"]
     return {
         "seconds": seconds,
         "tokens_per_second": EPOCHS * tokens / seconds,
-        "peak_gb": _peak_gb(),
+        "peak_gb": peak_gb,
         "alias_n": scores["alias_n"],
         "alias_mrr": scores["alias_mrr"],
     }
 
 
-def _grown(folder: Path, scripts: int, into: Path) -> dict:
-    """Learn once from a corpus of so many scripts, which repeats the stream's as often as needed."""
+def _growth(folder: Path, scripts: int, into: Path) -> dict:
+    """Learn from a corpus of so many scripts, made by another process than the one that is measured."""
+    grown = into / f"{scripts}"
+    _alone(_repeat, folder, scripts, grown)
+    try:
+        return _alone(_grown, grown)
+    finally:
+        shutil.rmtree(grown)
+
+
+def _repeat(folder: Path, scripts: int, into: Path) -> None:
+    """Write a stream of so many scripts, which repeats the first ones of `folder` as often as needed."""
     stream = TokenStream(folder)
     size = min(len(stream), SIZES[0], scripts)
     times = -(-scripts // size)
     first = np.arange(len(stream)) < size
+    ids = (chunk for _ in range(times) for chunk, _ in stream.chunks(first))
+    store(into, ids, pl.concat([stream.scripts.head(size)] * times), stream.tokens)
 
-    def ids() -> Iterator[np.ndarray]:
-        for _ in range(times):
-            yield from (chunk for chunk, _ in stream.chunks(first))
 
-    table = pl.concat([stream.scripts.head(size)] * times)
-    grown = store(into / f"{scripts}", ids(), table, stream.tokens)
+def _grown(folder: Path) -> dict:
+    stream = TokenStream(folder)
     started = time.perf_counter()
-    embedding.train(grown, epochs=1, **SETTINGS)
+    embedding.train(stream, epochs=1, **SETTINGS)
     return {
-        "scripts": len(grown),
-        "tokens": int(grown.ends[-1]),
+        "scripts": len(stream),
+        "tokens": int(stream.ends[-1]),
         "seconds": time.perf_counter() - started,
         "peak_gb": _peak_gb(),
     }
 
 
 def _peak_gb() -> float:
-    """Return this process's peak memory in GB (10**9 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+    """Return this process's peak memory in GB (10**9 bytes).
+
+    On Linux it is asked of /proc, because there ru_maxrss begins with the peak of the process that started
+    this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024 / 1e9
+    return (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    )
 
 
 def figure_rows(found: dict) -> list[dict]:

@@ -41,7 +41,7 @@ def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         As `metrics.rates`, or if a score is outside 0 to 1.
     """
     labels, scores = _checked(labels, scores)
-    odds = np.where(labels == 1, 1, -1) * _log_odds(scores)
+    odds = np.where(labels == 1, 1, -1) * log_odds(scores)
     low, high = np.log(TEMPERATURES)
 
     def loss(log_temperature: float) -> float:
@@ -65,7 +65,7 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
         raise ParameterError(
             f"temperature is {temperature!r}: expected a number above 0, 1 to change nothing"
         )
-    return expit(_log_odds(_within(metrics.checked_scores(scores))) / temperature)
+    return expit(log_odds(_within(metrics.checked_scores(scores))) / temperature)
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
@@ -138,5 +138,6 @@ def _within(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _log_odds(scores: np.ndarray) -> np.ndarray:
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Return ln(p / (1 - p)) of scores (float64[n]), held within LOGIT_LIMIT."""
     return np.clip(logit(scores.astype(np.float64)), -LOGIT_LIMIT, LOGIT_LIMIT)

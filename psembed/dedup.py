@@ -18,7 +18,7 @@ from psembed.errors import CorpusError, ParameterError
 
 SHINGLE = 3
 _SLICE = 2048  # shingles hashed at once: 2048 x 128 uint32 stay in the processor's cache
-_CHECKS = 8  # members of one cluster that a script is compared with, most alike first
+CHECKS = 8  # members of one cluster that a script is compared with, most alike first
 _BATCH = 4096  # scripts split at once by `four_stages`
 _STUDY_TOKEN = r"[a-z*$-]{3,}"  # stage 1 of the study: runs of a-z, *, $ and -, longer than 2
 
@@ -71,7 +71,7 @@ def shingle_hashes(tokens: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray
     runs = max(len(hashes) - size + 1, 0)
     mixed = np.zeros(runs, dtype=np.uint64)
     for offset in range(size):
-        mixed = _mix(mixed + hashes[offset : offset + runs])
+        mixed = mix(mixed + hashes[offset : offset + runs])
     counts = np.maximum(lengths - (size - 1), 0)
     ends = np.cumsum(lengths)
     position = np.arange(len(hashes), dtype=np.int64)
@@ -117,22 +117,27 @@ def near_duplicates(
     CorpusError
         If there is no script.
     """
+    check(threshold, permutations, bands)
+    if len(tokens) == 0:
+        raise CorpusError("no scripts to compare: the corpus is empty")
+    sets = shingle_sets(tokens)
+    distinct, codes = _distinct(sets)
+    joined, stats = _link(distinct, threshold, permutations, bands)
+    roots = np.array([joined[index] for index in range(len(distinct))], dtype=np.int64)
+    labels = numbered(roots[codes])
+    sizes = np.bincount(labels)
+    stats = {"scripts": len(tokens), "distinct_sets": len(distinct), **stats}
+    return labels, {**stats, "clusters": len(sizes), "largest": int(sizes.max())}
+
+
+def check(threshold: float, permutations: int, bands: int) -> None:
+    """Raise ParameterError unless these are settings of `near_duplicates`."""
     if not 0 < threshold <= 1:
         raise ParameterError(f"threshold {threshold!r}: expected a similarity above 0 and at most 1")
     if not 2 <= bands <= permutations:
         raise ParameterError(
             f"{bands} bands of {permutations} permutations: expected 2 <= bands <= permutations"
         )
-    if len(tokens) == 0:
-        raise CorpusError("no scripts to compare: the corpus is empty")
-    sets = _sets(tokens)
-    distinct, codes = _distinct(sets)
-    joined, stats = _link(distinct, threshold, permutations, bands)
-    roots = np.array([joined[index] for index in range(len(distinct))], dtype=np.int64)
-    labels = _numbered(roots[codes])
-    sizes = np.bincount(labels)
-    stats = {"scripts": len(tokens), "distinct_sets": len(distinct), **stats}
-    return labels, {**stats, "clusters": len(sizes), "largest": int(sizes.max())}
 
 
 def four_stages(texts: pl.Series, *, instances: int = 100) -> dict[str, int]:
@@ -188,7 +193,7 @@ def _study_tokens(texts: pl.Series) -> Iterator[pl.DataFrame]:
         yield split.explode("token").drop_nulls("token")
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def mix(values: np.ndarray) -> np.ndarray:
     """Scramble 64-bit integers (the finaliser of SplitMix64; Steele, Lea, Flood 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -196,7 +201,7 @@ def _mix(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-def _sets(tokens: pl.Series) -> list[np.ndarray]:
+def shingle_sets(tokens: pl.Series) -> list[np.ndarray]:
     """Return each script's set of shingles, sorted (uint64); short scripts get one of their own kind."""
     hashes, bounds = shingle_hashes(tokens, SHINGLE)
     sets = [np.unique(hashes[start:end]) for start, end in itertools.pairwise(bounds)]
@@ -220,7 +225,12 @@ def _distinct(sets: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
     return [sets[index] for index in first], np.array(codes, dtype=np.int64)
 
 
-def _signature(values: np.ndarray, empty: MinHash) -> MinHash:
+def empty_minhash(permutations: int) -> MinHash:
+    """Return the MinHash that `minhash` adds to a copy of."""
+    return MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
+
+
+def minhash(values: np.ndarray, empty: MinHash) -> MinHash:
     """Return the MinHash of a set, adding slices to a copy of `empty`."""
     sketch = empty.copy()
     for start in range(0, len(values), _SLICE):
@@ -232,14 +242,14 @@ def _link(
     sets: list[np.ndarray], threshold: float, permutations: int, bands: int
 ) -> tuple[DisjointSet, dict[str, int]]:
     """Join sets that are similar enough; return the partition of their positions and the counts."""
-    empty = MinHash(num_perm=permutations, scheme="affine32", hashfunc=int)
+    empty = empty_minhash(permutations)
     index = MinHashLSH(num_perm=permutations, params=(bands, permutations // bands))
     signatures = np.empty((len(sets), permutations), dtype=np.uint32)
     joined = DisjointSet(range(len(sets)))
-    floor = threshold - 4 * np.sqrt(threshold * (1 - threshold) / permutations)
+    floor = threshold - 4 * spread(threshold, permutations)
     counts = {"shingles": sum(map(len, sets)), "candidates": 0, "verified": 0, "links": 0}
     for position, values in enumerate(sets):
-        sketch = _signature(values, empty)
+        sketch = minhash(values, empty)
         signatures[position] = sketch.hashvalues
         candidates = np.array(sorted(index.query(sketch)), dtype=np.int64)
         index.insert(position, sketch)
@@ -249,17 +259,22 @@ def _link(
         tried: dict[int, int] = {}
         for other in candidates[hopeful[np.argsort(-alike[hopeful], kind="stable")]].tolist():
             root = joined[other]
-            if root == joined[position] or tried.get(root, 0) >= _CHECKS:
+            if root == joined[position] or tried.get(root, 0) >= CHECKS:
                 continue
             tried[root] = tried.get(root, 0) + 1
             counts["verified"] += 1
-            if _similar(values, sets[other], threshold):
+            if similar(values, sets[other], threshold):
                 joined.merge(position, other)
                 counts["links"] += 1
     return joined, counts
 
 
-def _similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
+def spread(threshold: float, permutations: int) -> float:
+    """Return the standard deviation of the similarity that MinHashes show for `threshold`."""
+    return float(np.sqrt(threshold * (1 - threshold) / permutations))
+
+
+def similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
     """Tell whether the Jaccard similarity of two sorted sets reaches `threshold`."""
     small, large = sorted((one, other), key=len)
     if len(small) < threshold * len(large):
@@ -269,7 +284,7 @@ def _similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
     return shared >= threshold * (len(small) + len(large) - shared)
 
 
-def _numbered(keys: np.ndarray) -> np.ndarray:
+def numbered(keys: np.ndarray) -> np.ndarray:
     """Return a number for each key, from 0 in order of first appearance (int64[n])."""
     _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
     order = np.empty(len(first), dtype=np.int64)

@@ -9,10 +9,20 @@ import math
 import numpy as np
 import polars as pl
 
-from psembed import metrics
+from psembed import calibration, metrics
+from psembed.baselines import BASELINES
 from psembed.errors import CorpusError
 
-DEEP = ("cnn_lstm",)
+PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
+BINS = 15  # of the reliability table
+MIXED = "ensemble"  # name of averaged scores; neither a traditional model nor a single network
+COMPARED = {
+    "C17": (("cnn_lstm_tuned", "cnn_lstm_random"),),
+    "C18": (("cnn_lstm", "token_cnn_lstm"), ("cnn_lstm", "character_cnn")),
+    "C19": ((MIXED, "character_cnn"), (MIXED, "token_3gram")),
+}
+"""Pairs of models that a claim sets against each other; MEMBERS make the ensemble of C19."""
+MEMBERS = ("token_3gram", "character_cnn")
 
 
 def score_rows(
@@ -86,9 +96,10 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     DataFrame
         protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high
         (bootstrap over clusters), fpr realised with its exact binomial interval, positives, negatives,
-        seeds, auc; tpr_test_threshold, the TPR had the threshold been set on the test negatives themselves
-        (null where they are too few): what remains of the comparison once the shift between validation and
-        test repositories is taken out. It is a diagnosis, not a result.
+        seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; tpr_test_threshold,
+        the TPR had the threshold been set on the test negatives themselves (null where they are too few):
+        what remains of the comparison once the shift between validation and test repositories is taken out.
+        It is a diagnosis, not a result.
     """
     table, own = [], dict(rows.group_by("protocol", "model"))
     for fpr in fprs:
@@ -141,15 +152,24 @@ def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
         "positives": positive.height,
         "negatives": negative.height,
         "auc": metrics.auc(group["label"].to_numpy(), group["score"].to_numpy()),
+        "partial_auc": metrics.partial_auc(
+            group["label"].to_numpy(), group["score"].to_numpy(), max_fpr=PARTIAL
+        ),
     }
 
 
-def best_traditional(rows: pl.DataFrame, *, fpr: float) -> str:
-    """Return the traditional model with the highest TPR at `fpr` on validation data (ties: first by name)."""
-    validation = _per_script(flagged(rows, fpr=fpr), "validation")
-    found = validation.filter((pl.col("label") == 1) & ~pl.col("model").is_in(DEEP))
+def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
+    """Return the network, or else the traditional model, that finds most of validation at `fpr`.
+
+    Only validation data are looked at; of equal models the first by name is taken. An ensemble is not a
+    single network and never chosen.
+    """
+    traditional = pl.col("model").is_in(BASELINES)
+    single = ~traditional & (pl.col("model") != MIXED) if deep else traditional
+    validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
     return (
-        found.group_by("model")
+        validation.filter(pl.col("label") == 1)
+        .group_by("model")
         .agg(pl.col("flagged").mean())
         .sort("flagged", "model", descending=[True, False])["model"][0]
     )
@@ -161,8 +181,34 @@ def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFra
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
+def paired(rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int, rounds: int) -> dict:
+    """Compare two models on the same malicious test scripts of one protocol.
+
+    Returns
+    -------
+    dict
+        models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
+        high, and n (scripts).
+    """
+    positive = _per_script(flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr), "test")
+    positive = positive.filter(pl.col("label") == 1)
+    pair = positive.pivot(on="model", index=["sha256", "cluster"], values="flagged").sort("sha256")
+    difference, low, high = metrics.cluster_bootstrap(
+        (pair[models[0]] - pair[models[1]]).to_numpy(), pair["cluster"].to_numpy(), seed=seed, rounds=rounds
+    )
+    tprs = [float(pair[model].mean()) for model in models]
+    return {
+        "models": list(models),
+        "tprs": tprs,
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "n": pair.height,
+    }
+
+
 def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
-    """Compare the network with the best traditional model on the same test scripts.
+    """Compare the best single network with the best traditional model, both chosen on validation data.
 
     Returns
     -------
@@ -170,21 +216,60 @@ def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: in
         traditional and deep (names), their TPR, and the paired difference with its 95% interval.
     """
     own = rows.filter(pl.col("protocol") == protocol)
-    traditional, deep = best_traditional(own, fpr=fpr), DEEP[0]
-    positive = _per_script(flagged(own, fpr=fpr), "test").filter(pl.col("label") == 1)
-    pair = positive.pivot(on="model", index=["sha256", "cluster"], values="flagged").sort("sha256")
-    difference, low, high = metrics.cluster_bootstrap(
-        (pair[deep] - pair[traditional]).to_numpy(), pair["cluster"].to_numpy(), seed=seed, rounds=rounds
-    )
+    deep, traditional = (best(own, fpr=fpr, deep=kind) for kind in (True, False))
+    found = paired(own, (deep, traditional), fpr=fpr, seed=seed, rounds=rounds)
+    names = {"traditional": traditional, "deep": deep}
+    tprs = {"traditional_tpr": found["tprs"][1], "deep_tpr": found["tprs"][0]}
+    return names | tprs | {key: found[key] for key in ("difference", "low", "high", "n")}
+
+
+def ensemble(rows: pl.DataFrame, models: tuple[str, str]) -> pl.DataFrame:
+    """Return score rows named MIXED: the mean log-odds of two models, one row per seed of the second.
+
+    A model with one seed (a traditional one) goes with every seed of the other.
+    """
+    first, second = (rows.filter(pl.col("model") == model) for model in models)
+    keys = ["protocol", "part", "sha256"]
+    if first["seed"].n_unique() > 1:
+        keys.append("seed")
+    both = second.join(first.select(*keys, other="score"), on=keys, maintain_order="left")
+    odds = [calibration.log_odds(both[column].to_numpy()) for column in ("score", "other")]
+    mixed = (1 / (1 + np.exp(-(odds[0] + odds[1]) / 2))).astype(np.float32)
+    return both.drop("other").with_columns(model=pl.lit(MIXED), score=pl.Series(mixed, dtype=pl.Float32))
+
+
+def comparisons(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> dict[str, dict]:
+    """Return claim -> protocol -> `paired` results of COMPARED, claims whose models were not run left out."""
+    found: dict[str, dict] = {}
+    for claim, pairs in COMPARED.items():
+        wanted = {model for pair in pairs for model in pair}
+        for (protocol,), own in rows.group_by("protocol", maintain_order=True):
+            if wanted <= set(own["model"].unique()):
+                compared = [paired(own, pair, fpr=fpr, seed=seed, rounds=rounds) for pair in pairs]
+                found.setdefault(claim, {})[protocol] = compared
+    return found
+
+
+def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> dict:
+    """Fit a temperature on validation, the first seed alone, and say how well test scores are calibrated.
+
+    Returns
+    -------
+    dict
+        temperature, expected_calibration_error and reliability (rows) of test scores after it, and
+        `before`, the error without it.
+    """
+    own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
+    own = own.filter(pl.col("seed") == own["seed"].min())
+    validation, test = (own.filter(pl.col("part") == part) for part in ("validation", "test"))
+    heat = calibration.temperature(validation["score"].to_numpy(), validation["label"].to_numpy())
+    labels, raw = test["label"].to_numpy(), test["score"].to_numpy()
+    cooled = calibration.apply(raw, heat)
     return {
-        "traditional": traditional,
-        "deep": deep,
-        "traditional_tpr": float(pair[traditional].mean()),
-        "deep_tpr": float(pair[deep].mean()),
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "n": pair.height,
+        "temperature": heat,
+        "expected_calibration_error": calibration.expected_calibration_error(cooled, labels, bins=BINS),
+        "before": calibration.expected_calibration_error(raw, labels, bins=BINS),
+        "reliability": calibration.reliability(cooled, labels, bins=BINS).to_dicts(),
     }
 
 

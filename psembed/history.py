@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from psembed import dedup, sources
-from psembed.corpus import read_script
+from psembed import clusters, dedup, sources, tokens
+from psembed.corpus import clean, read_script
 from psembed.errors import CorpusError, SourceError
 
 log = logging.getLogger(__name__)
@@ -166,6 +166,31 @@ def texts(table: pl.DataFrame, *, root: Path, max_bytes: int = MAX_BYTES) -> Ite
         for batch in _batches(path, catalogue[name], max_bytes, Counter(), set(rows["row"].to_list())):
             read = pl.DataFrame({"row": [b[1] for b in batch], "text": [b[2] for b in batch]})
             yield rows.join(read, on="row", how="inner", maintain_order="left").drop("row")
+
+
+def near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[str, int]:
+    """Count clusters of near-duplicates among all distinct versions, as 02_tokens does at the pinned commits.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `index` returns it; of versions with one normalised text the first counts.
+    root : Path
+        Project root.
+    folder : Path
+        Where a temporary file is made, of about the size of the texts.
+
+    Returns
+    -------
+    dict
+        As `clusters.near_duplicates` returns it.
+    """
+    distinct = table.unique("normalised", keep="first", maintain_order=True)
+    batches = (
+        tokens.tokenise_series(pl.Series([clean(text) for text in batch["text"]], dtype=pl.String))
+        for batch in texts(distinct, root=root)
+    )
+    return clusters.near_duplicates(batches, folder)[1]
 
 
 def collect(

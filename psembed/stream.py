@@ -178,12 +178,14 @@ class TokenStream:
         """
         kept = np.ones(len(self), dtype=bool) if kept is None else np.asarray(kept)
         lengths = self.scripts["tokens"].to_numpy().astype(np.int64)
-        ids = np.memmap(self.folder / IDS, dtype="<i4", mode="r") if self.ends[-1] else np.empty(0, "<i4")
-        for start, end in _runs((self.ends - 1) // CHUNK_TOKENS):
-            if kept[start:end].any():
-                piece = np.asarray(ids[self.ends[start] - lengths[start] : self.ends[end - 1]])
-                wanted = np.repeat(kept[start:end], lengths[start:end])
-                yield piece[wanted], lengths[start:end][kept[start:end]]
+        with (self.folder / IDS).open("rb") as file:  # mapped, all of it would count as this process's memory
+            for start, end in _runs((self.ends - 1) // CHUNK_TOKENS):
+                if kept[start:end].any():
+                    first = self.ends[start] - lengths[start]
+                    file.seek(4 * first)
+                    piece = np.fromfile(file, "<i4", self.ends[end - 1] - first)
+                    wanted = np.repeat(kept[start:end], lengths[start:end])
+                    yield piece[wanted], lengths[start:end][kept[start:end]]
 
     def counts(self, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each token occurs, and how many scripts hold it in either of its senses.

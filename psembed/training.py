@@ -14,6 +14,27 @@ from psembed.network import Config
 from psembed.workspace import write_json
 
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
+NETWORKS = {
+    "cnn_lstm": Config(),
+    "cnn_lstm_random": Config(trainable=True),
+    "cnn_lstm_tuned": Config(trainable=True),
+    "token_cnn_lstm": Config(design="token_cnn_lstm"),
+    "token_cnn": Config(design="token_cnn"),
+    "character_cnn": Config(design="character_cnn"),
+    "multiscale": Config(design="multiscale", trainable=True),
+    "transformer": Config(design="transformer"),
+}
+"""The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. The one named
+random starts from random token vectors (`starting_vectors`), the others from the embedding's."""
+
+
+def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return the token vectors a network starts from: `matrix`, or as many random ones for "..._random"."""
+    if not name.endswith("_random"):
+        return matrix
+    vectors = np.random.default_rng(seed).normal(size=matrix.shape).astype(np.float32)
+    vectors[0] = 0  # padding
+    return vectors
 
 
 def trained(
@@ -50,7 +71,7 @@ def trained(
     weights, log = folder / f"{key}.keras", folder / f"{key}.json"
     if not (weights.is_file() and log.is_file()):
         model = network.build(matrix, config=config, seed=settings["seed"])
-        history = network.train(model, data, validation, **settings)
+        history = network.train(model, data, validation, **settings, clean_share=config.clean_share)
         folder.mkdir(parents=True, exist_ok=True)
         network.save(model, weights)
         write_json(log, history)

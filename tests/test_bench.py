@@ -43,8 +43,22 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
     assert found["word2vec_vs_gensim"] == pytest.approx(theirs["seconds"] / ours["seconds"])
     assert [row["scripts"] for row in learning["growth"]] == [100, 200, 390]
     assert learning["growth"][2]["tokens"] > 3 * learning["growth"][0]["tokens"]
+    assert learning["corpus"] == "generated"
     assert all(row["peak_gb"] > 0 for row in (ours, theirs, *learning["growth"]))
     assert (tmp_path / "figures/bench/08_speed.svg").is_file()
+
+
+def ballast(millions):
+    """Hold so many million doubles for a moment, and return the peak memory."""
+    np.ones(millions * 1_000_000).sum()
+    return bench_learning._peak_gb()
+
+
+def test_peak_memory_is_that_of_the_process_alone():
+    least = bench_learning._alone(ballast, 1)
+    assert ballast(100) > 0.8  # which a new process must neither inherit nor hide
+    assert bench_learning._alone(ballast, 1) < least + 0.1
+    assert 0.3 < bench_learning._alone(ballast, 50) - least < 0.5
 
 
 def test_hugging_face_does_the_same_work(tmp_path):

@@ -53,7 +53,28 @@ def test_gain_is_paired_and_the_rival_is_chosen_on_validation_data():
     found = evaluation.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=200)
     assert (found["traditional"], found["deep"], found["n"]) == ("char_3gram", "cnn_lstm", 20)
     assert found["difference"] == pytest.approx(1.0 - 6 / 20)
-    assert evaluation.best_traditional(table, fpr=0.05) == found["traditional"]
+    assert evaluation.best(table, fpr=0.05, deep=False) == found["traditional"]
+
+
+def test_an_ensemble_is_the_mean_log_odds_and_no_single_network():
+    first, second = rows(model="char_3gram", lift=0.1), pl.concat([rows(seed=1), rows(seed=2)])
+    mixed = evaluation.ensemble(pl.concat([first, second]), ("char_3gram", "cnn_lstm"))
+    assert mixed.group_by("seed").len().sort("seed")["len"].to_list() == [240, 240]
+    one = mixed.filter((pl.col("seed") == 1) & (pl.col("sha256") == "test110"))["score"].item()
+    odds = [np.log(p / (1 - p)) for p in (0.1 + 10 / 40, 0.5 + 10 / 40)]
+    assert one == pytest.approx(1 / (1 + np.exp(-np.mean(odds))), abs=1e-6)
+    table = pl.concat([first, second, mixed.with_columns(score=pl.lit(1.0, pl.Float32))])
+    assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
+
+
+def test_calibration_is_fitted_on_validation_alone():
+    table = rows(lift=0.4)
+    found = evaluation.calibrated(table, protocol="p1", model="cnn_lstm")
+    spoiled = table.with_columns(score=pl.when(pl.col("part") == "test").then(0.5).otherwise("score"))
+    again = evaluation.calibrated(spoiled.cast({"score": pl.Float32}), protocol="p1", model="cnn_lstm")
+    assert again["temperature"] == found["temperature"]
+    assert sum(row["n"] for row in found["reliability"]) == 120
+    assert 0 <= found["expected_calibration_error"] <= 1
 
 
 def test_found_by_is_the_share_of_seeds_that_flag_a_script():

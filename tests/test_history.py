@@ -305,6 +305,21 @@ def test_collecting_counts_what_it_read_reserved_and_chose(project):
     }
 
 
+def test_near_duplicates_are_counted_among_all_distinct_versions(project):
+    long = [f"get-{name} -{other}" for name in "abcdefghij" for other in "klmnopqrst"]
+    old, new = "\n".join(long), "\n".join([*long, "get-last"])
+    project.add("one", {"a.ps1": old}, {"a.ps1": new.upper()}, {"a.ps1": f"# a note\n{new}"})
+    project.add("two", {"b.ps1": old.upper(), "c.ps1": "get-other"}, {"b.ps1": f"{old} 1", "d.ps1": "get-d"})
+    table, _ = project.fetch().index()
+    found = history.near_duplicates(table, root=project.root, folder=project.root)
+    # Of seven versions one is the text of another repository; comments are no tokens: one set fewer.
+    assert len(table) == 7 and found["scripts"] == 6
+    assert found["distinct_sets"] == 5
+    assert found["clusters"] == 3 and found["largest"] == 4
+    backwards = history.near_duplicates(table.reverse(), root=project.root, folder=project.root)
+    assert {**backwards, "verified": 0} == {**found, "verified": 0}
+
+
 def test_shares_are_of_all_and_of_the_five_largest_only():
     table = pl.DataFrame({"source": list("abcdefb"), "size": [10, 20, 5, 4, 3, 2, 6]})
     assert history.shares(table, "size") == {"b": 0.52, "a": 0.2, "c": 0.1, "d": 0.08, "e": 0.06}

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,6 +122,15 @@ def test_no_more_than_a_chunk_and_a_script_is_read_at_a_time(tmp_path, chunked):
     sizes = [len(chunk) for chunk, _ in read.chunks()]
     assert sum(sizes) == len(ids) and max(sizes) < chunked + lengths.max()
     assert len(sizes) >= len(ids) / (chunked + lengths.max())
+
+
+def test_memory_does_not_grow_with_what_was_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("psembed.stream.CHUNK_TOKENS", 100_000)
+    lengths = np.full(1_000, 20_000)
+    ids = (np.zeros(1_000_000, dtype=np.int32) for _ in range(20))
+    read = store(tmp_path, ids, pl.DataFrame({"tokens": lengths}), pl.Series(["a"]))  # 80 MB
+    resident = [psutil.Process().memory_info().rss for _ in read.chunks()]
+    assert len(resident) == 200 and resident[-1] - resident[0] < 40e6
 
 
 def brute_force(lists):
