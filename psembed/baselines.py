@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from psembed import features
 from psembed.dedup import shingle_hashes
@@ -183,7 +184,9 @@ def _boosted(
 ) -> BoostedDetector:
     view = _VIEWS[name]
     held_out = None if validation is None else (view(validation[0]), validation[1])
-    return BoostedDetector(name, *_choose(name, view(texts), labels, held_out, seed=seed))
+    seen = view(texts)
+    with threadpool_limits(1):  # OpenMP's threads wait by spinning: on shared cores two are slower than one
+        return BoostedDetector(name, *_choose(name, seen, labels, held_out, seed=seed))
 
 
 def _choose(

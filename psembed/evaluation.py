@@ -135,6 +135,30 @@ def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
     return sum(shares) / len(shares)
 
 
+def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
+    """Return what an analyst would see of every model of a `coverage` table at the rate asked for.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, prevalence (share of scripts that are malicious) and what `metrics.at_prevalence`
+        gives for the coverage and the realised rate.
+    """
+    rows = table.filter(pl.col("fpr_asked") == fpr).select("protocol", "model", "tpr", "fpr").to_dicts()
+    return pl.DataFrame(
+        [
+            {
+                "protocol": row["protocol"],
+                "model": row["model"],
+                "prevalence": prevalence,
+                **metrics.at_prevalence(row["tpr"], row["fpr"], prevalence=prevalence),
+            }
+            for row in rows
+            for prevalence in prevalences
+        ]
+    )
+
+
 def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
     positive, negative = group.filter(pl.col("label") == 1), group.filter(pl.col("label") == 0)
     tpr, low, high = metrics.cluster_bootstrap(

@@ -90,6 +90,14 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     return labelled.join(by_cluster, on="cluster", maintain_order="left").with_columns(dropped=rules)
 
 
+def drop(audited: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+    """Mark more scripts as dropped, each for the reason that `listed` (columns sha256, reason) gives."""
+    joined = audited.join(
+        listed.select("sha256", "reason"), on="sha256", how="left", maintain_order="left", validate="m:1"
+    )
+    return joined.with_columns(dropped=pl.coalesce("reason", "dropped")).drop("reason")
+
+
 def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
     """Score one-feature rules on the raw files: what a model could win without reading.
 
