@@ -60,8 +60,8 @@ def multiscale(inputs: dict, matrix: np.ndarray, config):
     wide = layers.Conv1D(config.filters, 5, padding="same", activation="relu")(fine) * mask
     summary = [*_pooled(fine, mask), *_pooled(wide, mask), _attention(wide, mask)]
 
-    ids, mask = inputs["tokens"], _mask(inputs["tokens"])
-    steps = layers.SpatialDropout1D(config.dropout / 3)(_token_vectors(ids, matrix, config) * mask)
+    ids = inputs["tokens"]
+    steps, mask = _token_vectors(ids, matrix, config)
     single = layers.Dense(64, activation="relu")(steps) * mask
     triple = layers.Conv1D(config.filters, 3, padding="same", activation="relu")(single) * mask
     bag = layers.Embedding(len(matrix), 32, embeddings_initializer="uniform", name="bag")(ids) * mask
@@ -118,21 +118,19 @@ def _score(summary: list, config):
 
 
 def _token_vectors(ids, matrix: np.ndarray, config):
+    """Return the vectors [n, T, d] of tokens, some dimensions dropped in training, and the mask [n, T, 1]."""
     from keras import layers
 
+    mask, drop = _mask(ids), layers.SpatialDropout1D(config.dropout / 3)
     embedding = layers.Embedding(*matrix.shape, trainable=config.trainable, name="token_vectors")
-    vectors = embedding(ids)
+    vectors = embedding(ids) * mask
     embedding.set_weights([matrix])
-    return vectors
+    return drop(vectors), mask
 
 
 def _token_branch(ids, matrix: np.ndarray, config):
     """Return steps [n, T/8, filters] and their mask [n, T/8, 1]: vectors, two convolutions, pooling by 8."""
-    from keras import layers
-
-    mask = _mask(ids)
-    steps = layers.SpatialDropout1D(config.dropout / 3)(_token_vectors(ids, matrix, config) * mask)
-    steps, mask = _convolve(steps, mask, filters=config.filters, width=3, pool=4)
+    steps, mask = _convolve(*_token_vectors(ids, matrix, config), filters=config.filters, width=3, pool=4)
     return _convolve(steps, mask, filters=config.filters, width=3, pool=2)
 
 
