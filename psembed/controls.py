@@ -52,7 +52,7 @@ HEADLINE = {
     "p1_realised_fpr": None,
     "one_line_rule_accuracy": ("05_labels", "one_line_rule_accuracy"),
     "pretraining_gain": None,
-    "expected_calibration_error": None,
+    "expected_calibration_error": ("08_evaluation", "calibration", "p1", "expected_calibration_error"),
     "robustness_worst_drop": None,
     "onnx_max_abs_diff": ("09_onnx", "max_abs_diff"),
     "onnx_bytes": ("09_onnx", "bytes"),
@@ -86,6 +86,8 @@ def headline(results: dict[str, dict]) -> dict[str, float | int | None]:
             flat[f"{protocol}_gain_low"] = find(results, "08_evaluation", "gain", protocol, "low")
         deep = coverage_row(results, "p1", models_of(results, "p1")["deep"]) or {}
         flat["p1_realised_fpr"] = deep.get("fpr")
+        pretrained = find(results, "08_evaluation", "comparisons", "C17", "p1") or [{}]
+        flat["pretraining_gain"] = pretrained[0].get("difference")
     return flat
 
 

@@ -113,6 +113,26 @@ def _semantics() -> dict:
     }
 
 
+def _comparisons() -> dict[str, dict]:
+    """Return C17 with a clear gain, C18 where one of two gains is unclear, C19 where one is a loss."""
+    low = {"C17": (0.02,), "C18": (0.03, -0.01), "C19": (0.03, -0.06)}
+    return {
+        claim: {
+            "p1": [
+                {
+                    "models": ["cnn_lstm", f"rival_{n}"],
+                    "difference": at + 0.03,
+                    "low": at,
+                    "high": at + 0.06,
+                    "n": 400,
+                }
+                for n, at in enumerate(lows)
+            ]
+        }
+        for claim, lows in low.items()
+    }
+
+
 def results(*, generated: bool = False) -> dict[str, dict]:
     """Return a full set of stage results."""
     gain = {
@@ -207,6 +227,8 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "gain": {"p1": gain, "p2": {**gain, "low": -0.02}},
             "negatives_test": 20_500,
             "negatives_test_human": 9_000,
+            "calibration": {"p1": {"expected_calibration_error": 0.012, "temperature": 0.8}},
+            "comparisons": _comparisons(),
         },
         "09_onnx": {"max_abs_diff": 2e-7, "decisions_equal": True, "n": 500, "bytes": 4_200_000},
         "10_case_studies": {"C22": {"n": 40, "deep": 0.95, "traditional": 0.70}},
