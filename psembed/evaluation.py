@@ -199,11 +199,6 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     )
 
 
-def best_traditional(rows: pl.DataFrame, *, fpr: float) -> str:
-    """Return the traditional model that `best` chooses."""
-    return best(rows, fpr=fpr, deep=False)
-
-
 def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
     """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
     test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
