@@ -35,8 +35,20 @@ MODELS = {
     "char_3gram": "character 3-grams",
     "svm_char_3gram": "character 3-grams, SVM",
     "gradient_boosting": "gradient boosting",
+    "character_cnn": "character CNN",
+    "token_cnn": "token CNN",
+    "token_cnn_lstm": "token CNN-LSTM",
     "cnn_lstm": "CNN-LSTM",
+    "cnn_lstm_random": "CNN-LSTM, random vectors",
+    "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
+    "transformer": "transformer",
+    "multiscale": "multi-scale CNN",
+    "ensemble": "ensemble",
 }
+#: Models whose ROC curves are drawn where there are more than colours.
+CURVES = (
+    "one_line_rule", "bag_of_words", "char_3gram", "gradient_boosting", "character_cnn", "cnn_lstm", "multiscale"
+)  # fmt: skip
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}
 ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
 MEMBER = {"marker": "o", "color": PALETTE[0], "markersize": 6}
@@ -287,9 +299,15 @@ def _panels(table: pl.DataFrame, width: float, height: float) -> tuple[Figure, l
 
 
 def draw_roc(table: pl.DataFrame) -> Figure:
-    """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked."""
+    """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked.
+
+    Of more than seven models those of CURVES are drawn; the table has all.
+    """
+    models = _in_order(table)
+    if len(models) > len(PALETTE):
+        models = [model for model in models if model in CURVES]
+    table = table.filter(pl.col("model").is_in(models))
     figure, panels = _panels(table, 7.0, 3.4)
-    models = distinct(table, "model")
     lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
     for protocol, axes in panels:
         for n, model in enumerate(models):
@@ -306,6 +324,12 @@ def draw_roc(table: pl.DataFrame) -> Figure:
     return figure
 
 
+def _in_order(table: pl.DataFrame) -> list[str]:
+    """Return the models of a table in the order of MODELS, others after them."""
+    known = {name: n for n, name in enumerate(MODELS)}
+    return sorted(distinct(table, "model"), key=lambda name: known.get(name, len(known)))
+
+
 def _where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
     return table.filter(pl.all_horizontal(pl.col(name) == value for name, value in values.items()))
 
@@ -317,7 +341,7 @@ def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
 
 def draw_coverage(table: pl.DataFrame) -> Figure:
     """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
-    models = distinct(table, "model")
+    models = _in_order(table)
     rates = sorted(distinct(table, "fpr_asked"))
     figure, panels = _panels(table, 7.0, 1.4 + 0.36 * len(models))
     for protocol, axes in panels:

@@ -158,7 +158,7 @@ def test_readme_gets_the_measured_claims_between_its_marks(checkout: Path):
     assert paper.update_readme(checkout)
     text = readme.read_text(encoding="utf-8")
     assert "| C15 coverage of the deep model | 89.0% | 90.5% (87.5% to 93.5%) | reproduced |" in text
-    assert "C17" not in text and "old" not in text
+    assert "C17" in text and "C21" not in text and "old" not in text
     assert text.startswith("before\n") and text.endswith("<!-- /results -->\nafter\n")
     assert not paper.update_readme(checkout)
 
