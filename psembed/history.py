@@ -194,7 +194,7 @@ def near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[st
 
 
 def collect(
-    scripts: pl.DataFrame, *, root: Path, versions: int
+    scripts: pl.DataFrame, *, root: Path, folder: Path, versions: int
 ) -> tuple[Iterator[pl.DataFrame], dict[str, object]]:
     """Gather what the embedding may learn from.
 
@@ -204,6 +204,8 @@ def collect(
         The scripts at the pinned commits with their texts, as 02_tokens splits them.
     root : Path
         Project root.
+    folder : Path
+        As for `near_duplicates`.
     versions : int
         At most so many versions of one path; 0 leaves history out.
 
@@ -212,7 +214,8 @@ def collect(
     batches : iterator of DataFrame
         Columns source, path, normalised, head (bool: at the pinned commit) and text.
     counts : dict
-        scripts (those to be read); with history also distinct_history (all repositories), reserved,
+        scripts (those to be read); with history also distinct_history (all repositories) and near_duplicates
+        among those (what `near_duplicates` returns), reserved,
         training (without the cap on versions), read (files by source), left_out (files by source and reason),
         missing (sources that could not be read, and why), and largest_before, largest_after: the shares of
         bytes of the five largest repositories.
@@ -234,6 +237,7 @@ def collect(
     counts = {
         "scripts": len(chosen),
         "distinct_history": len(table),
+        "near_duplicates": near_duplicates(table, root=root, folder=folder),
         "reserved": len(table) - len(free),
         "training": len(free),
         "read": {name: found["files"] for name, found in read.items()},

@@ -47,7 +47,8 @@ MODELS = {
 }
 #: Models whose ROC curves are drawn where there are more than colours.
 CURVES = (
-    "one_line_rule", "bag_of_words", "char_3gram", "gradient_boosting", "character_cnn", "cnn_lstm", "multiscale"
+    "one_line_rule", "bag_of_words", "char_3gram", "gradient_boosting",
+    "character_cnn", "cnn_lstm", "multiscale",
 )  # fmt: skip
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}
 ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}

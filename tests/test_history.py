@@ -117,7 +117,7 @@ def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories
     assert {name: found["files"] for name, found in counts.items()} == {"one": 2, "two": 2}
     same, other = dedup.digest(pl.Series(["get-item*", "get-other"]))
     assert table["normalised"].to_list() == [same, same, same, other]
-    batches, counts = history.collect(project.scripts({}), root=project.root, versions=9)
+    batches, counts = history.collect(project.scripts({}), root=project.root, folder=project.root, versions=9)
     assert streamed(batches) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
     assert counts["distinct_history"] == 2
 
@@ -241,7 +241,7 @@ PARTS = st.sampled_from(["train", "validation", "test"])
 def test_nothing_reserved_for_testing_is_ever_streamed(shared, parts, aside, versions):
     scripts = shared.scripts({**parts, "fork": parts["exam"], **dict.fromkeys(aside, "aside")})
     groups, paths, digests, expected = allowed(shared, scripts)
-    batches, counts = history.collect(scripts, root=shared.root, versions=versions)
+    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=versions)
     rows = [row for batch in batches for row in batch.to_dicts()]
     for row in rows:
         assert shared.catalogue[row["source"]].group not in groups
@@ -260,7 +260,7 @@ def test_what_is_reserved_by_hand(shared):
     scripts = shared.scripts(
         {"exam": "test", "fork": "test", "third": "validation", "marked": "test", ("home", "b.ps1"): "aside"}
     )
-    batches, counts = history.collect(scripts, root=shared.root, versions=5)
+    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=5)
     # Nothing of a.ps1, which was a test script once (get-exam 1), nor of b.ps1, which is aside.
     assert streamed(batches) == [("home", "c.ps1", "get-both")]
     assert counts["training"] == 1
@@ -275,7 +275,7 @@ def test_a_corpus_without_history_is_the_training_scripts(project):
     project.add("two", {"c.ps1": "get-c"})
     project.add("marked", {"d.ps1": "get-d"}, kind="labelled", group="", labels={"": 1})
     scripts = project.scripts({"two": "test", ("one", "b.ps1"): "aside"})
-    batches, counts = history.collect(scripts, root=project.root, versions=0)
+    batches, counts = history.collect(scripts, root=project.root, folder=project.root, versions=0)
     (batch,) = batches
     assert streamed([batch]) == [("one", "a.ps1", "get-a")]
     assert batch["head"].to_list() == [True]
@@ -287,11 +287,15 @@ def test_collecting_counts_what_it_read_reserved_and_chose(project):
     project.add("one", *versions)
     project.add("two", {"bin.ps1": bytes(40)}, {"b.ps1": "get-something"}).add("exam", {"c.ps1": "get-exam"})
     project.fetch()
-    batches, counts = history.collect(project.scripts({"exam": "test"}), root=project.root, versions=5)
+    batches, counts = history.collect(
+        project.scripts({"exam": "test"}), root=project.root, folder=project.root, versions=5
+    )
     table = pl.concat(batches)
     assert table.columns == ["source", "path", "normalised", "head", "text"]
     assert table["text"].to_list() == ["get-h", "get-f", "get-e", "get-d", "get-b", "get-something"]
     assert table.filter("head")["text"].to_list() == ["get-h", "get-something"]
+    versions = counts.pop("near_duplicates")
+    assert (versions["scripts"], versions["clusters"]) == (9, 9)
     assert counts == {
         "scripts": 6,
         "distinct_history": 9,
@@ -381,7 +385,9 @@ def test_a_source_that_cannot_be_read_is_named_and_the_rest_goes_on(project, dam
     table, counts = project.index()
     assert [text for *_, text in texts(project, table)] == ["get-fine", "get-old"]
     assert counts["fine"] == {"files": 2} and counts["bad"]["files"] == 0
-    batches, gathered = history.collect(project.scripts({}), root=project.root, versions=5)
+    batches, gathered = history.collect(
+        project.scripts({}), root=project.root, folder=project.root, versions=5
+    )
     assert [text for *_, text in streamed(batches)] == ["get-fine", "get-old"]
     assert gathered["read"] == {"bad": 0, "fine": 2}
     assert list(gathered["missing"]) == ["bad"]
