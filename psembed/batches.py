@@ -48,19 +48,15 @@ def length_order(samples: Samples) -> np.ndarray:
     return np.argsort(cost, kind="stable")
 
 
-def batches(
-    samples: Samples, *, size: int, random: np.random.Generator, clean_share: float = 1.0
-) -> Iterator[np.ndarray]:
+def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield index arrays of up to `size` scripts in random order, scripts of like length together.
 
     Scripts are shuffled, cut into pools of 16 batches, and sorted by length within a pool only, so
-    batches stay mixed. Every malicious script comes once, and so does a random share of the clean ones.
+    batches stay mixed. Every script comes once.
     """
     position = np.empty(len(samples), dtype=np.int64)
     position[length_order(samples)] = np.arange(len(samples))
     order = random.permutation(len(samples))
-    if clean_share < 1:
-        order = order[(samples.labels[order] == 1) | (random.random(len(order)) < clean_share)]
     cuts = []
     for start in range(0, len(order), size * 16):
         pool = order[start : start + size * 16]

@@ -80,15 +80,31 @@ def headline(results: dict[str, dict]) -> dict[str, float | int | None]:
         right = [row.get("rank") == 1 for row in analogies.values()]
         flat["analogies_published_top1"] = sum(right) / len(right)
     if find(results, "08_evaluation", "fpr") == STUDY_FPR:
-        for protocol in ("p1", "p2"):
-            for kind, model in models_of(results, protocol).items():
-                flat[f"{protocol}_tpr_{kind}"] = (coverage_row(results, protocol, model) or {}).get("tpr")
-            flat[f"{protocol}_gain_low"] = find(results, "08_evaluation", "gain", protocol, "low")
-        deep = coverage_row(results, "p1", models_of(results, "p1")["deep"]) or {}
-        flat["p1_realised_fpr"] = deep.get("fpr")
-        pretrained = find(results, "08_evaluation", "comparisons", "C17", "p1") or [{}]
-        flat["pretraining_gain"] = pretrained[0].get("difference")
+        flat |= _detection_headline(results)
     return flat
+
+
+def _detection_headline(results: dict) -> dict[str, float | None]:
+    flat = {}
+    for protocol in ("p1", "p2"):
+        for kind, model in models_of(results, protocol).items():
+            flat[f"{protocol}_tpr_{kind}"] = (coverage_row(results, protocol, model) or {}).get("tpr")
+        flat[f"{protocol}_gain_low"] = find(results, "08_evaluation", "gain", protocol, "low")
+    naive = coverage_row(results, "p0", models_of(results, "p0")["deep"]) or {}
+    name = models_of(results, "p1")["deep"]
+    deep = coverage_row(results, "p1", name) or {}
+    pretrained = find(results, "08_evaluation", "comparisons", "C17", "p1") or [{}]
+    rewritten = [
+        row["difference"]
+        for row in find(results, "08_evaluation", "robustness") or []
+        if (row["protocol"], row["model"]) == ("p1", name)
+    ]
+    return flat | {
+        "p0_tpr_deep": naive.get("tpr"),
+        "p1_realised_fpr": deep.get("fpr"),
+        "pretraining_gain": pretrained[0].get("difference"),
+        "robustness_worst_drop": max(0.0, -min(rewritten)) if rewritten else None,
+    }
 
 
 def controls(results: dict[str, dict]) -> list[dict]:

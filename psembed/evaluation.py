@@ -78,7 +78,7 @@ def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     return joined.with_columns(flagged=reached.cast(pl.Float64))
 
 
-def _per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
+def per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
     """Average `flagged` and `score` over seeds: one row per protocol, model and script, in a fixed order."""
     return (
         rows.filter(pl.col("part") == part)
@@ -108,7 +108,7 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
             pl.col("threshold").mean(), seeds=pl.col("seed").n_unique()
         )
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
-        for key, group in _per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
+        for key, group in per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
             table.append(
                 {
                     "protocol": key[0],
@@ -190,7 +190,7 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     """
     traditional = pl.col("model").is_in(BASELINES)
     single = ~traditional & (pl.col("model") != MIXED) if deep else traditional
-    validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
+    validation = per_script(flagged(rows.filter(single), fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)
         .group_by("model")
@@ -201,7 +201,7 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
 
 def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
     """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
-    test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
+    test = per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
@@ -214,7 +214,7 @@ def paired(rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int
         models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
         high, and n (scripts).
     """
-    positive = _per_script(flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr), "test")
+    positive = per_script(flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr), "test")
     positive = positive.filter(pl.col("label") == 1)
     pair = positive.pivot(on="model", index=["sha256", "cluster"], values="flagged").sort("sha256")
     difference, low, high = metrics.cluster_bootstrap(
@@ -297,9 +297,35 @@ def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> dict:
     }
 
 
+def budget_curve(
+    rows: pl.DataFrame, budget: pl.DataFrame, *, fpr: float, seed: int, rounds: int
+) -> pl.DataFrame:
+    """Return the `coverage` table of each share of the training labels.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of networks that saw all labels.
+    budget : DataFrame
+        The same columns and `share`: of networks that saw fewer. Their protocols, models and seeds are taken
+        from `rows` for a share of 1.
+    fpr, seed, rounds
+        As for `coverage`.
+    """
+    same = budget.select("protocol", "model", "seed").unique()
+    whole = rows.filter(pl.col("part").is_in(budget["part"].unique().implode())).join(
+        same, on=["protocol", "model", "seed"], how="semi", maintain_order="left"
+    )
+    tables = [
+        coverage(own, fprs=[fpr], seed=seed, rounds=rounds).with_columns(share=pl.lit(share))
+        for share, own in [(1.0, whole), *((key[0], own) for key, own in budget.group_by("share"))]
+    ]
+    return pl.concat(tables).sort("model", "share")
+
+
 def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return the share flagged in the test part by protocol, model, class and stratum, with n."""
-    test = _per_script(flagged(rows, fpr=fpr), "test")
+    test = per_script(flagged(rows, fpr=fpr), "test")
     keys = ["protocol", "model", "label", "stratum"]
     return test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys)
 
@@ -308,7 +334,7 @@ def roc(rows: pl.DataFrame) -> pl.DataFrame:
     """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
     test = rows.filter(pl.col("part") == "test").with_columns(flagged=pl.lit(0.0))
     curves = []
-    for key, group in _per_script(test, "test").group_by("protocol", "model", maintain_order=True):
+    for key, group in per_script(test, "test").group_by("protocol", "model", maintain_order=True):
         points = metrics.roc_points(group["label"].to_numpy(), group["score"].to_numpy())
         curves.append(
             points.select(pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr")

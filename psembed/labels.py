@@ -1,10 +1,12 @@
-"""Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the two protocols."""
+"""Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the three protocols."""
+
+import math
 
 import numpy as np
 import polars as pl
 
 from psembed import splits
-from psembed.errors import CorpusError
+from psembed.errors import CorpusError, ParameterError
 
 DROP_CONFLICT = "a near-duplicate cluster holds both classes"
 DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
@@ -157,18 +159,19 @@ def _rules(features: pl.DataFrame) -> list[dict]:
     return rows
 
 
-def protocols(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
-    """Draw up P1 and P2.
+def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataFrame:
+    """Draw up P0, P1 and P2.
 
-    P1 takes the group-disjoint part of each script. P2 (`splits.across_sources`) keeps clean scripts where
+    P1 takes the group-disjoint part of each script. P0 (`splits.at_random`) deals the same parts out by
+    chance. P2 (`splits.across_sources`) keeps clean scripts where
     they are, trains on the malicious scripts of all sources but `wild_source` and tests on those of
     `wild_source`; wild scripts whose near-duplicates are in the other sources are left out.
 
     Returns
     -------
     DataFrame
-        One row per kept script with p1 and p2 (train, validation, test or "") and `rank`: 0 for the first
-        script of its cluster, 1 for the second, and so on.
+        One row per kept script with p0, p1 and p2 (train, validation, test or "") and `rank`: 0 for the
+        first script of its cluster, 1 for the second, and so on.
     """
     kept = audited.filter(pl.col("dropped") == "")
     sources = kept.filter(pl.col("label") == 1)["source"].unique().sort().to_list()
@@ -196,9 +199,11 @@ def protocols(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
         "cluster",
         "group",
     ]
+    p0 = splits.at_random(kept["part"].to_list(), kept["label"].to_numpy(), seed=seed)
     return kept.with_columns(one_line=one_line(kept)).select(
         *columns,
         "one_line",
+        p0=pl.Series(p0.tolist(), dtype=pl.String),
         p1="part",
         p2=pl.Series(p2.tolist(), dtype=pl.String),
         rank=pl.int_range(pl.len()).over("cluster"),
@@ -206,12 +211,39 @@ def protocols(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
 
 
 def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
-    """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere."""
+    """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere.
+
+    P0 is naive in this, too: every copy counts.
+    """
     limit = {"train": per_cluster, "validation": 1, "test": 1}
-    return {
-        part: samples.filter((pl.col(protocol) == part) & (pl.col("rank") < limit[part]))
-        for part in splits.PARTS
-    }
+    counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}
+    return {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
+
+
+def budget(rows: pl.DataFrame, *, share: float, seed: int) -> pl.DataFrame:
+    """Return the scripts of a share of the clusters of each class; a smaller share is part of a larger one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Training scripts with columns label and cluster.
+    share : float
+        0 < share <= 1; at least one cluster of each class is kept.
+    seed : int
+        Draws the clusters.
+
+    Raises
+    ------
+    ParameterError
+        If the share is out of range.
+    """
+    if not 0 < share <= 1:
+        raise ParameterError(f"share {share!r}: expected a share of the labels, such as 0.1 for a tenth")
+    random, kept = np.random.default_rng(seed), []
+    for _, own in rows.group_by("label", maintain_order=True):
+        clusters = random.permutation(own["cluster"].unique().sort().to_numpy())
+        kept.append(pl.Series(clusters[: math.ceil(share * len(clusters))]))
+    return rows.filter(pl.col("cluster").is_in(pl.concat(kept).implode()))
 
 
 def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:

@@ -43,9 +43,6 @@ class Config:
         Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
     trainable : bool
         Whether the token vectors are trained further or stay as given.
-    clean_share : float
-        Share of the clean training scripts drawn for an epoch, 0 to 1; those drawn count 1 / clean_share, so
-        that the loss is an unbiased estimate of the one over all. Malicious scripts are few and all come.
     """
 
     design: str = "figure4"
@@ -55,7 +52,6 @@ class Config:
     learning_rate: float = 1e-3
     smoothing: float = 0.02
     trainable: bool = False
-    clean_share: float = 1.0
 
 
 def device() -> str:
@@ -66,6 +62,14 @@ def device() -> str:
     if not gpus:
         return "CPU"
     return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', gpus[0].name)})"
+
+
+def one_thread() -> None:
+    """Let TensorFlow use one thread; must come before anything else asks something of it."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def seed_everything(seed: int) -> None:
@@ -134,7 +138,6 @@ def train(
     batch: int,
     patience: int,
     seed: int,
-    clean_share: float = 1.0,
 ) -> list[dict]:
     """Train; stop when validation no longer improves; keep the best weights.
 
@@ -151,8 +154,6 @@ def train(
         Most epochs, scripts per step, epochs without improvement before stopping.
     seed : int
         Seeds the order of batches.
-    clean_share : float
-        As in Config.
 
     Returns
     -------
@@ -175,8 +176,7 @@ def train(
     for epoch in range(epochs):
         started = time.perf_counter()
         model.optimizer.learning_rate = rate * 0.8**epoch
-        chosen = batches(data, size=batch, random=random, clean_share=clean_share)
-        loss = _one_epoch(model, step, data, chosen, clean_share=clean_share)
+        loss = _one_epoch(model, step, data, batches(data, size=batch, random=random))
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
@@ -213,20 +213,20 @@ def _require_classes(samples: Samples, part: str) -> None:
 
 
 def _training_step(model) -> Callable:
-    """Return a function of (inputs, labels, weights) that takes one step and returns the loss.
+    """Return a function of (inputs, labels) that takes one step and returns the loss.
 
     It is traced once, for rows of any number and length; Keras' own step is traced again per shape.
     """
     import tensorflow as tf
 
-    column, weight = tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((None,), tf.float32)
+    column = tf.TensorSpec((None, 1), tf.float32)
     model.optimizer.build(model.trainable_variables)
 
-    @tf.function(input_signature=[_signature(model), column, weight])
-    def step(inputs, labels, weights):
+    @tf.function(input_signature=[_signature(model), column])
+    def step(inputs, labels):
         with tf.GradientTape() as tape:
             scores = model(inputs, training=True)
-            loss = model.compute_loss(y=labels, y_pred=scores, sample_weight=weights)
+            loss = model.compute_loss(y=labels, y_pred=scores)
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
@@ -234,14 +234,13 @@ def _training_step(model) -> Callable:
     return step
 
 
-def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator, *, clean_share: float) -> float:
-    """Take one step per batch of `chosen`; return the (estimated) mean loss per script of `data`."""
+def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator) -> float:
+    """Take one step per batch of `chosen`; return the mean loss per script."""
     total = 0.0
     for index in chosen:
         rows = data.rows(index)
         labels = rows.labels.astype(np.float32)[:, None]
-        weights = np.where(rows.labels == 1, 1, 1 / clean_share).astype(np.float32)
-        loss = float(step(_feed(model, rows), labels, weights))
+        loss = float(step(_feed(model, rows), labels))
         if not math.isfinite(loss):
             raise ModelError(
                 f"training loss became {loss}: lower the learning rate or check the token matrix"

@@ -20,36 +20,19 @@ from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from psembed.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, draw_flow, draw_network, new_figure
 from psembed.errors import CorpusError, ParameterError
+from psembed.rates import (
+    draw_budget,
+    draw_coverage,
+    draw_reliability,
+    draw_robustness,
+    draw_roc,
+    draw_training,
+    where,
+)
 from psembed.workspace import Workspace, atomic
 
 LOG = logging.getLogger(__name__)
 
-#: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
-PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
-PROTOCOLS = {"p1": "P1: in distribution", "p2": "P2: across sources"}
-MODELS = {
-    "one_line_rule": "one-line rule",
-    "length": "length",
-    "bag_of_words": "bag of words",
-    "token_3gram": "token 3-grams",
-    "char_3gram": "character 3-grams",
-    "svm_char_3gram": "character 3-grams, SVM",
-    "gradient_boosting": "gradient boosting",
-    "character_cnn": "character CNN",
-    "token_cnn": "token CNN",
-    "token_cnn_lstm": "token CNN-LSTM",
-    "cnn_lstm": "CNN-LSTM",
-    "cnn_lstm_random": "CNN-LSTM, random vectors",
-    "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
-    "transformer": "transformer",
-    "multiscale": "multi-scale CNN",
-    "ensemble": "ensemble",
-}
-#: Models whose ROC curves are drawn where there are more than colours.
-CURVES = (
-    "one_line_rule", "bag_of_words", "char_3gram", "gradient_boosting",
-    "character_cnn", "cnn_lstm", "multiscale",
-)  # fmt: skip
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}
 ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
 MEMBER = {"marker": "o", "color": PALETTE[0], "markersize": 6}
@@ -60,7 +43,7 @@ AROUND = np.array([
 ])  # fmt: skip
 TEXTS = (
     "token", "family", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol", "model",
-    "panel", "name",
+    "panel", "name", "transform",
 )  # fmt: skip
 
 
@@ -127,10 +110,6 @@ def _render(slug: str, table: pl.DataFrame, folder: Path) -> None:
         for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             with atomic(folder / f"{slug}.{kind}") as temporary:
                 figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
-
-
-def _model(name: str) -> str:
-    return MODELS.get(name, name.replace("_", " "))
 
 
 # ---- 1 and 2: the embedding ----
@@ -287,100 +266,7 @@ def _hits(box: tuple, others: Iterable[tuple]) -> bool:
     return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
 
 
-# ---- 5, 6 and 7: detection ----
-
-
-def _panels(table: pl.DataFrame, width: float, height: float) -> tuple[Figure, list[tuple[str, Axes]]]:
-    protocols = distinct(table, "protocol")
-    figure = new_figure(width, height)
-    axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
-    for name, panel in zip(protocols, axes, strict=True):
-        panel.set_title(PROTOCOLS.get(name, name), loc="left")
-    return figure, list(zip(protocols, axes, strict=True))
-
-
-def draw_roc(table: pl.DataFrame) -> Figure:
-    """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked.
-
-    Of more than seven models those of CURVES are drawn; the table has all.
-    """
-    models = _in_order(table)
-    if len(models) > len(PALETTE):
-        models = [model for model in models if model in CURVES]
-    table = table.filter(pl.col("model").is_in(models))
-    figure, panels = _panels(table, 7.0, 3.4)
-    lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
-    for protocol, axes in panels:
-        for n, model in enumerate(models):
-            part = _where(table, protocol=protocol, model=model).sort("fpr", "tpr")
-            style = {"color": PALETTE[n % 7], "linestyle": ("-", "--", "-.", ":")[n % 4], "linewidth": 1.3}
-            fpr = part["fpr"].clip(lowest, 1)
-            axes.step(fpr, part["tpr"], where="post", label=_model(model), **style)
-        axes.axvline(1e-3, color="#666666", linewidth=0.8)
-        axes.annotate("0.1%", (1e-3, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5)
-        axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), xlabel="false-positive rate")
-        axes.grid(alpha=0.25, linewidth=0.5)
-    panels[0][1].set_ylabel("true-positive rate")
-    _legend(figure, panels[0][1])
-    return figure
-
-
-def _in_order(table: pl.DataFrame) -> list[str]:
-    """Return the models of a table in the order of MODELS, others after them."""
-    known = {name: n for n, name in enumerate(MODELS)}
-    return sorted(distinct(table, "model"), key=lambda name: known.get(name, len(known)))
-
-
-def _where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
-    return table.filter(pl.all_horizontal(pl.col(name) == value for name, value in values.items()))
-
-
-def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
-
-
-def draw_coverage(table: pl.DataFrame) -> Figure:
-    """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
-    models = _in_order(table)
-    rates = sorted(distinct(table, "fpr_asked"))
-    figure, panels = _panels(table, 7.0, 1.4 + 0.36 * len(models))
-    for protocol, axes in panels:
-        for n, rate in enumerate(rates):
-            part = _where(table, protocol=protocol, fpr_asked=rate)
-            y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
-            tpr = part["tpr"].to_numpy()
-            spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
-            label = f"at a false-positive rate of {100 * rate:g}%"
-            style = {"color": PALETTE[n % 7], "markersize": 5, "linewidth": 1.2, "capsize": 2}
-            axes.errorbar(tpr, y, xerr=spread, fmt=MARKERS[n % 7], label=label, **style)
-        for n, (name, value) in enumerate(PUBLISHED_COVERAGE.items()):
-            axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
-                         label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
-        axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate", yticks=range(len(models)))
-        axes.set_yticklabels([_model(m) for m in models])
-        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
-    panels[0][1].set_ylim(len(models) - 0.5, -0.5)
-    _legend(figure, panels[0][1], columns=2)
-    return figure
-
-
-def draw_training(table: pl.DataFrame) -> Figure:
-    """Draw the loss of each epoch, one colour a seed: training dashed, validation full."""
-    figure, panels = _panels(table, 6.6, 3.0)
-    seeds = distinct(table, "seed")
-    for protocol, axes in panels:
-        for n, seed in enumerate(seeds):
-            part = _where(table, protocol=protocol, seed=seed).sort("epoch")
-            style = {"color": PALETTE[n % 7], "linewidth": 1.2, "marker": MARKERS[n % 7], "markersize": 3}
-            axes.plot(part["epoch"], part["loss"], "--", alpha=0.7, label=f"seed {seed}, training", **style)
-            axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
-        axes.set(xlabel="epoch", yscale="log")
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.grid(alpha=0.25, linewidth=0.5)
-    panels[0][1].set_ylabel("binary cross-entropy")
-    _legend(figure, panels[0][1], columns=2)
-    return figure
+# ---- 8: speed ----
 
 
 def draw_speed(table: pl.DataFrame) -> Figure:
@@ -392,7 +278,7 @@ def draw_speed(table: pl.DataFrame) -> Figure:
         {"tokenise": "text to token ids, MB/s", "learn": "Word2vec, million tokens/s"}.items(),
         strict=False,
     ):
-        part = _where(table, panel=panel)
+        part = where(table, panel=panel)
         bars = axes.bar(part["name"].to_list(), part["y"].to_list(), color=PALETTE[: len(part)])
         axes.bar_label(bars, fmt="%.1f", padding=1, fontsize=7)
         axes.set_title(title, fontsize=8)
@@ -402,7 +288,7 @@ def draw_speed(table: pl.DataFrame) -> Figure:
         (time, "seconds", "seconds", PALETTE[0], "o"),
         (memory, "memory", "peak memory, GB", PALETTE[1], "s"),
     ):
-        part = _where(table, panel=panel).sort("x")
+        part = where(table, panel=panel).sort("x")
         axes.plot(part["x"].to_list(), part["y"].to_list(), color=colour, marker=marker)
         axes.set_ylabel(label, color=colour)
         axes.set_ylim(0, 1.25 * part["y"].max())
@@ -418,6 +304,11 @@ FIGURES = {
     "04_network": FigureKind(draw_network, ("layer", "branch", "shape", "parameters")),
     "05_roc": FigureKind(draw_roc, ("protocol", "model", "fpr", "tpr")),
     "06_coverage": FigureKind(draw_coverage, ("protocol", "model", "fpr_asked", "tpr", "low", "high")),
-    "08_speed": FigureKind(draw_speed, ("panel", "name", "x", "y")),
     "07_training": FigureKind(draw_training, ("protocol", "seed", "epoch", "loss", "val_loss")),
+    "08_speed": FigureKind(draw_speed, ("panel", "name", "x", "y")),
+    "09_robustness": FigureKind(
+        draw_robustness, ("protocol", "model", "transform", "difference", "low", "high")
+    ),
+    "10_budget": FigureKind(draw_budget, ("model", "share", "tpr", "low", "high")),
+    "11_reliability": FigureKind(draw_reliability, ("protocol", "score", "malicious", "n")),
 }

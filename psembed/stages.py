@@ -54,6 +54,7 @@ STAGES = (
         (WORK + "samples.parquet", WORK + "vocabulary.parquet", WORK + "vectors.npz"),
         (
             WORK + "scores_networks.parquet",
+            WORK + "scores_budget.parquet",
             WORK + "network.keras",
             WORK + "tokenizer.json",
             *_figures("04_network", "07_training"),
@@ -61,8 +62,16 @@ STAGES = (
     ),
     Stage(
         "08_evaluation",
-        (WORK + "samples.parquet", WORK + "scores_baselines.parquet", WORK + "scores_networks.parquet"),
-        (WORK + "thresholds.json", *_figures("05_roc", "06_coverage")),
+        (
+            WORK + "samples.parquet",
+            WORK + "scores_baselines.parquet",
+            WORK + "scores_networks.parquet",
+            WORK + "scores_budget.parquet",
+        ),
+        (
+            WORK + "thresholds.json",
+            *_figures("05_roc", "06_coverage", "09_robustness", "10_budget", "11_reliability"),
+        ),
     ),
     Stage(
         "09_onnx",

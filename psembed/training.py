@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from psembed import network
 from psembed.batches import Samples
 from psembed.fingerprint import library_version, module_hash
 from psembed.network import Config
+from psembed.tokens import Encoder
 from psembed.workspace import write_json
 
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
@@ -22,10 +28,27 @@ NETWORKS = {
     "token_cnn": Config(design="token_cnn"),
     "character_cnn": Config(design="character_cnn"),
     "multiscale": Config(design="multiscale", trainable=True),
+    "multiscale_hardened": Config(design="multiscale", trainable=True),
     "transformer": Config(design="transformer"),
 }
-"""The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. The one named
-random starts from random token vectors (`starting_vectors`), the others from the embedding's."""
+"""The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
+starts from random token vectors (`starting_vectors`), the others from the embedding's; one named hardened
+trains on rewritten scripts, too (`robustness.hardened`)."""
+
+
+class Training(NamedTuple):
+    """One network to train: its name in NETWORKS, the embedding's vectors, its data, and a seed."""
+
+    network: str
+    matrix: np.ndarray
+    data: Samples
+    validation: Samples
+    seed: int
+
+
+def encoded(encoder: Encoder, scripts: pl.DataFrame) -> Samples:
+    """Return scripts (columns clean and label) as a network reads them."""
+    return Samples(*encoder.encode(scripts["clean"]), scripts["label"].to_numpy())
 
 
 def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
@@ -37,28 +60,46 @@ def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
     return vectors
 
 
-def trained(
-    folder: Path,
-    matrix: np.ndarray,
-    data: Samples,
-    validation: Samples,
-    *,
-    config: Config | None = None,
-    **settings: int,
-) -> tuple[object, list[dict]]:
-    """Return the network that these data and settings give, from `folder` if it was trained before.
+def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **settings: int) -> None:
+    """Train those networks that `folder` does not hold yet, several at a time.
+
+    Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
+    one after the other, whatever `processes` says.
+
+    Parameters
+    ----------
+    folder, **settings
+        As for `trained`, which reads the networks back.
+    trainings : sequence of Training
+    processes : int
+        Trainings at a time, in processes of their own; 1 for this one.
+    """
+    missing = [training for training in trainings if not _files(folder, training, settings)[1].is_file()]
+    if processes == 1 or len(missing) < 2 or network.device() != "CPU":
+        for training in missing:
+            trained(folder, training, **settings)
+        return
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=network.one_thread
+    ) as pool:
+        for done in [pool.submit(_train, folder, training, settings) for training in missing]:
+            done.result()
+
+
+def _train(folder: Path, training: Training, settings: dict) -> None:
+    trained(folder, training, **settings)
+
+
+def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:
+    """Return the network that a training gives, from `folder` if it was trained before.
 
     Parameters
     ----------
     folder : Path
         Where networks are kept, as <key>.keras and <key>.json (the history, written last).
-    matrix : float32[V, d]
-        Token vectors, as `network.build` takes them.
-    data, validation : Samples
-        With labels.
-    config : Config, optional
+    training : Training
     **settings : int
-        epochs, batch, patience and seed, as `network.train` takes them.
+        epochs, batch and patience, as `network.train` takes them.
 
     Returns
     -------
@@ -66,24 +107,31 @@ def trained(
         Read back from its file in either case, so both give the same scores.
     history : list of dict
     """
-    config = config or Config()
-    key = _key(matrix, data, validation, {**asdict(config), **settings})
-    weights, log = folder / f"{key}.keras", folder / f"{key}.json"
+    weights, log = _files(folder, training, settings)
     if not (weights.is_file() and log.is_file()):
-        model = network.build(matrix, config=config, seed=settings["seed"])
-        history = network.train(model, data, validation, **settings, clean_share=config.clean_share)
+        name, matrix, data, validation, seed = training
+        vectors = starting_vectors(name, matrix, seed=seed)
+        model = network.build(vectors, config=NETWORKS[name], seed=seed)
+        history = network.train(model, data, validation, seed=seed, **settings)
         folder.mkdir(parents=True, exist_ok=True)
         network.save(model, weights)
         write_json(log, history)
     return network.load(weights), json.loads(log.read_text(encoding="utf-8"))
 
 
-def _key(matrix: np.ndarray, data: Samples, validation: Samples, settings: dict) -> str:
+def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path]:
+    key = _key(training, settings)
+    return folder / f"{key}.keras", folder / f"{key}.json"
+
+
+def _key(training: Training, settings: dict) -> str:
     """Hash everything the result depends on: data, settings, code and libraries."""
     package = Path(__file__).parent
     code = [module_hash(package / f"{name}.py") for name in MODULES]
     versions = [library_version(name) for name in ("tensorflow", "keras")]
-    digest = hashlib.sha256(json.dumps([settings, code, versions], sort_keys=True).encode())
+    name, matrix, data, validation, seed = training
+    made_by = [asdict(NETWORKS[name]), name.endswith("_random"), seed, settings, code, versions]
+    digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
     for array in (matrix, *(part for samples in (data, validation) for part in vars(samples).values())):
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -106,3 +106,30 @@ def test_scores_of_another_run_are_refused():
     scores = evaluation.score_rows("p1", "m", 1, "test", pl.DataFrame({"sha256": ["b"]}), np.array([0.5]))
     with pytest.raises(CorpusError, match="1 scored scripts"):
         evaluation.join(samples, scores)
+
+
+def test_a_budget_curve_ends_with_what_all_labels_gave():
+    whole = pl.concat([rows(lift=2.0), rows(model="bag_of_words"), rows(seed=2)])
+    few = rows(lift=0.1).with_columns(share=pl.lit(0.1))
+    curve = evaluation.budget_curve(whole, few, fpr=0.05, seed=1, rounds=50)
+    assert curve.select("model", "share", "tpr", "seeds").rows() == [
+        ("cnn_lstm", 0.1, 0.0, 1),
+        ("cnn_lstm", 1.0, 1.0, 1),
+    ]
+
+
+def test_the_workload_follows_from_rates_and_prevalence():
+    table = evaluation.coverage(rows(), fprs=[0.05, 0.01], seed=1, rounds=50)
+    found = evaluation.workload(table, fpr=0.05, prevalences=[0.5, 0.01]).to_dicts()
+    assert [row["prevalence"] for row in found] == [0.5, 0.01]
+    # TPR 10%, FPR 5%: of a million scripts, half malicious, 50,000 right alerts and 25,000 false ones.
+    assert found[0]["alerts"] == pytest.approx(75_000) and found[0]["precision"] == pytest.approx(2 / 3)
+    assert found[1]["false_alerts"] == pytest.approx(0.05 * 990_000)
+
+
+def test_claims_are_compared_where_their_models_are_there():
+    models = {"cnn_lstm_tuned": 2.0, "cnn_lstm_random": 0.5, "cnn_lstm": 0.5}
+    table = pl.concat([rows(model=model, lift=lift) for model, lift in models.items()])
+    found = evaluation.comparisons(table, fpr=0.05, seed=1, rounds=50)
+    assert list(found) == ["C17"] and list(found["C17"]) == ["p1"]
+    assert found["C17"]["p1"][0]["difference"] == pytest.approx(1.0 - 0.1)

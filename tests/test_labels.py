@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from psembed import labels
-from psembed.errors import CorpusError
+from psembed import labels, splits
+from psembed.errors import CorpusError, ParameterError
 
 
 def scripts(rows: list[dict]) -> pl.DataFrame:
@@ -79,7 +79,7 @@ def wild_corpus() -> pl.DataFrame:
 
 
 def test_p2_trains_on_the_old_sources_and_tests_on_the_wild_one():
-    samples = labels.protocols(wild_corpus(), wild_source="wild")
+    samples = labels.protocols(wild_corpus(), wild_source="wild", seed=1)
     assert samples["p1"].to_list() == ["train", "validation", "test"] * 3 + ["train"]
     assert samples["p2"].to_list() == [
         "train", "validation", "test", "train", "validation", "train", "test", "test", "test", "",
@@ -89,13 +89,69 @@ def test_p2_trains_on_the_old_sources_and_tests_on_the_wild_one():
 
 def test_a_wild_source_that_is_not_there_is_named():
     with pytest.raises(CorpusError, match=r"'wide'.*choose one of"):
-        labels.protocols(wild_corpus(), wild_source="wide")
+        labels.protocols(wild_corpus(), wild_source="wide", seed=1)
 
 
 def test_parts_keep_few_of_a_cluster_in_training_and_one_elsewhere():
     rows = [{"p1": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
     found = labels.parts(pl.DataFrame(rows), "p1", per_cluster=3)
     assert {part: table.height for part, table in found.items()} == {"train": 3, "validation": 1, "test": 1}
+
+
+def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():
+    rows = [
+        {"label": int(n % 4 == 0), "cluster": n // 2, "part": ("train", "test")[n % 3 == 0]}
+        for n in range(400)
+    ]
+    rows += [
+        {"label": label, "source": "wild", "cluster": 900 + label, "part": "validation"} for label in (0, 1)
+    ]
+    rows = [{"kind": "labelled", **row} for row in rows]
+    audited = labels.audit(scripts(rows)).with_columns(dropped=pl.lit(""))
+    p0 = splits.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=1)
+    dealt = audited.with_columns(p0=pl.Series(p0.tolist()))
+    for part in ("train", "validation", "test"):
+        for label in (0, 1):
+            kept = dealt.filter(pl.col("label") == label)
+            assert (kept["part"] == part).sum() == (kept["p0"] == part).sum()
+    assert dealt.group_by("cluster").agg(pl.col("p0").n_unique())["p0"].max() == 2
+    assert (
+        p0.tolist()
+        != splits.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=2).tolist()
+    )
+
+
+def test_the_naive_protocol_counts_every_copy():
+    rows = [{"p0": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
+    found = labels.parts(pl.DataFrame(rows), "p0", per_cluster=3)
+    assert {part: table.height for part, table in found.items()} == dict.fromkeys(found, 4)
+
+
+def test_a_budget_is_a_nested_share_of_the_clusters_of_each_class():
+    rows = pl.DataFrame(
+        {"cluster": [n // 3 for n in range(300)], "label": [int(n >= 240) for n in range(300)]}
+    )
+    small, large = (labels.budget(rows, share=share, seed=1) for share in (0.1, 0.5))
+    for found, clean, malicious in ((small, 8, 2), (large, 40, 10)):
+        by_class = found.group_by("label").agg(pl.col("cluster").n_unique(), scripts=pl.len()).sort("label")
+        assert by_class.rows() == [(0, clean, 3 * clean), (1, malicious, 3 * malicious)]
+    assert set(small["cluster"]) < set(large["cluster"])
+    assert labels.budget(rows, share=1, seed=1).equals(rows)
+    assert labels.budget(rows, share=1e-6, seed=1)["cluster"].n_unique() == 2
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1])
+def test_a_budget_out_of_range_is_refused(share):
+    with pytest.raises(ParameterError, match="share of the labels"):
+        labels.budget(pl.DataFrame({"cluster": [1], "label": [1]}), share=share, seed=1)
+
+
+def test_listed_scripts_are_dropped_for_their_reason_and_others_stay_as_they_were():
+    audited = labels.audit(scripts([{"label": 1}, {"label": 0}, {"label": 0, "clean": ""}]))
+    listed = pl.DataFrame({"sha256": [f"{1:064x}"], "reason": ["a written rule"], "extra": [1]})
+    found = labels.drop(audited, listed)
+    assert found["dropped"].to_list() == ["", "a written rule", labels.DROP_EMPTY]
+    assert found.columns == audited.columns
 
 
 def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():

@@ -137,35 +137,6 @@ def test_batches_hold_every_script_once_and_like_lengths_together():
     assert all(np.array_equal(*pair) for pair in zip(chosen, again, strict=True))
 
 
-def test_a_share_of_the_clean_scripts_is_drawn_anew_each_epoch_and_every_malicious_one_comes():
-    data, random = samples(300), np.random.default_rng(0)
-    epochs = [
-        np.concatenate(list(batches.batches(data, size=32, random=random, clean_share=0.25)))
-        for _ in range(2)
-    ]
-    malicious = set(np.flatnonzero(data.labels == 1))
-    for drawn in epochs:
-        assert malicious <= set(drawn) and len(set(drawn)) == len(drawn)
-        assert 25 < len(drawn) - len(malicious) < 80
-    assert set(epochs[0]) != set(epochs[1])
-
-
-def test_the_loss_of_a_share_estimates_the_loss_of_all():
-    data = samples(900)
-    losses = [
-        fit(
-            network.build(
-                matrix(), config=Config(filters=8, units=8, learning_rate=0.0, dropout=0.0), seed=1
-            ),
-            data,
-            epochs=1,
-            clean_share=share,
-        )[0]["loss"]
-        for share in (1.0, 0.5)
-    ]
-    assert losses[1] == pytest.approx(losses[0], rel=0.1)
-
-
 @settings(deadline=None, max_examples=60)
 @given(arrays(np.int32, st.tuples(st.integers(1, 4), st.integers(0, 150)), elements=st.integers(0, 1)))
 def test_trim_keeps_every_id_and_lines_up_with_blocks(ids):
