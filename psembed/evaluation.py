@@ -1,7 +1,7 @@
 """Coverage tables from scores: thresholds fixed on validation data, intervals from test clusters.
 
-A score table has one row for each protocol, model, seed, part and script; `join` adds label, cluster and
-stratum. Everything a table or figure of chapter 8 shows is computed from these rows alone.
+Everything a table or figure of chapter 8 shows is computed from the rows of score tables (psembed.scores)
+alone.
 """
 
 import math
@@ -11,7 +11,6 @@ import polars as pl
 
 from psembed import calibration, metrics
 from psembed.baselines import BASELINES
-from psembed.errors import CorpusError
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
 BINS = 15  # of the reliability table
@@ -23,36 +22,6 @@ COMPARED = {
 }
 """Pairs of models that a claim sets against each other; MEMBERS make the ensemble of C19."""
 MEMBERS = ("token_3gram", "character_cnn")
-
-
-def score_rows(
-    protocol: str, model: str, seed: int, part: str, samples: pl.DataFrame, scores: np.ndarray
-) -> pl.DataFrame:
-    """Label an array of scores: columns protocol, model, seed, part, sha256, score (float32)."""
-    return samples.select(
-        pl.lit(protocol).alias("protocol"),
-        pl.lit(model).alias("model"),
-        pl.lit(seed, pl.Int64).alias("seed"),
-        pl.lit(part).alias("part"),
-        "sha256",
-        pl.Series("score", np.asarray(scores).reshape(-1), dtype=pl.Float32),
-    )
-
-
-def join(samples: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Add label, cluster and stratum to scores.
-
-    Raises
-    ------
-    CorpusError
-        If a scored script is not in `samples`: the tables come from different runs.
-    """
-    facts = samples.select("sha256", "label", "cluster", "stratum")
-    joined = scores.join(facts, on="sha256", how="left", maintain_order="left")
-    missing = joined["label"].null_count()
-    if missing:
-        raise CorpusError(f"{missing} scored scripts are not in samples.parquet: run chapters 5 to 7 again")
-    return joined
 
 
 def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
@@ -297,28 +266,16 @@ def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> dict:
     }
 
 
-def budget_curve(
-    rows: pl.DataFrame, budget: pl.DataFrame, *, fpr: float, seed: int, rounds: int
-) -> pl.DataFrame:
-    """Return the `coverage` table of each share of the training labels.
+def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
+    """Return the `coverage` table of each share of the training labels, for models that saw several.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of networks that saw all labels.
-    budget : DataFrame
-        The same columns and `share`: of networks that saw fewer. Their protocols, models and seeds are taken
-        from `rows` for a share of 1.
-    fpr, seed, rounds
-        As for `coverage`.
+    Seeds that a model was not trained with on fewer labels are left out of the whole, too.
     """
-    same = budget.select("protocol", "model", "seed").unique()
-    whole = rows.filter(pl.col("part").is_in(budget["part"].unique().implode())).join(
-        same, on=["protocol", "model", "seed"], how="semi", maintain_order="left"
-    )
+    few = rows.filter(pl.col("share") < 1).select("protocol", "model", "seed").unique()
+    compared = rows.join(few, on=["protocol", "model", "seed"], how="semi", maintain_order="left")
     tables = [
         coverage(own, fprs=[fpr], seed=seed, rounds=rounds).with_columns(share=pl.lit(share))
-        for share, own in [(1.0, whole), *((key[0], own) for key, own in budget.group_by("share"))]
+        for (share,), own in compared.group_by("share", maintain_order=True)
     ]
     return pl.concat(tables).sort("model", "share")
 

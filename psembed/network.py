@@ -64,6 +64,14 @@ def device() -> str:
     return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', gpus[0].name)})"
 
 
+def strategy():
+    """Return how training is spread: over all GPUs where there are several, else on one device."""
+    import tensorflow as tf
+
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+
+
 def one_thread() -> None:
     """Let TensorFlow use one thread; must come before anything else asks something of it."""
     import tensorflow as tf
@@ -119,13 +127,14 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     seed_everything(seed)
     names, design = DESIGNS[config.design]
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-    model = keras.Model(list(inputs.values()), design(inputs, matrix, config), name=config.design)
-    model.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate, clipnorm=1.0),
-        loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
-        jit_compile=False,
-    )
+    with strategy().scope():
+        inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+        model = keras.Model(list(inputs.values()), design(inputs, matrix, config), name=config.design)
+        model.compile(
+            optimizer=keras.optimizers.Adam(config.learning_rate, clipnorm=1.0),
+            loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
+            jit_compile=False,
+        )
     return model
 
 
@@ -170,7 +179,7 @@ def train(
     _require_classes(data, "training")
     _require_classes(validation, "validation")
     random = np.random.default_rng(seed)
-    rate, step = float(model.optimizer.learning_rate), _training_step(model)
+    rate, step = float(model.optimizer.learning_rate.numpy()), _training_step(model)
     history: list[dict] = []
     best: tuple[tuple[float, float], int, list] | None = None
     for epoch in range(epochs):
@@ -213,25 +222,54 @@ def _require_classes(samples: Samples, part: str) -> None:
 
 
 def _training_step(model) -> Callable:
-    """Return a function of (inputs, labels) that takes one step and returns the loss.
+    """Return a function of (inputs, labels, share) that takes one step and returns the loss.
 
-    It is traced once, for rows of any number and length; Keras' own step is traced again per shape.
+    It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
+    of a strategy takes a share of the batch; the losses, and the gradients, are summed.
     """
     import tensorflow as tf
 
-    column = tf.TensorSpec((None, 1), tf.float32)
-    model.optimizer.build(model.trainable_variables)
+    spread = model.distribute_strategy
+    with spread.scope():
+        model.optimizer.build(model.trainable_variables)
 
-    @tf.function(input_signature=[_signature(model), column])
-    def step(inputs, labels):
+    def step(inputs, labels, share):
         with tf.GradientTape() as tape:
             scores = model(inputs, training=True)
-            loss = model.compute_loss(y=labels, y_pred=scores)
+            loss = share * model.compute_loss(y=labels, y_pred=scores)
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
 
-    return step
+    if spread.num_replicas_in_sync == 1:
+        kinds = [tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)]
+        return tf.function(step, input_signature=[_signature(model), *kinds])
+
+    @tf.function(reduce_retracing=True)
+    def everywhere(inputs, labels, share):
+        return spread.reduce("SUM", spread.run(step, args=(inputs, labels, share)), axis=None)
+
+    return everywhere
+
+
+def _dealt(model, rows: Samples) -> tuple:
+    """Return what a training step takes of a batch (inputs, labels, share), dealt out to the devices."""
+    import tensorflow as tf
+
+    spread, labels = model.distribute_strategy, rows.labels.astype(np.float32)[:, None]
+    count, feed = spread.num_replicas_in_sync, _feed(model, rows)
+    if count == 1:
+        return feed, labels, np.float32(1)
+
+    def hand(context):
+        n = context.replica_id_in_sync_group
+        picked = slice(n, None, count) if n < len(rows) else slice(1)  # an idle device's share is nothing
+        # times count, as Keras divides a loss by it
+        share = count * len(labels[picked]) / len(rows) if n < len(rows) else 0.0
+        inputs = [tf.constant(view[picked]) for view in feed]
+        return inputs, tf.constant(labels[picked]), tf.constant(share, tf.float32)
+
+    return spread.experimental_distribute_values_from_function(hand)
 
 
 def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator) -> float:
@@ -239,8 +277,7 @@ def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator) -> float:
     total = 0.0
     for index in chosen:
         rows = data.rows(index)
-        labels = rows.labels.astype(np.float32)[:, None]
-        loss = float(step(_feed(model, rows), labels))
+        loss = float(step(*_dealt(model, rows)))
         if not math.isfinite(loss):
             raise ModelError(
                 f"training loss became {loss}: lower the learning rate or check the token matrix"

@@ -21,12 +21,12 @@ ALLOWED = re.compile(
     (?m:^\s*//.*$)                          # comment lines
     | \#published(?:\[[^\]]*\]|\("[^"]*"\)) # what somebody else published
     | "[0-9]{2}_[a-z0-9_]+"                 # slugs of figures and stages
-    | "C[0-9]{2}" | "p[12]"                 # claim and protocol keys
+    | "C[0-9]{2}" | "p[012]"                 # claim and protocol keys
     | \bwidth:\s[0-9]+%(?=[,)]) | \bdigits:\s[0-9](?=[,)])  # layout
     | @[a-z][a-z0-9-]* | <[a-z][a-z0-9-]*>  # references and labels
     | https?://\S+
     | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
-    | \b(?:Word2vec|word2vec|P1|P2|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
+    | \b(?:[Ww]ord2vec|P[012]|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
     | (?<![\d.,+-])\b(?:19[89][0-9]|20[0-4][0-9])\b(?![\d%]|[.,]\d)  # years
     """
 )

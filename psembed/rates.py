@@ -27,6 +27,7 @@ MODELS = {
     "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
     "transformer": "transformer",
     "multiscale": "multi-scale CNN",
+    "multiscale_hardened": "multi-scale CNN, hardened",
     "ensemble": "ensemble",
 }
 #: Models whose ROC curves are drawn where there are more than colours.

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 WORK, RESULTS, FIGURES = "work/{p}/", "paper/results/{p}/", "figures/{p}/"
 
 
+def _scores(name: str) -> tuple[str, ...]:
+    return tuple(f"{RESULTS}scores/{name}_{protocol}.parquet" for protocol in ("p0", "p1", "p2"))
+
+
 def _figures(*slugs: str) -> tuple[str, ...]:
     return tuple(f"{FIGURES}{slug}.{kind}" for slug in slugs for kind in ("csv", "svg", "png"))
 
@@ -48,13 +52,12 @@ STAGES = (
         (*_figures("01_token_map", "02_token_groups"), f"{FIGURES}01_token_map.html"),
     ),
     Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), (WORK + "samples.parquet",)),
-    Stage("06_baselines", (WORK + "samples.parquet",), (WORK + "scores_baselines.parquet",)),
+    Stage("06_baselines", (WORK + "samples.parquet",), _scores("baselines")),
     Stage(
         "07_cnn_lstm",
         (WORK + "samples.parquet", WORK + "vocabulary.parquet", WORK + "vectors.npz"),
         (
-            WORK + "scores_networks.parquet",
-            WORK + "scores_budget.parquet",
+            *_scores("networks"),
             WORK + "network.keras",
             WORK + "tokenizer.json",
             *_figures("04_network", "07_training"),
@@ -62,12 +65,7 @@ STAGES = (
     ),
     Stage(
         "08_evaluation",
-        (
-            WORK + "samples.parquet",
-            WORK + "scores_baselines.parquet",
-            WORK + "scores_networks.parquet",
-            WORK + "scores_budget.parquet",
-        ),
+        (*_scores("baselines"), *_scores("networks")),
         (
             WORK + "thresholds.json",
             *_figures("05_roc", "06_coverage", "09_robustness", "10_budget", "11_reliability"),
@@ -88,8 +86,8 @@ STAGES = (
         "10_case_studies",
         (
             WORK + "samples.parquet",
-            WORK + "scores_baselines.parquet",
-            WORK + "scores_networks.parquet",
+            RESULTS + "scores/baselines_p1.parquet",
+            RESULTS + "scores/networks_p1.parquet",
             WORK + "detector/",
         ),
         (),

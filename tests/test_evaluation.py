@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from psembed import evaluation
-from psembed.errors import CorpusError, TooFewNegativesError
+from psembed.errors import TooFewNegativesError
 
 
 def rows(*, model: str = "cnn_lstm", seed: int = 1, shift: float = 0.0, lift: float = 0.5) -> pl.DataFrame:
@@ -101,17 +101,11 @@ def test_too_few_negatives_for_the_rate():
         evaluation.coverage(rows(), fprs=[0.001], seed=1, rounds=10)
 
 
-def test_scores_of_another_run_are_refused():
-    samples = pl.DataFrame({"sha256": ["a"], "label": [1], "cluster": [0], "stratum": ["s"]})
-    scores = evaluation.score_rows("p1", "m", 1, "test", pl.DataFrame({"sha256": ["b"]}), np.array([0.5]))
-    with pytest.raises(CorpusError, match="1 scored scripts"):
-        evaluation.join(samples, scores)
-
-
 def test_a_budget_curve_ends_with_what_all_labels_gave():
     whole = pl.concat([rows(lift=2.0), rows(model="bag_of_words"), rows(seed=2)])
     few = rows(lift=0.1).with_columns(share=pl.lit(0.1))
-    curve = evaluation.budget_curve(whole, few, fpr=0.05, seed=1, rounds=50)
+    every = pl.concat([whole.with_columns(share=pl.lit(1.0)), few])
+    curve = evaluation.budget_curve(every, fpr=0.05, seed=1, rounds=50)
     assert curve.select("model", "share", "tpr", "seeds").rows() == [
         ("cnn_lstm", 0.1, 0.0, 1),
         ("cnn_lstm", 1.0, 1.0, 1),

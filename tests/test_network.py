@@ -1,5 +1,9 @@
 """The network: what padding may not change, what training promises, what is refused."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -193,3 +197,37 @@ def test_a_damaged_model_file_is_refused(tmp_path, trained):
 
 def test_device_names_cpu_or_gpu():
     assert network.device().split()[0] in {"CPU", "GPU"}
+
+
+TWO_DEVICES = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+sys.path.insert(0, sys.argv[1])
+from test_network import SMALL, fit, matrix, samples
+from psembed import network
+
+config = network.Config(filters=8, units=8, learning_rate=0.01, dropout=0.0)
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+data = samples(97)  # a last batch of one script leaves a device idle
+losses, scores = [], []
+for devices in (1, 2):
+    names = [f"CPU:{n}" for n in range(devices)]
+    network.strategy = lambda: tf.distribute.MirroredStrategy(names)
+    model = network.build(matrix(), config=config, seed=1)
+    assert model.distribute_strategy.num_replicas_in_sync == devices
+    losses.append([row["loss"] for row in fit(model, data, epochs=3)])
+    scores.append(network.predict(model, data))
+print(np.abs(np.subtract(*losses)).max(), np.abs(scores[0] - scores[1]).max(), np.ptp(scores[0]))
+"""
+
+
+def test_two_devices_learn_what_one_learns():
+    tests = Path(__file__).parent
+    command = [sys.executable, "-c", TWO_DEVICES, str(tests)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tests.parent, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    loss, score, spread = map(float, done.stdout.split())
+    assert loss < 1e-3 and score < 1e-2 and spread > 0.1
