@@ -13,21 +13,19 @@ DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
 DROP_ASIDE = "a copy whose cluster belongs to another group"
 DROP_EMPTY = "nothing is left after cleaning"
 
-_BASE64_OR_CIPHER = (
-    r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
-)
-_RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
-_DOWNLOADS = (
+CIPHERS = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
+RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
+DOWNLOADS = (
     r"downloadstring|downloadfile|downloaddata|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
 )
-_OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
+OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
 
 KINDS = {
-    "C22": pl.col("_plain").str.contains(_OBFUSCATION),
-    "C23": pl.col("_joined").str.contains(_DOWNLOADS)
-    & pl.col("_joined").str.contains(_RUNS)
-    & pl.col("_plain").str.contains(_OBFUSCATION + r"|'\s*\+\s*'|\"\s*\+\s*\"|\w`\w|-join|-replace|-f\s*'"),
-    "C24": pl.col("_joined").str.contains(_BASE64_OR_CIPHER) & pl.col("_joined").str.contains(_RUNS),
+    "C22": pl.col("_plain").str.contains(OBFUSCATION),
+    "C23": pl.col("_joined").str.contains(DOWNLOADS)
+    & pl.col("_joined").str.contains(RUNS)
+    & pl.col("_plain").str.contains(OBFUSCATION + r"|'\s*\+\s*'|\"\s*\+\s*\"|\w`\w|-join|-replace|-f\s*'"),
+    "C24": pl.col("_joined").str.contains(CIPHERS) & pl.col("_joined").str.contains(RUNS),
 }
 """The study's three hard kinds (its Figures 5 to 7) as written rules: heavily obfuscated; obfuscated
 download-and-run; decodes or decrypts and executes. The rules are ours: the study gives pictures only."""

@@ -88,6 +88,7 @@ STAGES = (
             WORK + "samples.parquet",
             RESULTS + "scores/baselines_p1.parquet",
             RESULTS + "scores/networks_p1.parquet",
+            RESULTS + "07_cnn_lstm.json",
             WORK + "detector/",
         ),
         (),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from psembed.network import Config
 from psembed.tokens import Encoder
 from psembed.workspace import write_json
 
+WINDOWS = 16  # of one script, at most
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
 NETWORKS = {
     "cnn_lstm": Config(),
@@ -58,6 +60,26 @@ def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
     vectors = np.random.default_rng(seed).normal(size=matrix.shape).astype(np.float32)
     vectors[0] = 0  # padding
     return vectors
+
+
+def window_scores(model, encoder: Encoder, scripts: pl.DataFrame) -> np.ndarray:
+    """Return the highest score of any window of each script, its head and tail among them (float32[n]).
+
+    A script longer than the encoder's characters is also read in windows of that length that overlap by
+    half, or, where that would be more than WINDOWS, in WINDOWS spread over it: nothing in the middle is
+    lost, and a long clean script gets more chances to look malicious.
+    """
+    width, owners, pieces = encoder.char_length, [], []
+    for owner, text in enumerate(scripts["clean"].to_list()):
+        if len(text) > width:
+            count = min(WINDOWS, math.ceil(2 * len(text) / width) - 1)
+            starts = np.linspace(0, len(text) - width, count).astype(int).tolist()
+            pieces += [text[start : start + width] for start in starts]
+            owners += [owner] * count
+    best = network.predict(model, encoded(encoder, scripts))
+    if pieces:
+        np.maximum.at(best, owners, network.predict(model, Samples(*encoder.encode(pieces))))
+    return best
 
 
 def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **settings: int) -> None:

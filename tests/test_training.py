@@ -103,3 +103,20 @@ def test_scripts_are_encoded_with_their_labels():
     )
     rows = training.encoded(Encoder(["get-item"], token_length=64, char_length=64), scripts)
     assert rows.labels.tolist() == [0, 1] and rows.tokens[0, 0] == 2 and rows.characters.shape == (2, 64)
+
+
+def test_windows_find_what_head_and_tail_leave_out(monkeypatch):
+    """A stand-in for a network that scores the share of `z` in what it is shown."""
+
+    def predict(_, samples: Samples) -> np.ndarray:
+        z = ord("z") - 31
+        return (samples.characters == z).mean(axis=1).astype(np.float32)
+
+    monkeypatch.setattr(network, "predict", predict)
+    encoder = Encoder(["x"], token_length=64, char_length=64)
+    texts = ["a" * 64, "z" * 32, "a" * 400 + "z" * 64 + "a" * 400, "a" * 10**5 + "z" * 10**5]
+    scripts = pl.DataFrame({"clean": texts, "label": [0, 1, 1, 1]})
+    whole = predict(None, training.encoded(encoder, scripts))
+    windows = training.window_scores(None, encoder, scripts)
+    assert whole.tolist() == [0, 0.5, 0, 0.25]
+    assert windows[:2].tolist() == [0, 0.5] and windows[2] >= 0.5 and windows[3] == 1
