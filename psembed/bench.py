@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed import bench_learning, control, corpus, plots, sources, tokens
+from psembed import bench_learning, bench_training, control, corpus, plots, sources, tokens
 from psembed.detector import Detector
 from psembed.errors import CorpusError
 from psembed.shares import THREADS, cut, in_shares
@@ -169,6 +169,8 @@ def main(root: Path) -> dict[str, float | str | None]:
         **scoring(scripts),
         "learning": (learned := bench_learning.main(root)),
         "word2vec_vs_gensim": learned["word2vec_vs_gensim"],
+        "training": (trained := bench_training.main(root)),
+        "training_vs_plain": trained and trained["training_vs_plain"],
     }
     write_json(root / "paper" / "results" / "bench.json", found)
     plots.save(Workspace("bench", root=root), "08_speed", pl.DataFrame(bench_learning.figure_rows(found)))

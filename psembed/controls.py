@@ -60,7 +60,7 @@ HEADLINE = {
     "tokenise_vs_hf": ("bench", "tokenise_vs_hf"),
     "tokenise_vs_re": ("bench", "tokenise_vs_re"),
     "word2vec_vs_gensim": ("bench", "word2vec_vs_gensim"),
-    "training_vs_plain": None,
+    "training_vs_plain": ("bench", "training_vs_plain"),
     "score_vs_keras": None,
     "p99_ms": ("bench", "p99_ms"),
     "reproduce_seconds": ("run", "seconds"),

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from psembed import bench, bench_learning, sources
+from psembed import bench, bench_learning, bench_training, sources
+from psembed.batches import Samples
 from psembed.errors import CorpusError
 from psembed.snapshots import blob_id, write_snapshot
 
@@ -46,6 +47,28 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
     assert learning["corpus"] == "generated"
     assert all(row["peak_gb"] > 0 for row in (ours, theirs, *learning["growth"]))
     assert (tmp_path / "figures/bench/08_speed.svg").is_file()
+    assert found["training"] is found["training_vs_plain"] is None  # no run to take labelled scripts from
+
+
+def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
+    random = np.random.default_rng(1)
+    labels = np.arange(256, dtype=np.int8) % 2
+    tokens = random.integers(2, 20, (256, 64)).astype(np.int32)
+    tokens[labels == 1, :4] = 7
+    data = Samples(tokens, random.integers(1, 97, (256, 64)).astype(np.int32), labels)
+    matrix = np.vstack([np.zeros(8), random.normal(size=(19, 8))]).astype(np.float32)
+    monkeypatch.setattr(bench_training, "LENGTHS", {"token_length": 64, "char_length": 64})
+    monkeypatch.setattr(bench_training, "SETTINGS", {"epochs": 6, "batch": 16, "patience": 6})
+    monkeypatch.setattr(bench_training, "_data", lambda work: (matrix, data, data))
+    for name in ("samples.parquet", "vectors.npz"):
+        (tmp_path / "work" / "control").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "work" / "control" / name).touch()
+    found = bench_training.main(tmp_path)
+    assert found["corpus"] == "control"
+    for side in (found["ours"], found["plain"]):
+        assert side["scripts_per_second"] == pytest.approx(256 * 6 * 2 / side["seconds"])
+        assert side["average_precision"] > 0.9
+    assert found["training_vs_plain"] == pytest.approx(found["plain"]["seconds"] / found["ours"]["seconds"])
 
 
 def ballast(millions):
