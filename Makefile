@@ -24,7 +24,7 @@ setup:  ## make .venv from requirements.lock, or bring it up to date
 reproduce: $(ENVIRONMENT)  ## all notebooks, figures and the paper; PROFILE=smoke|control|public
 	$(RUN) reproduce $(PROFILE)
 
-paper: $(ENVIRONMENT)  ## figures, tables and PDF from the committed results
+paper: $(ENVIRONMENT)  ## tables, figures and PDF from the committed scores and results
 	$(RUN) paper
 
 test: $(ENVIRONMENT)  ## all tests

@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("files", nargs="+", metavar="FILE", help="a script, or - for standard input")
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
-    add("paper", _paper, "rebuild figures, tables and PDF from the committed results")
+    add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
     add("test", _test, "run all tests", needs=("pytest",))
     add("lint", _lint, "check style and format, notebooks included", needs=("ruff",))
     add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
@@ -257,9 +257,13 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _paper(options: argparse.Namespace) -> None:
-    from psembed import paper
+    """Evaluate the committed scores again, if anything has changed, and rebuild the published paper."""
+    from psembed import paper, pipeline
+    from psembed.progress import Progress
 
-    print(paper.build(_project()).relative_to(_project()))
+    root = _project()
+    pipeline.run(paper.PUBLISHED, root=root, only=["08_evaluation"], progress=Progress(sys.stdout))
+    print(paper.build(root).relative_to(root))
 
 
 def _test(options: argparse.Namespace) -> int:

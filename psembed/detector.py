@@ -1,8 +1,8 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory.
 
 A detector is a folder of three files: detector.onnx, tokenizer.json (psembed.tokens.Encoder) and
-manifest.json (format, decision threshold, the false-positive rate it was fixed at on validation data,
-SHA-256 of the other two, and the profile it came from).
+manifest.json (format, decision threshold, the false-positive rate it was fixed at on validation data, the
+temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from psembed.export import open_session, run_onnx
 from psembed.tokens import Encoder
 from psembed.workspace import write_json
 
-FORMAT = 1
+FORMAT = 2
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
@@ -38,7 +38,7 @@ class Verdict:
     reason: str = ""
 
 
-def save_manifest(folder: Path, *, threshold: float, fpr: float, profile: str) -> dict:
+def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: float, profile: str) -> dict:
     """Write manifest.json beside detector.onnx and tokenizer.json, which must be there; return it.
 
     Parameters
@@ -46,6 +46,8 @@ def save_manifest(folder: Path, *, threshold: float, fpr: float, profile: str) -
     folder : Path
     threshold : float
         A script is called malicious if its score is at least this.
+    temperature : float
+        Divides the log-odds of a score (psembed.calibration); fitted on validation data.
     fpr : float
         False-positive rate (0..1) at which the threshold was fixed on validation data.
     profile : str
@@ -60,6 +62,7 @@ def save_manifest(folder: Path, *, threshold: float, fpr: float, profile: str) -
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
+        "temperature": float(temperature),
         "fpr": float(fpr),
         "sha256": {name: _sha256(folder / name) for name in (MODEL, TOKENIZER)},
         "created_from": profile,
@@ -76,6 +79,8 @@ class Detector:
     ----------
     threshold : float
         A script is called malicious if its score is at least this.
+    temperature : float
+        What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
         Content of manifest.json.
     """
@@ -83,7 +88,7 @@ class Detector:
     def __init__(self, session, encoder: Encoder, manifest: dict):
         self._session, self._encoder = session, encoder
         self.manifest = manifest
-        self.threshold = float(manifest["threshold"])
+        self.threshold, self.temperature = float(manifest["threshold"]), float(manifest["temperature"])
 
     @classmethod
     def load(cls, folder: Path | None = None, *, threads: int = 0) -> "Detector":
@@ -170,8 +175,11 @@ def _read_manifest(folder: Path) -> dict:
 def _check_numbers(manifest: dict) -> None:
     for name in ("threshold", "fpr"):
         value = manifest.get(name)
-        if not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= 1:
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ModelError(f"{MANIFEST}: {name} is {value!r}, expected a number from 0 to 1")
+    value = manifest.get("temperature")
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ModelError(f"{MANIFEST}: temperature is {value!r}, expected a number above 0")
     if not isinstance(manifest.get("sha256"), dict):
         raise ModelError(f"{MANIFEST}: sha256 must name {MODEL} and {TOKENIZER}; write it with save_manifest")
 

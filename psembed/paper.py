@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from psembed import claims, plots
+from psembed import claims, plots, rates
 from psembed.errors import PsembedError, StageError
 from psembed.workspace import Workspace, atomic
 
@@ -128,7 +128,7 @@ def _coverage_rows(evaluation: dict) -> list[str]:
     for row in evaluation.get("table") or []:
         if row["fpr_asked"] == evaluation["fpr"]:
             tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
-            cells = (row["protocol"].upper(), row["model"].replace("_", " "), tpr, f"{row['fpr_asked']:.1%}")
+            cells = (row["protocol"].upper(), rates.model_title(row["model"]), tpr, f"{row['fpr_asked']:.1%}")
             cells += (f"{row['fpr']:.2%}", f"{row['positives']:,}", f"{row['negatives']:,}")
             rows.append("| " + " | ".join(cells) + " |")
     return rows

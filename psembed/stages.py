@@ -78,6 +78,7 @@ STAGES = (
             WORK + "network.keras",
             WORK + "tokenizer.json",
             WORK + "thresholds.json",
+            RESULTS + "scores/networks_p1.parquet",
             RESULTS + "07_cnn_lstm.json",
         ),
         (WORK + "detector/",),

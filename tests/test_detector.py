@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     export.to_onnx(model, path / MODEL)
     encoder = Encoder(WORDS, token_length=64, char_length=128)
     (path / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
-    detector.save_manifest(path, threshold=0.5, fpr=0.001, profile="smoke")
+    detector.save_manifest(path, threshold=0.5, temperature=1.5, fpr=0.001, profile="smoke")
     network.save(model, path / "network.keras")
     return path
 
@@ -72,7 +72,7 @@ def test_chunks_are_bounded_and_keep_order(monkeypatch):
 def test_verdict_follows_the_threshold(copy):
     score = float(Detector.load(copy).score(["iex payload"])[0])
     for threshold, malicious in ((score, True), (min(1.0, score + 0.01), False)):
-        detector.save_manifest(copy, threshold=threshold, fpr=0.001, profile="smoke")
+        detector.save_manifest(copy, threshold=threshold, temperature=1.0, fpr=0.001, profile="smoke")
         verdict = Detector.load(copy).verdict("iex payload")
         assert (verdict.score, verdict.malicious, verdict.reason) == (score, malicious, "")
 
@@ -132,7 +132,9 @@ def test_a_missing_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 1}, "format 1, this version reads 2"),
+        ({"temperature": 0}, "temperature is 0, expected a number above 0"),
+        ({"temperature": float("inf")}, "temperature is inf"),
         ({"threshold": "high"}, "threshold is 'high'"),
         ({"threshold": float("nan")}, "threshold is nan"),
         ({"fpr": 7}, "fpr is 7"),
@@ -148,5 +150,5 @@ def test_a_bad_manifest_is_refused(copy, change, message):
 
 def test_the_manifest_says_where_the_model_comes_from(folder):
     manifest = Detector.load(folder).manifest
-    assert set(manifest) == {"format", "threshold", "fpr", "sha256", "created_from"}
+    assert set(manifest) == {"format", "threshold", "temperature", "fpr", "sha256", "created_from"}
     assert manifest["created_from"] == "smoke"

@@ -4,12 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from psembed import claims, paper, plots, released
+from psembed import claims, evaluation, paper, plots, released, scores
 from psembed.cli import parser as command_line
 from psembed.detector import Detector
 from psembed.sources import load_sources
+from psembed.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,3 +92,27 @@ def test_the_released_vectors_are_the_published_ones_and_saw_no_labelled_set():
     catalogue = load_sources()
     assert all(catalogue[s["name"]].commit == s["commit"] for s in manifest["sources"])
     assert not {catalogue[s["name"]].kind for s in manifest["sources"]} & {"labelled"}
+
+
+def test_the_coverage_table_follows_from_the_committed_scores():
+    """Rates and thresholds of the published table, from the scores alone (intervals need no second draw)."""
+    published = json.loads((RESULTS / "08_evaluation.json").read_text())
+    rows = scores.read(Workspace("public", root=ROOT), ["baselines", "networks"])
+    whole = rows.filter((pl.col("share") == 1) & pl.col("part").is_in(["validation", "test"]))
+    table = evaluation.coverage(whole, fprs=[published["fpr"]], seed=1, rounds=10)
+    found = {(row["protocol"], row["model"]): row for row in table.to_dicts()}
+    listed = [row for row in published["table"] if row["fpr_asked"] == published["fpr"]]
+    assert len(listed) > 20
+    for row in (row for row in listed if row["model"] != evaluation.MIXED):
+        same = found[row["protocol"], row["model"]]
+        for name in ("tpr", "fpr", "threshold", "positives", "negatives", "seeds", "auc"):
+            assert same[name] == pytest.approx(row[name], rel=1e-9), (row["model"], name)
+
+
+def test_the_committed_scores_hold_no_text_and_are_small():
+    for path in (RESULTS / "scores").iterdir():
+        table = pl.read_parquet(path)
+        assert path.stat().st_size <= 10 * 2**20
+        assert set(table.columns) & {"text", "clean"} == set()
+        longest = table.select(pl.col(pl.String).str.len_chars().max()).row(0)
+        assert max(longest) <= 64  # a SHA-256
