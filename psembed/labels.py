@@ -1,6 +1,7 @@
 """Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the three protocols."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -160,7 +161,7 @@ def _rules(features: pl.DataFrame) -> list[dict]:
 def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataFrame:
     """Draw up P0, P1 and P2.
 
-    P1 takes the group-disjoint part of each script. P0 (`splits.at_random`) deals the same parts out by
+    P1 takes the group-disjoint part of each script. P0 (`at_random`) deals the same parts out by
     chance. P2 (`splits.across_sources`) keeps clean scripts where
     they are, trains on the malicious scripts of all sources but `wild_source` and tests on those of
     `wild_source`; wild scripts whose near-duplicates are in the other sources are left out.
@@ -197,7 +198,7 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
         "cluster",
         "group",
     ]
-    p0 = splits.at_random(kept["part"].to_list(), kept["label"].to_numpy(), seed=seed)
+    p0 = at_random(kept["part"].to_list(), kept["label"].to_numpy(), seed=seed)
     return kept.with_columns(one_line=one_line(kept)).select(
         *columns,
         "one_line",
@@ -206,6 +207,23 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
         p2=pl.Series(p2.tolist(), dtype=pl.String),
         rank=pl.int_range(pl.len()).over("cluster"),
     )
+
+
+def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return the parts of the naive protocol (P0): those of `parts`, dealt out anew to scripts of each class.
+
+    Every part keeps its size and its number of malicious scripts, but near-duplicates and scripts of one
+    repository land on both sides. It is there to show what that hides.
+
+    Returns
+    -------
+    object[n]
+    """
+    random, dealt = np.random.default_rng(seed), np.array(parts, dtype=object)
+    for label in np.unique(labels):
+        chosen = np.flatnonzero(np.asarray(labels) == label)
+        dealt[chosen] = dealt[random.permutation(chosen)]
+    return dealt
 
 
 def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:

@@ -280,23 +280,6 @@ def across_sources(
     return parts
 
 
-def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndarray:
-    """Return the parts of the naive protocol (P0): those of `parts`, dealt out anew to scripts of each class.
-
-    Every part keeps its size and its number of malicious scripts, but near-duplicates and scripts of one
-    repository land on both sides. It is there to show what that hides.
-
-    Returns
-    -------
-    object[n]
-    """
-    random, dealt = np.random.default_rng(seed), np.array(parts, dtype=object)
-    for label in np.unique(labels):
-        chosen = np.flatnonzero(np.asarray(labels) == label)
-        dealt[chosen] = dealt[random.permutation(chosen)]
-    return dealt
-
-
 def check(parts: Sequence[str], group: np.ndarray) -> None:
     """Raise if a group lies in more than one of train, validation and test.
 

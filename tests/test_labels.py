@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from psembed import labels, splits
+from psembed import labels
 from psembed.errors import CorpusError, ParameterError
 
 
@@ -108,7 +108,7 @@ def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():
     ]
     rows = [{"kind": "labelled", **row} for row in rows]
     audited = labels.audit(scripts(rows)).with_columns(dropped=pl.lit(""))
-    p0 = splits.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=1)
+    p0 = labels.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=1)
     dealt = audited.with_columns(p0=pl.Series(p0.tolist()))
     for part in ("train", "validation", "test"):
         for label in (0, 1):
@@ -117,7 +117,7 @@ def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():
     assert dealt.group_by("cluster").agg(pl.col("p0").n_unique())["p0"].max() == 2
     assert (
         p0.tolist()
-        != splits.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=2).tolist()
+        != labels.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=2).tolist()
     )
 
 
