@@ -155,10 +155,11 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     """Return the network, or else the traditional model, that finds most of validation at `fpr`.
 
     Only validation data are looked at; of equal models the first by name is taken. An ensemble is not a
-    single network and never chosen.
+    single network and never chosen, nor is one that reads windows, which is not how it is exported.
     """
     traditional = pl.col("model").is_in(BASELINES)
-    single = ~traditional & (pl.col("model") != MIXED) if deep else traditional
+    other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with("_windows")
+    single = ~traditional & ~other if deep else traditional
     validation = per_script(flagged(rows.filter(single), fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)

@@ -133,7 +133,8 @@ def draw_training(table: pl.DataFrame) -> Figure:
 
 def model_title(name: str) -> str:
     """Return a model's name as figures write it."""
-    return MODELS.get(name, name.replace("_", " "))
+    plain = name.removesuffix("_windows")
+    return MODELS.get(plain, plain.replace("_", " ")) + (", in windows" if plain != name else "")
 
 
 def draw_robustness(table: pl.DataFrame) -> Figure:

@@ -21,6 +21,7 @@ from psembed.tokens import Encoder
 from psembed.workspace import write_json
 
 WINDOWS = 16  # of one script, at most
+WINDOWED = "_windows"  # ends the name of a network that reads long scripts so
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
 NETWORKS = {
     "cnn_lstm": Config(),
