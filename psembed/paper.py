@@ -126,7 +126,7 @@ def _coverage_rows(evaluation: dict) -> list[str]:
     rows = ["| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |"]
     rows.append("|---|---|---|---|---|---|---|")
     for row in evaluation.get("table") or []:
-        if row["fpr_asked"] == evaluation["fpr"]:
+        if row["fpr_asked"] == evaluation["fpr"] and row["protocol"] != "p0":
             tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
             cells = (row["protocol"].upper(), rates.model_title(row["model"]), tpr, f"{row['fpr_asked']:.1%}")
             cells += (f"{row['fpr']:.2%}", f"{row['positives']:,}", f"{row['negatives']:,}")
