@@ -1,4 +1,4 @@
-"""Coverage tables from scores: thresholds fixed on validation data, intervals from test clusters.
+"""Coverage tables from scores: thresholds fixed on validation data, intervals over test clusters and seeds.
 
 Everything a table or figure of chapter 8 shows is computed from the rows of score tables (psembed.scores)
 alone.
@@ -9,7 +9,7 @@ import math
 import numpy as np
 import polars as pl
 
-from psembed import calibration, metrics
+from psembed import bootstrap, calibration, metrics
 from psembed.baselines import BASELINES
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
@@ -64,8 +64,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     -------
     DataFrame
         protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high
-        (bootstrap over clusters), fpr realised with its exact binomial interval, positives, negatives,
-        seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; tpr_test_threshold,
+        (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives,
+        negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; tpr_test_threshold,
         the TPR had the threshold been set on the test negatives themselves (null where they are too few):
         what remains of the comparison once the shift between validation and test repositories is taken out.
         It is a diagnosis, not a result.
@@ -77,6 +77,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
             pl.col("threshold").mean(), seeds=pl.col("seed").n_unique()
         )
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
+        found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
+        positive = {key: bootstrap.by_seed(own) for key, own in found.group_by("protocol", "model")}
         for key, group in per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
             table.append(
                 {
@@ -84,7 +86,7 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
                     "model": key[1],
                     "fpr_asked": fpr,
                     "threshold": settings[key]["threshold"],
-                    **_rates(group, seed=seed, rounds=rounds),
+                    **_rates(group, *positive[key], seed=seed, rounds=rounds),
                     "tpr_test_threshold": _tpr_test_threshold(own[key], fpr=fpr),
                     "seeds": settings[key]["seeds"],
                 }
@@ -128,11 +130,11 @@ def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl
     )
 
 
-def _rates(group: pl.DataFrame, *, seed: int, rounds: int) -> dict:
+def _rates(
+    group: pl.DataFrame, flagged_by_seed: np.ndarray, clusters: np.ndarray, *, seed: int, rounds: int
+) -> dict:
     positive, negative = group.filter(pl.col("label") == 1), group.filter(pl.col("label") == 0)
-    tpr, low, high = metrics.cluster_bootstrap(
-        positive["flagged"].to_numpy(), positive["cluster"].to_numpy(), seed=seed, rounds=rounds
-    )
+    tpr, low, high = bootstrap.interval(flagged_by_seed, clusters, seed=seed, rounds=rounds)
     fpr = float(negative["flagged"].mean())
     fpr_low, fpr_high = metrics.binomial_interval(round(fpr * negative.height), negative.height)
     return {
@@ -184,20 +186,19 @@ def paired(rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int
         models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
         high, and n (scripts).
     """
-    positive = per_script(flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr), "test")
-    positive = positive.filter(pl.col("label") == 1)
-    pair = positive.pivot(on="model", index=["sha256", "cluster"], values="flagged").sort("sha256")
-    difference, low, high = metrics.cluster_bootstrap(
-        (pair[models[0]] - pair[models[1]]).to_numpy(), pair["cluster"].to_numpy(), seed=seed, rounds=rounds
-    )
-    tprs = [float(pair[model].mean()) for model in models]
+    marked = flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr)
+    positive = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
+    tables = [bootstrap.by_seed(positive.filter(pl.col("model") == model)) for model in models]
+    (first, clusters), (second, _) = tables
+    difference, low, high = bootstrap.interval(first, clusters, less=second, seed=seed, rounds=rounds)
+    tprs = [float(table.mean()) for table, _ in tables]
     return {
         "models": list(models),
         "tprs": tprs,
         "difference": difference,
         "low": low,
         "high": high,
-        "n": pair.height,
+        "n": len(clusters),
     }
 
 

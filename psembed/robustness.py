@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from psembed import evaluation, metrics, transforms
+from psembed import bootstrap, evaluation, transforms
 from psembed.errors import CorpusError
 
 COPIES = 2  # variants of each malicious script that hardened training gets, and as many of clean ones
@@ -75,7 +75,7 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
     -------
     DataFrame
         protocol, model, transform, before and after (TPR, mean over seeds), the paired difference after minus
-        before with its 95% interval low..high (bootstrap over clusters), n. Largest loss first.
+        before with its 95% interval low..high (bootstrap over clusters and seeds), n. Largest loss first.
 
     Raises
     ------
@@ -84,23 +84,28 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
     """
     marked = evaluation.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
     keys, known = ["protocol", "model"], marked["part"].unique()
-    before = evaluation.per_script(marked, "test").rename({"flagged": "before"})
+    before = {key: bootstrap.by_seed(own) for key, own in _of(marked, "test").group_by(keys)}
     losses = []
     for name in (name for name in transforms.TRANSFORMS if name in known):
-        after = evaluation.per_script(marked, name).select(*keys, "sha256", after="flagged")
-        both = before.join(after, on=[*keys, "sha256"], maintain_order="left")
-        for key, own in both.group_by(keys, maintain_order=True):
-            found = {**dict(zip(keys, key, strict=True)), "transform": name}
-            losses.append(found | _loss(own, seed=seed, rounds=rounds))
+        for key, own in _of(marked, name).group_by(keys, maintain_order=True):
+            (first, clusters), (after, _) = before[key], bootstrap.by_seed(own)
+            difference, low, high = bootstrap.interval(after - first, clusters, seed=seed, rounds=rounds)
+            losses.append(
+                {
+                    **dict(zip(keys, key, strict=True)),
+                    "transform": name,
+                    "before": float(first.mean()),
+                    "after": float(after.mean()),
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                    "n": len(clusters),
+                }
+            )
     if not losses:
         raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
     return pl.DataFrame(losses).sort(*keys, "difference", "transform")
 
 
-def _loss(both: pl.DataFrame, *, seed: int, rounds: int) -> dict:
-    change = (both["after"] - both["before"]).to_numpy()
-    difference, low, high = metrics.cluster_bootstrap(
-        change, both["cluster"].to_numpy(), seed=seed, rounds=rounds
-    )
-    shares = {name: float(both[name].mean()) for name in ("before", "after")}
-    return shares | {"difference": difference, "low": low, "high": high, "n": both.height}
+def _of(rows: pl.DataFrame, part: str) -> pl.DataFrame:
+    return rows.filter(pl.col("part") == part)
