@@ -63,11 +63,12 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     Returns
     -------
     DataFrame
-        protocol, model, fpr_asked, threshold (mean over seeds), tpr with the 95% interval low..high (bootstrap
-        over clusters and seeds), fpr realised with its exact binomial interval, positives, negatives, seeds,
-        auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; tpr_test_threshold, the TPR
-        had the threshold been set on the test negatives themselves (null where they are too few): what
-        remains of the comparison once the shift between validation and test repositories is taken out.
+        protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
+        (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives,
+        negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds;
+        tpr_test_threshold, the TPR had the threshold been set on the test negatives themselves (null
+        where they are too few): what remains of the comparison once the shift between validation and test
+        repositories is taken out.
         It is a diagnosis, not a result.
     """
     table, own = [], dict(rows.group_by("protocol", "model"))
