@@ -127,3 +127,8 @@ def test_claims_are_compared_where_their_models_are_there():
     found = evaluation.comparisons(table, fpr=0.05, seed=1, rounds=50)
     assert list(found) == ["C17"] and list(found["C17"]) == ["p1"]
     assert found["C17"]["p1"][0]["difference"] == pytest.approx(1.0 - 0.1)
+
+
+def test_windows_are_no_network_of_their_own():
+    table = pl.concat([rows(lift=0.6), rows(model="multiscale_windows", lift=2.0)])
+    assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"

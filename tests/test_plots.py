@@ -112,6 +112,31 @@ def _speed() -> pl.DataFrame:
     return pl.DataFrame(bars + lines, schema=["panel", "name", "x", "y"], orient="row")
 
 
+def _robustness() -> pl.DataFrame:
+    cells = [
+        (p, m, w)
+        for p in ("p1", "p2")
+        for m in ("bag_of_words", "multiscale_windows")
+        for w in ("case", "backticks")
+    ]
+    rows = [(*cell, -n / 20, -n / 20 - 0.05, -n / 20 + 0.02) for n, cell in enumerate(cells)]
+    columns = ["protocol", "model", "transform", "difference", "low", "high"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _budget() -> pl.DataFrame:
+    rows = [
+        (m, s, s**0.3, s**0.3 - 0.1, s**0.3) for m in ("cnn_lstm", "cnn_lstm_random") for s in (0.01, 0.1, 1)
+    ]
+    return pl.DataFrame(rows, schema=["model", "share", "tpr", "low", "high"], orient="row")
+
+
+def _reliability() -> pl.DataFrame:
+    bins = [(0.02, 0.01, 5000), (None, None, 0), (0.5, 0.4, 12), (0.97, 1.0, 300)]
+    rows = [(protocol, *row) for protocol in ("p1", "p2") for row in bins]
+    return pl.DataFrame(rows, schema=["protocol", "score", "malicious", "n"], orient="row")
+
+
 TABLES = {
     "01_token_map": _token_map,
     "02_token_groups": _groups,
@@ -121,6 +146,9 @@ TABLES = {
     "06_coverage": _coverage,
     "07_training": _training,
     "08_speed": _speed,
+    "09_robustness": _robustness,
+    "10_budget": _budget,
+    "11_reliability": _reliability,
 }
 
 
