@@ -10,6 +10,7 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         As typed after `psembed`; sys.argv by default.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C: kernels are ended, too
     try:
         environment.check_python()
         options = parser().parse_args(questions.tokens_last(arguments))

@@ -99,7 +99,7 @@ def test_a_failing_notebook_stops_the_run_and_leaves_the_last_good_files(project
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_kills_its_kernel_leaves_nothing_half_written_and_resumes(project, how, monkeypatch):
     (project / "hang").touch()
     wait = (
@@ -120,7 +120,7 @@ def test_a_stopped_run_kills_its_kernel_leaves_nothing_half_written_and_resumes(
     kernel = psutil.Process(int(pid.read_text()))
     runner.send_signal(how)
     _, said = runner.communicate(timeout=20)
-    assert runner.returncode == (130 if how == signal.SIGINT else -how)
+    assert runner.returncode == (-how if how == signal.SIGKILL else 130)
     assert "Traceback" not in said
     _wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
     assert not (project / "work/tiny/folder").exists()
