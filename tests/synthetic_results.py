@@ -31,6 +31,7 @@ def _coverage() -> list[dict]:
                         "positives": 400,
                         "negatives": 20_500,
                         "auc": 0.98,
+                        "seeds": 3,
                     }
                 )
     return rows
@@ -215,7 +216,8 @@ def results(*, generated: bool = False) -> dict[str, dict]:
         "07_cnn_lstm": {
             "device": "CPU",
             "parameters": 2_000_000,
-            "seeds": [1, 2],
+            "networks": ["cnn_lstm"],
+            "seeds": [1, 2, 3],
             "epochs": 8,
             "seconds": 1_200.0,
             "token_length": 512,

@@ -75,6 +75,13 @@ def test_a_run_is_judged_by_the_written_rules():
     assert {key: verdicts[key] for key in expected} == expected
 
 
+def test_a_comparison_of_fewer_than_three_seeds_is_partly_reproduced_at_best():
+    results = synthetic()
+    for row in results["08_evaluation"]["table"]:
+        row["seeds"] = 2
+    assert _verdicts(results)["C17"] == "partly"
+
+
 @pytest.mark.parametrize(
     ("difference", "low", "high", "verdict"),
     [
