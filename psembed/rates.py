@@ -92,7 +92,7 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
     """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
     models = _in_order(table)
     rates = sorted(distinct(table, "fpr_asked"))
-    figure, panels = _panels(table, 7.0, 1.4 + 0.36 * len(models))
+    figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models))
     for protocol, axes in panels:
         for n, rate in enumerate(rates):
             part = where(table, protocol=protocol, fpr_asked=rate)
@@ -140,18 +140,20 @@ def model_title(name: str) -> str:
 def draw_robustness(table: pl.DataFrame) -> Figure:
     """Draw what each way of rewriting changes, in points of coverage, with the interval; a marker a model."""
     models, ways = _in_order(table), distinct(table, "transform")
-    figure, panels = _panels(table, 7.0, 1.4 + 0.34 * len(ways))
+    figure, panels = _panels(table, 7.0, 1.4 + (0.12 + 0.06 * len(models)) * len(ways))
+    step = 0.8 / len(models)
     for protocol, axes in panels:
         axes.axvline(0, color="#666666", linewidth=0.8)
         for n, model in enumerate(models):
             part = where(table, protocol=protocol, model=model)
-            y = np.array([ways.index(way) for way in part["transform"]]) + (n - (len(models) - 1) / 2) * 0.2
+            y = np.array([ways.index(way) for way in part["transform"]]) + (n - (len(models) - 1) / 2) * step
             change, low, high = (100 * part[name].to_numpy() for name in ("difference", "low", "high"))
             style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.1, "capsize": 2}
             spread = np.abs(np.stack([change - low, high - change]))
             axes.errorbar(change, y, xerr=spread, fmt=MARKERS[n % 7], label=model_title(model), **style)
         axes.set(xlabel="change of the true-positive rate, points", yticks=range(len(ways)))
         axes.set_yticklabels([way.replace("_", " ") for way in ways])
+        axes.hlines(np.arange(1, len(ways)) - 0.5, *axes.get_xlim(), color="#DDDDDD", linewidth=0.5)
         axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     panels[0][1].set_ylim(len(ways) - 0.5, -0.5)
     _legend(figure, panels[0][1])
