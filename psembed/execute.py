@@ -8,12 +8,14 @@ standard output goes to standard error; the real one carries one line of JSON, h
 import json
 import os
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 
 from psembed.workspace import atomic
 
 KERNEL = "psembed"
+LIBRARIES = sysconfig.get_path("purelib") + os.sep
 MESSAGE_LIMIT = 2000  # characters; a pipe holds this much even when nobody reads yet
 
 
@@ -67,6 +69,9 @@ def _tidy(path: Path) -> None:
     for cell in notebook["cells"]:
         for volatile in ("papermill", "execution"):
             cell["metadata"].pop(volatile, None)
+        for output in cell.get("outputs", ()):
+            if output["output_type"] == "stream":  # a warning names the file it comes from
+                output["text"] = [line.replace(LIBRARIES, "") for line in output["text"]]
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             cell["id"] = "injected-parameters"
     _write(path, notebook)

@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import nbformat
 import polars as pl
 import pytest
 
-from psembed import pipeline
+from psembed import execute, pipeline
 from psembed.profiles import load_profile, read_notebook, resolve
 from psembed.stages import STAGES
 
@@ -64,6 +65,22 @@ def test_an_executed_copy_has_the_cells_of_its_source_run_in_order_without_error
     code = [cell for cell in read(path).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [o for cell in code for o in cell.outputs if o.output_type == "error"]
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_copy_names_no_folder_of_the_machine_that_ran_it(path):
+    assert "/site-packages/" not in path.read_text(encoding="utf-8")
+
+
+def test_a_warning_names_its_file_within_the_libraries(tmp_path):
+    path = tmp_path / "a.ipynb"
+    told = f"{sysconfig.get_path('purelib')}{os.sep}some{os.sep}library.py:1: UserWarning: careful\n"
+    cell = nbformat.v4.new_code_cell(
+        "1", outputs=[nbformat.v4.new_output("stream", name="stderr", text=told)]
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    execute._tidy(path)
+    assert read(path).cells[0].outputs[0].text == f"some{os.sep}library.py:1: UserWarning: careful\n"
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
