@@ -47,7 +47,7 @@ def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     return joined.with_columns(flagged=reached.cast(pl.Float64))
 
 
-def per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
+def _per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
     """Average `flagged` and `score` over seeds: one row per protocol, model and script, in a fixed order."""
     return (
         rows.filter(pl.col("part") == part)
@@ -80,7 +80,7 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
         found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
         positive = {key: bootstrap.by_seed(own) for key, own in found.group_by("protocol", "model")}
-        for key, group in per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
+        for key, group in _per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
             table.append(
                 {
                     "protocol": key[0],
@@ -163,7 +163,7 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     traditional = pl.col("model").is_in(BASELINES)
     other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with("_windows")
     single = ~traditional & ~other if deep else traditional
-    validation = per_script(flagged(rows.filter(single), fpr=fpr), "validation")
+    validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)
         .group_by("model")
@@ -174,7 +174,7 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
 
 def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
     """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
-    test = per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
+    test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
@@ -285,7 +285,7 @@ def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> p
 
 def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return the share flagged in the test part by protocol, model, class and stratum, with n."""
-    test = per_script(flagged(rows, fpr=fpr), "test")
+    test = _per_script(flagged(rows, fpr=fpr), "test")
     keys = ["protocol", "model", "label", "stratum"]
     return test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys)
 
@@ -294,7 +294,7 @@ def roc(rows: pl.DataFrame) -> pl.DataFrame:
     """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
     test = rows.filter(pl.col("part") == "test").with_columns(flagged=pl.lit(0.0))
     curves = []
-    for key, group in per_script(test, "test").group_by("protocol", "model", maintain_order=True):
+    for key, group in _per_script(test, "test").group_by("protocol", "model", maintain_order=True):
         points = metrics.roc_points(group["label"].to_numpy(), group["score"].to_numpy())
         curves.append(
             points.select(pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr")

@@ -13,7 +13,6 @@ from psembed.errors import CorpusError
 from psembed.workspace import Workspace, atomic
 
 FACTS = ("sha256", "source", "stratum", "label", "cluster")
-KEYS = ("protocol", "model", "seed", "share")
 FOLDER = "scores"
 _SEPARATOR = "|"  # of model, seed and share in the name of a column
 

@@ -97,7 +97,7 @@ def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **
     processes : int
         Trainings at a time, in processes of their own; 1 for this one.
     """
-    missing = [training for training in trainings if not _files(folder, training, settings)[1].is_file()]
+    missing = [training for training in trainings if not _are_kept(*_files(folder, training, settings))]
     if processes == 1 or len(missing) < 2 or network.device() != "CPU":
         for training in missing:
             trained(folder, training, **settings)
@@ -131,7 +131,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
     history : list of dict
     """
     weights, log = _files(folder, training, settings)
-    if not (weights.is_file() and log.is_file()):
+    if not _are_kept(weights, log):
         name, matrix, data, validation, seed = training
         vectors = starting_vectors(name, matrix, seed=seed)
         model = network.build(vectors, config=NETWORKS[name], seed=seed)
@@ -140,6 +140,10 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
         network.save(model, weights)
         write_json(log, history)
     return network.load(weights), json.loads(log.read_text(encoding="utf-8"))
+
+
+def _are_kept(weights: Path, log: Path) -> bool:
+    return weights.is_file() and log.is_file()
 
 
 def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path]:
