@@ -15,14 +15,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from psembed import __version__, environment, questions
+from psembed import __version__, environment, questions, scoring
 from psembed.errors import PsembedError, StageError
 
 PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
 EXIT_CODES = """\
-exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed; 2 the request itself was
-wrong, or `score` could not read an input; 130 stopped with Ctrl-C.
+exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
+script; 2 the request itself was wrong, or `score` found none but could not score an input; 130 stopped with
+Ctrl-C.
 """
 
 
@@ -91,8 +92,7 @@ def parser() -> argparse.ArgumentParser:
         "--history", action="store_true", help="every version in git history, not the tip only"
     )
     questions.add_commands(add)
-    score = add("score", _score, "score scripts with the released detector", needs=("onnxruntime", "polars"))
-    score.add_argument("files", nargs="+", metavar="FILE", help="a script, or - for standard input")
+    scoring.add_command(add)
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
@@ -209,43 +209,6 @@ def _fetch(options: argparse.Namespace) -> int:
             print(f"psembed: {error}", file=sys.stderr)
             failed += 1
     return 2 if failed else 0
-
-
-def _score(options: argparse.Namespace) -> int:
-    from psembed.detector import Detector
-    from psembed.progress import table
-
-    detector = Detector.load()
-    rows, unread = [], []
-    for name in options.files:
-        found, reason = _score_one(detector, name)
-        if reason:
-            unread.append(f"{name}: {reason}")
-        else:
-            rows.append((f"{found.score:.6f}", "malicious" if found.malicious else "clean", name))
-    if rows:
-        print(table(("score", "verdict", "path"), rows))
-    for line in unread:
-        print(f"psembed: not scored: {line}", file=sys.stderr)
-    if unread:
-        print(f"psembed: {len(unread)} of {len(options.files)} could not be read", file=sys.stderr)
-    return 2 if unread else 0
-
-
-def _score_one(detector, name: str):
-    """Return (verdict, "") or (None, why it cannot be scored) of one file or of standard input."""
-    from psembed.detector import MAX_BYTES
-
-    try:
-        if name == "-":
-            content = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(name).open("rb") as file:
-                content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        return None, error.strerror or str(error)
-    verdict = detector.score_bytes(content)
-    return verdict, verdict.reason if verdict.score is None else ""
 
 
 def _verify(options: argparse.Namespace) -> None:

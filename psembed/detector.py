@@ -5,12 +5,15 @@ manifest.json (format, decision threshold, the false-positive rate it was fixed 
 temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
 """
 
+import functools
 import hashlib
+import itertools
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,7 +21,9 @@ from psembed import corpus
 from psembed.batches import Samples
 from psembed.errors import ModelError
 from psembed.export import open_session, run_onnx
+from psembed.layers import Unwrapped, unwrap
 from psembed.tokens import Encoder
+from psembed.workers import in_order
 from psembed.workspace import write_json
 
 FORMAT = 2
@@ -26,15 +31,62 @@ MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
+VIEW = 2  # times the encoder's characters are about as long as its tokens
+Thing = TypeVar("Thing")
+
+
+class Item(NamedTuple):
+    """Something to score: bytes as they are, a decoded text, or None and the reason it cannot be read.
+
+    A reason beside data is a remark, such as which parts are missing.
+    """
+
+    name: str
+    data: bytes | str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """The score (0..1) of one layer of a script: how it was uncovered, in which layer, how long it is."""
+
+    how: str
+    parent: int
+    depth: int
+    characters: int
+    score: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the detector says of one script: no score where it cannot be read, and `reason` says why."""
+    """What the detector says of one script.
 
-    score: float | None
-    malicious: bool | None
-    encoding: str
+    Attributes
+    ----------
+    name, sha256, encoding : str
+        The item's name; the hash of its bytes (of a text, as UTF-8); how they were decoded.
+    score : float or None
+        The highest of any layer, 0..1; None where nothing could be scored, and `reason` says why.
+    malicious : bool or None
+        Whether the score reaches the threshold.
+    layer : int or None
+        The layer with that score.
+    layers : tuple of LayerScore
+        The script itself first (psembed.layers).
+    read : str
+        What the network reads of the layer with the highest score (`Detector.view`).
+    reason : str
+        Why there is no score, or a remark: a part of the script is missing, a limit was met.
+    """
+
+    name: str
+    sha256: str = ""
+    encoding: str = ""
+    score: float | None = None
+    malicious: bool | None = None
+    layer: int | None = None
+    layers: tuple[LayerScore, ...] = ()
+    read: str = ""
     reason: str = ""
 
 
@@ -118,39 +170,127 @@ class Detector:
         return cls(open_session(folder / MODEL, threads=threads), encoder, manifest)
 
     def score(self, texts: list[str]) -> np.ndarray:
-        """Return float32[n], each script's score in 0..1; higher is more likely malicious."""
+        """Return float32[n], each script's score in 0..1; higher is more likely malicious.
+
+        Scripts are taken as decoded, and cleaned here; layers are not looked for (`verdicts` does).
+        """
+        return self._scored(texts, clean=corpus.clean)
+
+    def score_clean(self, texts: Iterable[str]) -> np.ndarray:
+        """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
+        return self._scored(texts, clean=str)
+
+    def _scored(self, texts: Iterable[str], *, clean: Callable[[str], str]) -> np.ndarray:
         scores = [np.empty(0, dtype=np.float32)]
         for chunk in _chunks(texts):
-            tokens, characters = self._encoder.encode([corpus.clean(text) for text in chunk])
+            tokens, characters = self._encoder.encode([clean(_whole(text)) for text in chunk])
             scores.append(run_onnx(self._session, Samples(tokens, characters)))
         return np.concatenate(scores)
 
-    def verdict(self, text: str, *, encoding: str = "text") -> Verdict:
-        """Score one decoded script and compare with the threshold."""
-        score = float(self.score([text])[0])
-        return Verdict(score, score >= self.threshold, encoding)
+    def view(self, clean: str) -> str:
+        """Return what the network reads of a clean text: of a long one about its head and its tail."""
+        width = VIEW * self._encoder.char_length
+        tail = width // 4
+        return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
 
-    def score_bytes(self, data: bytes) -> Verdict:
-        """Decode and score one file's bytes; what cannot be read gets score None and a reason."""
-        if len(data) > MAX_BYTES:
-            return Verdict(None, None, "", f"larger than {MAX_BYTES} bytes")
-        text, encoding = corpus.decode(data)
-        if text is None or not text.strip():
-            reason = "no text in it" if encoding != "binary" else "binary data, not a script"
-            return Verdict(None, None, encoding, reason)
-        return self.verdict(text, encoding=encoding)
+    def verdicts(self, items: Iterable[Item], *, threads: int = 1) -> Iterator[Verdict]:
+        """Yield the verdict on each item, in order; a layer that reaches the threshold convicts it.
+
+        Parameters
+        ----------
+        items : iterable of Item
+            Read a few chunks ahead of what has been yielded.
+        threads : int
+            At work at once; a detector loaded with threads=1 leaves the cores to them.
+        """
+        return in_order(self.judge, chunks(items), threads=threads)
+
+    def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
+        """Score one script, given as bytes or as decoded text, and its layers."""
+        return self.judge([Item(name, content)])[0]
+
+    def judge(self, items: Sequence[Item]) -> list[Verdict]:
+        """Return the verdicts on items that together fit into memory, in order."""
+        known = [_read(item) for item in items]
+        unwrapped = [unwrap(text) if text is not None else Unwrapped([], "") for _, text in known]
+        clean = [corpus.clean(layer.text) for found in unwrapped for layer in found.layers]
+        scored = iter(zip(clean, self.score_clean(clean).tolist(), strict=True))
+        judged = []
+        for (verdict, text), found in zip(known, unwrapped, strict=True):
+            own = list(itertools.islice(scored, len(found.layers)))
+            judged.append(verdict if text is None else self._decided(verdict, found, own))
+        return judged
+
+    def _decided(self, verdict: Verdict, found: Unwrapped, scored: list[tuple[str, float]]) -> Verdict:
+        """Add to a verdict what its layers, clean, and their scores say."""
+        layers = tuple(
+            LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
+            for layer, (_, score) in zip(found.layers, scored, strict=True)
+        )
+        highest = max(range(len(layers)), key=lambda number: layers[number].score)
+        cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
+        return replace(
+            verdict,
+            score=layers[highest].score,
+            malicious=layers[highest].score >= self.threshold,
+            layer=highest,
+            layers=layers,
+            read=self.view(scored[highest][0]),
+            reason="; ".join(filter(None, (verdict.reason, cut))),
+        )
 
 
-def _chunks(texts: list[str]) -> Iterator[list[str]]:
-    """Yield runs of `texts`, in order, of bounded count and total length."""
-    chunk: list[str] = []
+def _whole(text: str) -> str:
+    """Return `text` with U+FFFD for every half of a surrogate pair that stands alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _read(item: Item) -> tuple[Verdict, str | None]:
+    """Return what is known of an item before it is scored, and its text, None where there is none."""
+    content = item.data
+    if content is None:
+        return Verdict(item.name, reason=item.reason or "nothing could be read"), None
+    size = len(content)
+    if size > MAX_BYTES:
+        return Verdict(item.name, reason=f"larger than {MAX_BYTES} bytes"), None
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    text, encoding = (content, "text") if isinstance(content, str) else corpus.decode(content)
+    known = Verdict(item.name, hashlib.sha256(data).hexdigest(), encoding, reason=item.reason)
+    if text is None or not text.strip():
+        why = "no text in it" if encoding != "binary" else "binary data, not a script"
+        return replace(known, reason=why), None
+    return known, text
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield runs of items, in order, of bounded count and total length."""
+    return _chunks(items, lambda item: len(item.data or ""))
+
+
+def judge(items: Sequence[Item]) -> list[Verdict]:
+    """Return the verdicts of the released detector, which a process loads once: work for a cluster."""
+    return _of_this_process().judge(items)
+
+
+@functools.cache
+def _of_this_process() -> Detector:
+    return Detector.load(threads=1)
+
+
+def _chunks(things: Iterable[Thing], length: Callable[[Thing], int] = len) -> Iterator[list[Thing]]:
+    """Yield runs of `things`, in order, of bounded count and total length."""
+    chunk: list[Thing] = []
     size = 0
-    for text in texts:
-        if chunk and (len(chunk) == CHUNK_ROWS or size + len(text) > CHUNK_CHARACTERS):
+    for thing in things:
+        if chunk and (len(chunk) == CHUNK_ROWS or size + length(thing) > CHUNK_CHARACTERS):
             yield chunk
             chunk, size = [], 0
-        chunk.append(text)
-        size += len(text)
+        chunk.append(thing)
+        size += length(thing)
     if chunk:
         yield chunk
 

