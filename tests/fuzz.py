@@ -28,8 +28,8 @@ SECONDS, MEMORY = 2.0, 10**9
 SPLICES = (
     b"'+'", b"`", b"[char]", b"-join", b"-f", b"-bxor 35", b"%{[char]$_}", b"FromBase64String('", b"-enc ",
     b"$(", b"@'\n", b"\n'@", b"<#", b"#>", b"((((((((", b"))))))))", b"\x00", b"\xff\xfe", b"\xed\xa0\x80",
-    b"{0}{1}", b"[convert]::", b"|iex", b"99999999999999999999", b".replace('a','", b"$x='a';$x+=$x;", b"PAR1",
-    b"ElfChnk\x00",
+    b"{0}{1}", b"[convert]::", b"|iex", b"99999999999999999999", b".replace('a','", b"$x='a';$x+=$x;",
+    b"PAR1", b"ElfChnk\x00",
 )  # fmt: skip
 
 
