@@ -2,7 +2,8 @@
 
 import math
 
-from psembed.ledger import STUDY_FPR, coverage_row, find, models_of
+from psembed.ledger import STUDY_FPR, coverage_row, models_of
+from psembed.results import find
 
 RECOVERED, MISSED, NOT_MEASURED = "recovered", "missed", "not measured"
 
