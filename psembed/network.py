@@ -24,7 +24,7 @@ from psembed.workspace import atomic
 
 log = logging.getLogger(__name__)
 
-WARM_UP = 50  # steps
+WARM_UP = 50  # steps at most; a tenth of all where that is fewer
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Config:
     dropout : float
         Share of features dropped before the output layer; a third of it on the embeddings.
     learning_rate, weight_decay : float
-        AdamW's; the rate rises over the first WARM_UP steps, then falls along a cosine to nothing.
+        AdamW's; the rate rises over the first steps (WARM_UP), then falls along a cosine to nothing.
     smoothing : float
         Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
     trainable : bool
@@ -50,7 +50,7 @@ class Config:
     design: str = "figure4"
     filters: int = 96
     units: int = 64
-    dropout: float = 0.4
+    dropout: float = 0.3
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     smoothing: float = 0.02
@@ -205,8 +205,9 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
 def _learning_rates(model, *, steps: int) -> Iterator[float]:
     """Yield the learning rate of each of so many steps: up in a line, then down along half a cosine."""
     highest = float(model.optimizer.learning_rate.numpy())
+    rising = max(1, min(WARM_UP, steps // 10))
     for step in range(steps):
-        yield highest * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
+        yield highest * min(1, (step + 1) / rising) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def _require_classes(samples: Samples, part: str) -> None:

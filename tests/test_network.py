@@ -125,6 +125,8 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
     assert len(rates) == 1000 and rates[0] == pytest.approx(0.5 / network.WARM_UP)
     assert np.argmax(rates) == network.WARM_UP - 1 and rates[500] == pytest.approx(0.25)
     assert rates[-1] < 1e-5
+    few = list(network._learning_rates(model, steps=20))
+    assert np.argmax(few) == 1 and few[10] == pytest.approx(0.25)
 
 
 def test_keeps_the_best_epoch_and_a_saved_model_scores_the_same(tmp_path, monkeypatch):
