@@ -119,7 +119,8 @@ def countings(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     -------
     DataFrame
         protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per cluster",
-        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no copies were scored.
+        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no
+        copies were scored.
     """
     keys = ["protocol", "model", "seed"]
     scored = rows.filter(pl.col("part") == COPIES).select(keys).unique()

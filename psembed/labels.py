@@ -230,8 +230,8 @@ def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndar
 def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
     """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere.
 
-    The other scripts of test clusters, if there are any, are a part of their own, COPIES. P0 is naive in this,
-    too: every copy counts.
+    The other scripts of test clusters, if there are any, are a part of their own, COPIES. P0 is naive in
+    this, too: every copy counts.
     """
     limit = {"train": per_cluster, "validation": 1, "test": 1}
     counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}
