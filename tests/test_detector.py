@@ -171,7 +171,7 @@ class Layered(Detector):
     ("outer", "inner", "malicious", "layer"),
     [
         (0.1, 0.1, False, 0),
-        (0.1, 0.6, False, 0),  # enough for a script, not for a layer
+        (0.1, 0.7, False, 0),  # enough for a script, not for a layer
         (0.1, 0.9, True, 1),
         (0.6, 0.1, True, 0),
         (0.6, 0.9, True, 1),
