@@ -33,7 +33,7 @@ MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
 # What a layer within a script must reach: on clean scripts, whose layers no network was trained on, one in
 # 10,000 has a layer that does (docs/scoring.md).
-LAYER_THRESHOLD = 0.7869
+LAYER_THRESHOLD = 0.8420
 VIEW = 2  # times the encoder's characters are about as long as its tokens
 Thing = TypeVar("Thing")
 
