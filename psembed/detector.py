@@ -1,8 +1,10 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory.
 
-A detector is a folder of three files: detector.onnx, tokenizer.json (psembed.tokens.Encoder) and
-manifest.json (format, decision threshold, the false-positive rate it was fixed at on validation data, the
-temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
+A detector is a folder: detector.onnx, tokenizer.json (psembed.tokens.Encoder), manifest.json (format, the
+decision threshold and that of layers within a script, the false-positive rate they were fixed at, the
+temperature that brings scores nearer to probabilities, SHA-256 of the other files, and the profile it is
+from) and, where the nearest training scripts are told, neighbours.parquet (psembed.neighbours);
+golden.jsonl.gz (psembed.golden) may be beside them.
 """
 
 import functools
@@ -10,30 +12,34 @@ import hashlib
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from psembed import corpus
+from psembed import corpus, neighbours
 from psembed.batches import Samples
 from psembed.errors import ModelError
-from psembed.export import open_session, run_onnx
-from psembed.layers import Unwrapped, paired, unwrap
+from psembed.export import FEATURES, SCORE, open_session, run_onnx
+from psembed.layers import Unwrapped, may_run, paired, unwrap
+from psembed.neighbours import Neighbour, Neighbours
 from psembed.tokens import Encoder
 from psembed.workers import in_order
 from psembed.workspace import write_json
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from psembed.explain import Explanation
+
+FORMAT = 3
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
+NEIGHBOURS = "neighbours.parquet"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
-# What a layer within a script must reach: on clean scripts, whose layers no network was trained on, one in
-# 10,000 has a layer that does (docs/scoring.md).
-LAYER_THRESHOLD = 0.8420
+LAYER_SHARE = 0.1  # of the false-positive rate asked for: what layers may add to it
 VIEW = 2  # times the encoder's characters are about as long as its tokens
 Thing = TypeVar("Thing")
 
@@ -71,7 +77,7 @@ class Verdict:
     score : float or None
         Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
     malicious : bool or None
-        Whether the script itself reaches the threshold, or a layer in it LAYER_THRESHOLD.
+        Whether the script itself reaches the threshold, or a layer in it that of layers.
     layer : int or None
         The layer that decides: of those that convict the one with the highest score, else 0, the script.
     layers : tuple of LayerScore
@@ -93,14 +99,18 @@ class Verdict:
     reason: str = ""
 
 
-def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: float, profile: str) -> dict:
-    """Write manifest.json beside detector.onnx and tokenizer.json, which must be there; return it.
+def save_manifest(
+    folder: Path, *, threshold: float, layer_threshold: float, temperature: float, fpr: float, profile: str
+) -> dict:
+    """Write manifest.json beside detector.onnx and tokenizer.json, which must be there, and what else is.
 
     Parameters
     ----------
     folder : Path
     threshold : float
         A script is called malicious if its score is at least this.
+    layer_threshold : float
+        Or if a layer within it scores at least this (`Detector.fit_layer_threshold`).
     temperature : float
         Divides the log-odds of a score (psembed.calibration); fitted on validation data.
     fpr : float
@@ -108,18 +118,25 @@ def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: fl
     profile : str
         The run that made the model.
 
+    Returns
+    -------
+    dict
+        The manifest.
+
     Raises
     ------
     ModelError
         If a file is missing, or a number is out of range.
     """
     folder = Path(folder)
+    files = [MODEL, TOKENIZER] + [NEIGHBOURS] * (folder / NEIGHBOURS).exists()
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
+        "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
-        "sha256": {name: _sha256(folder / name) for name in (MODEL, TOKENIZER)},
+        "sha256": {name: _sha256(folder / name) for name in files},
         "created_from": profile,
     }
     _check_numbers(manifest)
@@ -132,28 +149,33 @@ class Detector:
 
     Attributes
     ----------
-    threshold : float
-        A script is called malicious if its score is at least this.
+    threshold, layer_threshold : float
+        A script is called malicious if its score is at least the first, or that of a layer within it the
+        second.
     temperature : float
         What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
         Content of manifest.json.
     """
 
-    def __init__(self, session, encoder: Encoder, manifest: dict):
-        self._session, self._encoder = session, encoder
-        self.manifest = manifest
-        self.threshold, self.temperature = float(manifest["threshold"]), float(manifest["temperature"])
+    def __init__(
+        self, session, encoder: Encoder, manifest: dict, *, threads: int, known: Neighbours | None = None
+    ):
+        self._session, self._encoder, self._known = session, encoder, known
+        self.manifest, self.threads = manifest, threads
+        self.threshold, self.layer_threshold, self.temperature = (
+            float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
+        )
 
     @classmethod
-    def load(cls, folder: Path | None = None, *, threads: int = 0) -> "Detector":
+    def load(cls, folder: Path | None = None, *, threads: int | None = None) -> "Detector":
         """Open the detector in `folder`, by default the released one.
 
         Parameters
         ----------
         folder : Path, optional
-        threads : int
-            Threads of ONNX Runtime; 0 lets it choose.
+        threads : int, optional
+            At work at once on many scripts; as many as there are cores unless told.
 
         Raises
         ------
@@ -162,7 +184,8 @@ class Detector:
         """
         folder = Path(folder) if folder else RELEASED
         manifest = _read_manifest(folder)
-        for name in (MODEL, TOKENIZER):
+        told = NEIGHBOURS in manifest["sha256"]
+        for name in (MODEL, TOKENIZER, *[NEIGHBOURS] * told):
             found, expected = _sha256(folder / name), manifest["sha256"].get(name)
             if found != expected:
                 raise ModelError(
@@ -170,7 +193,9 @@ class Detector:
                     "belong together; copy the whole folder again"
                 )
         encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
-        return cls(open_session(folder / MODEL, threads=threads), encoder, manifest)
+        known = neighbours.read(folder / NEIGHBOURS) if told else None
+        session, threads = open_session(folder / MODEL), threads or os.cpu_count() or 1
+        return cls(session, encoder, manifest, threads=threads, known=known)
 
     def score(self, texts: list[str]) -> np.ndarray:
         """Return float32[n], each script's score in 0..1; higher is more likely malicious.
@@ -181,11 +206,42 @@ class Detector:
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        scores = [np.empty(0, dtype=np.float32)]
-        for chunk in _chunks(texts):
-            tokens, characters = self._encoder.encode([paired(text) for text in chunk])
-            scores.append(run_onnx(self._session, Samples(tokens, characters)))
-        return np.concatenate(scores)
+        scores = in_order(self._scores, _chunks(texts), threads=self.threads)
+        return np.fromiter(scores, dtype=np.float32)
+
+    def features(self, clean_texts: Sequence[str]) -> np.ndarray:
+        """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
+        return self._run(clean_texts, FEATURES)
+
+    def nearest(self, clean: str) -> list[Neighbour]:
+        """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
+        return self._known.nearest(self.features([clean])[0]) if self._known else []
+
+    def _scores(self, clean_texts: Sequence[str]) -> list[float]:
+        return self._run(clean_texts, SCORE)[:, 0].tolist()
+
+    def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
+        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
+        return run_onnx(self._session, Samples(tokens, characters), output=output)
+
+    def fit_layer_threshold(self, clean_scripts: Iterable[str], *, fpr: float) -> float:
+        """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
+
+        Parameters
+        ----------
+        clean_scripts : iterable of str
+            As decoded. Training scripts will do: no network was trained on what is within them.
+        fpr : float
+            The false-positive rate asked for (0..1).
+        """
+        highest, count = [], 0
+        for verdict in self.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):
+            count += 1
+            if verdict.layers and verdict.layers[0].score < self.threshold:
+                highest.append(max((layer.score for layer in verdict.layers[1:]), default=0.0))
+        allowed = int(count * fpr * LAYER_SHARE)
+        first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
+        return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
 
     def view(self, clean: str) -> str:
         """Return what the network reads of a clean text: of a long one about its head and its tail."""
@@ -193,28 +249,33 @@ class Detector:
         tail = width // 4
         return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
 
-    def verdicts(self, items: Iterable[Item], *, threads: int = 1) -> Iterator[Verdict]:
+    def verdicts(self, items: Iterable[Item]) -> Iterator[Verdict]:
         """Yield the verdict on each item, in order.
 
         Parameters
         ----------
         items : iterable of Item
             Read a few chunks ahead of what has been yielded.
-        threads : int
-            At work at once; a detector loaded with threads=1 leaves the cores to them.
         """
-        return in_order(self.judge, chunks(items), threads=threads)
+        return in_order(self.judge, chunks(items), threads=self.threads)
 
     def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
         """Score one script, given as bytes or as decoded text, and its layers."""
         return self.judge([Item(name, content)])[0]
 
+    def explain(self, script: Verdict | str | bytes) -> "Explanation":
+        """Say which pieces of a script drive its score; see psembed.explain.explain."""
+        from psembed.explain import explain
+
+        return explain(self, script)
+
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order."""
         known = [_read(item) for item in items]
-        unwrapped = [unwrap(text) if text is not None else Unwrapped([], "") for _, text in known]
+        unwrapped = _unwrapped([text for _, text in known])
         clean = [corpus.clean(layer.text) for found in unwrapped for layer in found.layers]
-        scored = iter(zip(clean, self.score_clean(clean).tolist(), strict=True))
+        scores = itertools.chain.from_iterable(map(self._scores, _chunks(clean)))
+        scored = zip(clean, scores, strict=True)
         judged = []
         for (verdict, text), found in zip(known, unwrapped, strict=True):
             own = list(itertools.islice(scored, len(found.layers)))
@@ -230,7 +291,7 @@ class Detector:
         guilty = [
             number
             for number, layer in enumerate(layers)
-            if layer.score >= (LAYER_THRESHOLD if number else self.threshold)
+            if layer.score >= (self.layer_threshold if number else self.threshold)
         ]
         highest = max(guilty, key=lambda number: layers[number].score, default=0)
         cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
@@ -260,6 +321,13 @@ def _read(item: Item) -> tuple[Verdict, str | None]:
         why = "no text in it" if encoding != "binary" else "binary data, not a script"
         return replace(known, reason=why), None
     return known, text
+
+
+def _unwrapped(texts: list[str | None]) -> list[Unwrapped]:
+    """Return the layers of each text; only a text in which something may be run is folded."""
+    given = [text for text in texts if text is not None]
+    found = iter(map(unwrap, given, may_run(given)))
+    return [Unwrapped([], "") if text is None else next(found) for text in texts]
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -309,7 +377,7 @@ def _read_manifest(folder: Path) -> dict:
 
 
 def _check_numbers(manifest: dict) -> None:
-    for name in ("threshold", "fpr"):
+    for name in ("threshold", "layer_threshold", "fpr"):
         value = manifest.get(name)
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ModelError(f"{MANIFEST}: {name} is {value!r}, expected a number from 0 to 1")

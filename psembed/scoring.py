@@ -7,7 +7,6 @@ from __future__ import annotations  # so that an older Python gets as far as the
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 from collections import Counter
@@ -61,7 +60,7 @@ def score(options: argparse.Namespace) -> int:
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
-    detector = Detector.load(threads=1)
+    detector = Detector.load()
     given, counts = items(options.paths, column=options.column), Counter()
     with (
         _verdicts(detector, given, options.cluster) as verdicts,
@@ -91,7 +90,7 @@ def _verdicts(detector: Detector, given: Iterable, cluster: str | None) -> Itera
     from psembed.detector import chunks, judge
 
     if cluster is None:
-        yield detector.verdicts(given, threads=os.cpu_count() or 1)
+        yield detector.verdicts(given)
         return
     with workers.dask(cluster) as client:
         yield workers.on_dask(client, judge, chunks(given))

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
-from psembed import detector, export, network
+from psembed import detector, export, neighbours, network
 from psembed.batches import Samples
-from psembed.detector import MANIFEST, MODEL, TOKENIZER, Detector
+from psembed.detector import MANIFEST, MODEL, NEIGHBOURS, TOKENIZER, Detector
 from psembed.errors import ModelError
 from psembed.network import Config
 from psembed.tokens import Encoder
@@ -26,7 +27,9 @@ def folder(tmp_path_factory):
     export.to_onnx(model, path / MODEL)
     encoder = Encoder(WORDS, token_length=64, char_length=128)
     (path / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
-    detector.save_manifest(path, threshold=0.5, temperature=1.5, fpr=0.001, profile="smoke")
+    detector.save_manifest(
+        path, threshold=0.5, layer_threshold=0.8, temperature=1.5, fpr=0.001, profile="smoke"
+    )
     network.save(model, path / "network.keras")
     return path
 
@@ -46,6 +49,26 @@ def test_scores_equal_the_keras_model_on_cleaned_text(folder):
     scores = Detector.load(folder).score(texts)
     assert scores.dtype == np.float32
     assert np.abs(scores - expected).max() <= export.MAX_DIFFERENCE
+
+
+def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
+    texts = ["write-host hello", "iex payload", "$a = get-date"]
+    alone = Detector.load(copy)
+    assert alone.nearest(texts[0]) == []
+    rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
+    found = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
+    neighbours.write(copy / NEIGHBOURS, found, alone.features(texts))
+    manifest = detector.save_manifest(
+        copy, threshold=0.0, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
+    )
+    assert set(manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
+    loaded = Detector.load(copy)
+    for row, text in enumerate(texts):
+        assert loaded.nearest(text)[0].sha256 == str(row)
+        assert loaded.explain(text).nearest[0].similarity == pytest.approx(1)
+    (copy / NEIGHBOURS).write_bytes((copy / NEIGHBOURS).read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"neighbours\.parquet has SHA-256"):
+        Detector.load(copy)
 
 
 def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
@@ -72,7 +95,9 @@ def test_chunks_are_bounded_and_keep_order(monkeypatch):
 def test_verdict_follows_the_threshold(copy):
     score = float(Detector.load(copy).score(["iex payload"])[0])
     for threshold, malicious in ((score, True), (min(1.0, score + 0.01), False)):
-        detector.save_manifest(copy, threshold=threshold, temperature=1.0, fpr=0.001, profile="smoke")
+        detector.save_manifest(
+            copy, threshold=threshold, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
+        )
         verdict = Detector.load(copy).verdict("iex payload")
         assert (verdict.score, verdict.malicious, verdict.reason) == (score, malicious, "")
 
@@ -132,7 +157,7 @@ def test_a_missing_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "format 1, this version reads 2"),
+        ({"format": 1}, "format 1, this version reads 3"),
         ({"temperature": 0}, "temperature is 0, expected a number above 0"),
         ({"temperature": float("inf")}, "temperature is inf"),
         ({"threshold": "high"}, "threshold is 'high'"),
@@ -150,7 +175,15 @@ def test_a_bad_manifest_is_refused(copy, change, message):
 
 def test_the_manifest_says_where_the_model_comes_from(folder):
     manifest = Detector.load(folder).manifest
-    assert set(manifest) == {"format", "threshold", "temperature", "fpr", "sha256", "created_from"}
+    assert set(manifest) == {
+        "format",
+        "threshold",
+        "layer_threshold",
+        "temperature",
+        "fpr",
+        "sha256",
+        "created_from",
+    }
     assert manifest["created_from"] == "smoke"
 
 
@@ -158,7 +191,7 @@ class Layered(Detector):
     """A detector with planted scores: by the first word of a text."""
 
     def __init__(self, **scores: float):
-        self.threshold, self._scores = 0.5, scores
+        self.threshold, self.layer_threshold, self._scores = 0.5, 0.7869, scores
 
     def score_clean(self, texts):
         return np.array([self._scores[text.split()[0]] for text in texts], dtype=np.float32)

@@ -20,7 +20,7 @@ def released(monkeypatch):
     """A detector that calls what mentions iex malicious and cannot read NUL bytes."""
 
     class Fake:
-        def verdicts(self, items, *, threads):
+        def verdicts(self, items):
             for item in items:
                 if item.data is None or b"\0" in item.data:
                     yield Verdict(item.name, reason=item.reason or "binary data, not a script")
