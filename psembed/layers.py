@@ -34,14 +34,14 @@ _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
 _Q = SINGLE_QUOTES + DOUBLE_QUOTES
 # For polars, whose regular expressions take linear time whatever they say.
 _RUNS_OR_DECODES = rf"""(?ix)
-    \biex\b | invoke-ex | invoke-?script | newscriptblock | addscript | scriptblock\]
+    \bi`?e`?x\b | i`?n`?v`?o`?k`?e`?-`?e | invoke-?script | newscriptblock | addscript | scriptblock\]
     | [&.]\s*\( | [&.]\s*[{_Q}][^${_Q}]{{1,40}}[{_Q}]\s*[({_Q}$] | [&.]\s*\$\w+\s+[({_Q}$]
     | [{_Q})]\s*\.\s*invoke | \|\s*[&.] | \|\s*\w*`
     | `[^\s0abefnrtvu`${_Q}(){{}}\[\]|]
     | base64 | gzip | deflate | \[\s*char | -bxor
-    | tochararray | fromcharcode | fromhexstring | convertfromutf32
+    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32
     | \|\s*(?:powershell|pwsh)
-    | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?\s+(?:[^\r\n|;]*\s)?(?:[{DASHES}/]c|[{_Q}(])
+    | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?\s+(?:[^\r\n|;]*\s)?(?:[{DASHES}/](?:c|e\w*\s+[{_Q}($])|[{_Q}(])
 """
 _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
 

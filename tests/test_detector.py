@@ -191,10 +191,10 @@ class Layered(Detector):
     """A detector with planted scores: by the first word of a text."""
 
     def __init__(self, **scores: float):
-        self.threshold, self.layer_threshold, self._scores = 0.5, 0.7869, scores
+        self.threshold, self.layer_threshold, self.planted = 0.5, 0.7869, scores
 
-    def score_clean(self, texts):
-        return np.array([self._scores[text.split()[0]] for text in texts], dtype=np.float32)
+    def _scores(self, texts):
+        return [self.planted[text.split()[0]] for text in texts]
 
     def view(self, clean):
         return clean
