@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from psembed import baselines, corpus
+from psembed import baselines, corpus, detector, workers
 from psembed.batches import Samples
 from psembed.detector import Detector, Item
 from psembed.tokens import Encoder
@@ -86,14 +86,14 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _in_layers(contents: list[bytes]) -> Callable[[], object]:
-    detector = Detector.load()
-    items = [Item(str(number), data) for number, data in enumerate(contents)]
-    return lambda: list(detector.verdicts(items))
+    """Return what `psembed score` does with many scripts."""
+    batches = list(detector.chunks(Item(str(number), data) for number, data in enumerate(contents)))
+    return lambda: list(workers.in_order(detector.judge, batches, processes=CORES))
 
 
 def _alone(contents: list[bytes]) -> Callable[[], object]:
-    detector = Detector.load()
-    return lambda: detector.score([corpus.decode(data)[0] for data in contents])
+    ours = Detector.load()
+    return lambda: ours.score([corpus.decode(data)[0] for data in contents])
 
 
 def _rivals(root: Path, contents: list[bytes]) -> dict[str, Callable[[], object]]:
@@ -132,9 +132,9 @@ def _keras(work: Path, clean: Callable[[], list[str]]) -> Callable[[], object]:
 
 def _latency(contents: list[bytes]) -> dict[str, float]:
     """Return percentiles of the milliseconds that one script takes."""
-    detector = Detector.load()
-    whole = _milliseconds(lambda data: detector.verdict(data), contents)
-    alone = _milliseconds(lambda data: detector.score([corpus.decode(data)[0]]), contents)
+    ours = Detector.load()
+    whole = _milliseconds(ours.verdict, contents)
+    alone = _milliseconds(lambda data: ours.score([corpus.decode(data)[0]]), contents)
     return {"p50_ms": whole[49], "p99_ms": whole[98], "alone_p99_ms": alone[98]}
 
 
@@ -158,8 +158,8 @@ def _sized(contents: list[bytes], size: int) -> dict[str, float]:
 
 
 def _measured(data: bytes) -> dict[str, float]:
-    detector = Detector.load(threads=1)
-    seconds = _timed(lambda: detector.verdict(data))
+    ours = Detector.load()
+    seconds = _timed(lambda: ours.verdict(data))
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     return {"bytes": len(data), "seconds": seconds, "peak_gb": peak}

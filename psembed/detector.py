@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from psembed.export import FEATURES, SCORE, open_session, run_onnx
 from psembed.layers import Unwrapped, may_run, paired, unwrap
 from psembed.neighbours import Neighbour, Neighbours
 from psembed.tokens import Encoder
-from psembed.workers import in_order
 from psembed.workspace import write_json
 
 if TYPE_CHECKING:
@@ -158,24 +156,20 @@ class Detector:
         Content of manifest.json.
     """
 
-    def __init__(
-        self, session, encoder: Encoder, manifest: dict, *, threads: int, known: Neighbours | None = None
-    ):
+    def __init__(self, session, encoder: Encoder, manifest: dict, known: Neighbours | None = None):
         self._session, self._encoder, self._known = session, encoder, known
-        self.manifest, self.threads = manifest, threads
+        self.manifest = manifest
         self.threshold, self.layer_threshold, self.temperature = (
             float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
         )
 
     @classmethod
-    def load(cls, folder: Path | None = None, *, threads: int | None = None) -> "Detector":
+    def load(cls, folder: Path | None = None) -> "Detector":
         """Open the detector in `folder`, by default the released one.
 
         Parameters
         ----------
         folder : Path, optional
-        threads : int, optional
-            At work at once on many scripts; as many as there are cores unless told.
 
         Raises
         ------
@@ -194,8 +188,7 @@ class Detector:
                 )
         encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
         known = neighbours.read(folder / NEIGHBOURS) if told else None
-        session, threads = open_session(folder / MODEL), threads or os.cpu_count() or 1
-        return cls(session, encoder, manifest, threads=threads, known=known)
+        return cls(open_session(folder / MODEL), encoder, manifest, known)
 
     def score(self, texts: list[str]) -> np.ndarray:
         """Return float32[n], each script's score in 0..1; higher is more likely malicious.
@@ -206,8 +199,7 @@ class Detector:
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        scores = in_order(self._scores, _chunks(texts), threads=self.threads)
-        return np.fromiter(scores, dtype=np.float32)
+        return np.fromiter(itertools.chain.from_iterable(map(self._scores, _chunks(texts))), dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
@@ -250,14 +242,8 @@ class Detector:
         return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
 
     def verdicts(self, items: Iterable[Item]) -> Iterator[Verdict]:
-        """Yield the verdict on each item, in order.
-
-        Parameters
-        ----------
-        items : iterable of Item
-            Read a few chunks ahead of what has been yielded.
-        """
-        return in_order(self.judge, chunks(items), threads=self.threads)
+        """Yield the verdict on each item, in order; items are read a chunk at a time."""
+        return itertools.chain.from_iterable(map(self.judge, chunks(items)))
 
     def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
         """Score one script, given as bytes or as decoded text, and its layers."""
@@ -336,13 +322,14 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def judge(items: Sequence[Item]) -> list[Verdict]:
-    """Return the verdicts of the released detector, which a process loads once: work for a cluster."""
-    return _of_this_process().judge(items)
+    """Return the verdicts of the released detector: work for other processes."""
+    return released().judge(items)
 
 
 @functools.cache
-def _of_this_process() -> Detector:
-    return Detector.load(threads=1)
+def released() -> Detector:
+    """Return the released detector, which a process loads once. Raises as `Detector.load`."""
+    return Detector.load()
 
 
 def _chunks(things: Iterable[Thing], length: Callable[[Thing], int] = len) -> Iterator[list[Thing]]:

@@ -68,8 +68,11 @@ def _convert(model, opset: int):
     with _quiet():
         function = tf.function(run, input_signature=signature)
         proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset)
-    names = [value.name for value in proto.graph.input], {value.name for value in proto.graph.output}
-    expected = [tensor.name for tensor in model.inputs], {SCORE, FEATURES}
+    outputs = sorted(proto.graph.output, key=lambda value: value.name, reverse=True)  # score first
+    proto.graph.ClearField("output")
+    proto.graph.output.extend(outputs)
+    names = [value.name for value in proto.graph.input], [value.name for value in outputs]
+    expected = [tensor.name for tensor in model.inputs], [SCORE, FEATURES]
     if names != expected:
         raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
     return proto

@@ -1,42 +1,62 @@
-"""Batches worked on side by side, by threads here or by Dask workers anywhere; results come in order."""
+"""Batches worked on side by side, by processes here or by Dask workers anywhere; results come in order."""
 
 import contextlib
+import itertools
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
-from psembed.errors import ParameterError
+from psembed.errors import ParameterError, PsembedError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"  # instead of an address: a cluster on this machine, a worker a core
+ALONE = 2  # batches for which no process is started
 CONNECT = "10s"
 RETRIES = 3  # of a batch that fails for another reason than its worker's death
 Given, Result = TypeVar("Given"), TypeVar("Result")
 
 
 def in_order(
-    work: Callable[[Given], list[Result]], batches: Iterable[Given], *, threads: int
+    work: Callable[[Given], list[Result]], batches: Iterable[Given], *, processes: int
 ) -> Iterator[Result]:
     """Yield what `work` makes of each batch, in the order of the batches.
+
+    The first ALONE batches are worked on here; processes are started where there are more.
 
     Parameters
     ----------
     work : callable
-        Called from so many threads at once.
+        A function that another process can import.
     batches : iterable
-        Read no further ahead than two batches a thread.
-    threads : int
-        1: none is started.
+        Read no further ahead than two batches a process.
+    processes : int
+
+    Raises
+    ------
+    PsembedError
+        If a process dies; what it was given is not known to be good.
     """
-    if threads == 1:
-        for batch in batches:
-            yield from work(batch)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from _ahead(pool, work, batches, most=2 * threads)
+    batches = iter(batches)
+    for batch in itertools.islice(batches, ALONE):
+        yield from work(batch)
+    for batch in batches:  # one more, at least
+        context = get_context("spawn")
+        try:
+            with ProcessPoolExecutor(processes, context, initializer=_undisturbed) as pool:
+                yield from _ahead(pool, work, itertools.chain([batch], batches), most=2 * processes)
+        except BrokenProcessPool as error:
+            raise PsembedError("a process died, perhaps for lack of memory: score less at once") from error
+
+
+def _undisturbed() -> None:
+    """Leave Ctrl-C to the process that asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _ahead(pool: Executor, work: Callable, batches: Iterable, *, most: int) -> Iterator:

@@ -76,7 +76,7 @@ def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
     whole = Detector.load(folder).score(texts)
     monkeypatch.setattr(detector, "CHUNK_ROWS", 7)
     monkeypatch.setattr(detector, "CHUNK_CHARACTERS", 300)
-    assert np.allclose(Detector.load(folder, threads=1).score(texts[::-1])[::-1], whole, atol=1e-6)
+    assert np.allclose(Detector.load(folder).score(texts[::-1])[::-1], whole, atol=1e-6)
 
 
 def test_no_texts_no_scores(folder):

