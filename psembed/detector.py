@@ -12,14 +12,14 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from psembed import corpus, neighbours
+from psembed import corpus, neighbours, workers
 from psembed.batches import Samples
 from psembed.errors import ModelError
 from psembed.export import FEATURES, SCORE, open_session, run_onnx
@@ -36,10 +36,8 @@ MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 NEIGHBOURS = "neighbours.parquet"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
-CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
 LAYER_SHARE = 0.1  # of the false-positive rate asked for: what layers may add to it
 VIEW = 2  # times the encoder's characters are about as long as its tokens
-Thing = TypeVar("Thing")
 
 
 class Item(NamedTuple):
@@ -199,7 +197,8 @@ class Detector:
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        return np.fromiter(itertools.chain.from_iterable(map(self._scores, _chunks(texts))), dtype=np.float32)
+        scores = map(self._scores, workers.chunks(texts))
+        return np.fromiter(itertools.chain.from_iterable(scores), dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
@@ -260,7 +259,7 @@ class Detector:
         known = [_read(item) for item in items]
         unwrapped = _unwrapped([text for _, text in known])
         clean = [corpus.clean(layer.text) for found in unwrapped for layer in found.layers]
-        scores = itertools.chain.from_iterable(map(self._scores, _chunks(clean)))
+        scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
         scored = zip(clean, scores, strict=True)
         judged = []
         for (verdict, text), found in zip(known, unwrapped, strict=True):
@@ -318,7 +317,7 @@ def _unwrapped(texts: list[str | None]) -> list[Unwrapped]:
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield runs of items, in order, of bounded count and total length."""
-    return _chunks(items, lambda item: len(item.data or ""))
+    return workers.chunks(items, lambda item: len(item.data or ""))
 
 
 def judge(items: Sequence[Item]) -> list[Verdict]:
@@ -330,20 +329,6 @@ def judge(items: Sequence[Item]) -> list[Verdict]:
 def released() -> Detector:
     """Return the released detector, which a process loads once. Raises as `Detector.load`."""
     return Detector.load()
-
-
-def _chunks(things: Iterable[Thing], length: Callable[[Thing], int] = len) -> Iterator[list[Thing]]:
-    """Yield runs of `things`, in order, of bounded count and total length."""
-    chunk: list[Thing] = []
-    size = 0
-    for thing in things:
-        if chunk and (len(chunk) == CHUNK_ROWS or size + length(thing) > CHUNK_CHARACTERS):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(thing)
-        size += length(thing)
-    if chunk:
-        yield chunk
 
 
 def _read_manifest(folder: Path) -> dict:

@@ -16,10 +16,25 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"  # instead of an address: a cluster on this machine, a worker a core
+ROWS, CHARACTERS = 256, 2**24  # of a batch
 ALONE = 2  # batches for which no process is started
 CONNECT = "10s"
 RETRIES = 3  # of a batch that fails for another reason than its worker's death
 Given, Result = TypeVar("Given"), TypeVar("Result")
+
+
+def chunks(things: Iterable[Given], length: Callable[[Given], int] = len) -> Iterator[list[Given]]:
+    """Yield runs of `things`, in order, of at most ROWS and together, unless it is one, CHARACTERS."""
+    chunk: list[Given] = []
+    size = 0
+    for thing in things:
+        if chunk and (len(chunk) == ROWS or size + length(thing) > CHARACTERS):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(thing)
+        size += length(thing)
+    if chunk:
+        yield chunk
 
 
 def in_order(

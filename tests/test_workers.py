@@ -30,6 +30,15 @@ def few():
         yield
 
 
+def test_chunks_are_bounded_and_keep_order(monkeypatch):
+    monkeypatch.setattr(workers, "ROWS", 3)
+    monkeypatch.setattr(workers, "CHARACTERS", 10)
+    texts = ["a", "b", "c", "d", "e" * 9, "f" * 50, "g"]
+    chunks = list(workers.chunks(texts))
+    assert [text for chunk in chunks for text in chunk] == texts
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
+
+
 def test_results_are_in_the_order_of_the_batches():
     assert list(workers.in_order(numbers, BATCHES, processes=2)) == SQUARES
     assert list(workers.in_order(numbers, BATCHES[:1], processes=2)) == SQUARES[:2]
