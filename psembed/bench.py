@@ -15,7 +15,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed import bench_learning, bench_scoring, bench_training, control, corpus, plots, sources, tokens
+from psembed import (
+    bench_cluster,
+    bench_learning,
+    bench_scoring,
+    bench_training,
+    control,
+    corpus,
+    plots,
+    sources,
+    tokens,
+)
 from psembed.errors import CorpusError
 from psembed.shares import THREADS, cut, in_shares
 from psembed.tokens import FIRST, TOKEN_CHARS, UNKNOWN, Vocabulary
@@ -151,6 +161,7 @@ def main(root: Path) -> dict[str, float | str | None]:
         **tokenising(scripts),
         "scoring": (scored := bench_scoring.main(root, contents)),
         "score_vs_keras": scored["score_vs_keras"],
+        "cluster": bench_cluster.main(contents),
         "learning": (learned := bench_learning.main(root)),
         "word2vec_vs_gensim": learned["word2vec_vs_gensim"],
         "training": (trained := bench_training.main(root)),

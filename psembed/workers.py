@@ -90,8 +90,14 @@ def _ahead(pool: Executor, work: Callable, batches: Iterable, *, most: int) -> I
 
 
 @contextlib.contextmanager
-def dask(address: str) -> Iterator["Client"]:
+def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     """Open a Dask client: of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
+
+    Parameters
+    ----------
+    address : str
+    workers : int, optional
+        Of LOCAL; one a core unless told.
 
     Raises
     ------
@@ -105,7 +111,8 @@ def dask(address: str) -> Iterator["Client"]:
     with contextlib.ExitStack() as opened:
         scheduler = address
         if address == LOCAL:
-            scheduler = opened.enter_context(LocalCluster(threads_per_worker=1, dashboard_address=None))
+            own = LocalCluster(workers, threads_per_worker=1, dashboard_address=None)
+            scheduler = opened.enter_context(own)
         try:
             client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))
         except (OSError, ValueError) as error:
