@@ -12,7 +12,9 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -193,12 +195,17 @@ class Detector:
 
         Scripts are taken as decoded, and cleaned here; layers are not looked for (`verdicts` does).
         """
-        return self.score_clean(map(corpus.clean, texts))
+        return self._scored(texts, corpus.clean)
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        scores = map(self._scores, workers.chunks(texts))
-        return np.fromiter(itertools.chain.from_iterable(scores), dtype=np.float32)
+        return self._scored(texts, str)
+
+    def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:
+        """Score chunks on all cores; ONNX Runtime lets go of Python's lock."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            work = pool.map(lambda chunk: self._scores([*map(cleaned, chunk)]), workers.chunks(texts))
+            return np.fromiter(itertools.chain.from_iterable(work), dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""

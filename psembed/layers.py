@@ -67,7 +67,7 @@ class Limits:
     layers: int = 64
     characters: int = 1 << 24
     steps: int = 100_000
-    seconds: float = 2.0
+    seconds: float = 1.5
 
 
 @dataclass(frozen=True)

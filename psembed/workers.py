@@ -111,7 +111,7 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     with contextlib.ExitStack() as opened:
         scheduler = address
         if address == LOCAL:
-            own = LocalCluster(workers, threads_per_worker=1, dashboard_address=None)
+            own = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             scheduler = opened.enter_context(own)
         try:
             client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))

@@ -423,6 +423,20 @@ def test_a_bomb_is_cut():
     assert (len(layers), cut) == (1, "characters")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$a = [char[]]('ab' * 500000);" * 20,
+        "$b = 65..200000;" + "[Convert]::FromBase64String($b);" * 20,
+        "$b = 65..200000;" + "$c = -join $b;" * 20,
+        "('ab' * 500000)[1];" * 20,
+    ],
+    ids=["casts", "Base64", "joins", "places"],
+)
+def test_elements_cost_more_than_characters(text):
+    assert unwrap(text, limits=GENEROUS).cut == "characters"
+
+
 def test_the_depth_is_limited():
     text = PAYLOAD
     for _ in range(4):
