@@ -6,20 +6,17 @@ and scores nothing.
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from psembed import baselines, corpus, detector, workers
+from psembed import baselines, bench_learning, corpus, detector, workers
 from psembed.batches import Samples
 from psembed.detector import Detector, Item
 from psembed.tokens import Encoder
@@ -45,15 +42,13 @@ def main(root: Path, contents: list[bytes]) -> dict:
     -------
     dict
         scripts, cores : int. scripts_per_second, keras_per_second, tfidf_per_second, tree_sitter_per_second :
-        from bytes on, on all cores. alone_per_second : ours without layers, as Keras does; alone_vs_keras and
-        score_vs_keras : ratios. p50_ms, p99_ms :
-        one script in a warm process; alone_p99_ms without layers. cold_seconds : from the start of the
-        program to its first verdict. sizes : list of dict with bytes, seconds and peak_gb of a process that
-        scores one such script.
+        from bytes on, on all cores. alone_per_second : ours without layers, as Keras does it. score_vs_keras,
+        alone_vs_keras : ratios. p50_ms, p99_ms : one script in a warm process; alone_p99_ms : without layers.
+        cold_seconds : from the start of the program to its first verdict. sizes : list of dict with bytes,
+        seconds and peak_gb of a process that scores one such script.
     """
     small = [data for data in contents if len(data) <= LARGEST and corpus.decode(data)[0]]
     rated = small[:: max(1, len(small) // RATED)][:RATED]
-    sizes = [_sized(rated, size) for size in SIZES]  # first, as a child starts with its parent's peak memory
     works = {"scripts": _in_layers(rated), "alone": _alone(rated), **_rivals(root, rated)}
     rates = {name: len(rated) / seconds for name, seconds in _in_turn(works).items()}
     keras = rates.get("keras")
@@ -68,7 +63,7 @@ def main(root: Path, contents: list[bytes]) -> dict:
         "alone_vs_keras": keras and rates["alone"] / keras,
         **_latency(rated[:SINGLE]),
         "cold_seconds": _in_turn({"": _program(rated[0])})[""],
-        "sizes": sizes,
+        "sizes": [_sized(rated, size) for size in SIZES],
     }
 
 
@@ -155,13 +150,10 @@ def _sized(contents: list[bytes], size: int) -> dict[str, float]:
     """Score one script of so many bytes, made of several, in a process of its own."""
     joined = b"\n".join(contents)
     data = (joined * (size // len(joined) + 1))[:size]
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measured, data).result()
+    return bench_learning.alone(_measured, data)
 
 
 def _measured(data: bytes) -> dict[str, float]:
     ours = Detector.load()
     seconds = _timed(lambda: ours.verdict(data))
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    return {"bytes": len(data), "seconds": seconds, "peak_gb": peak}
+    return {"bytes": len(data), "seconds": seconds, "peak_gb": bench_learning.peak_gb()}
