@@ -71,8 +71,8 @@ class Explanation:
         return f"Explanation(score={self.score:.4f}, layer={self.layer}, {len(self.pieces)} pieces)"
 
     def shades(self) -> list[tuple[str, float]]:
-        """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's."""
-        heaviest = max((piece.weight for piece in self.pieces), default=0.0) or 1.0
+        """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's, or of one nat."""
+        heaviest = max([1.0, *(piece.weight for piece in self.pieces)])
         return [
             (_shown(self.text[piece.start : piece.end]), max(0.0, piece.weight / heaviest))
             for piece in self.pieces
@@ -98,7 +98,7 @@ class Explanation:
         """Return a line for each of the nearest training clusters."""
         return [
             f"like {one.similarity:.2f}  {'malicious' if one.label else 'clean'}, {one.source}, "
-            f"{one.scripts} scripts such as {one.sha256[:16]}"
+            f"{one.scripts} script{'s' * (one.scripts > 1)} such as {one.sha256[:16]}"
             for one in self.nearest
         ]
 
