@@ -237,6 +237,7 @@ def on_dask(
         What `work` takes beside a batch, sent to each worker once.
     """
     threads = max(1, sum(client.nthreads().values()))
-    held = client.scatter(list(shared), broadcast=True) if shared else []
+    # named apart from what an earlier call sent: that may be on its way out
+    held = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
     pool = client.get_executor(pure=False, retries=RETRIES)
     yield from ahead(lambda batch: pool.submit(work, batch, *held), batches, most=2 * threads)
