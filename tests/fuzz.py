@@ -2,13 +2,15 @@
 
 Targets: verdict (bytes to verdict, the whole path), layers, log (.evtx), table (.parquet). Inputs are mutated
 from seeds (golden texts, encodings of tests/test_layers.py, logs, tables) by a seeded generator, or with
---atheris, where it is installed, by one that looks for new paths. An input fails if anything is raised that
-the documentation does not name, or if it takes longer than SECONDS; it is then kept in --keep, as Base64, for
-a test to be made of it.
+--atheris, where it is installed, by one that looks for new paths through psembed. An input fails if anything
+is raised that the documentation does not name, or if it takes longer than SECONDS; it is then kept in --keep,
+as Base64, for a test to be made of it.
 """
 
 import argparse
 import base64
+import contextlib
+import os
 import random
 import resource
 import sys
@@ -20,9 +22,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from psembed import golden, inputs  # noqa: E402
-from psembed.detector import Detector, Item  # noqa: E402
-from psembed.layers import unwrap  # noqa: E402
+
+def instrumented() -> contextlib.AbstractContextManager:
+    """Return a context in which imports of psembed report the paths they take, if --atheris asks for it."""
+    if "--atheris" not in sys.argv:
+        return contextlib.nullcontext()
+    import atheris
+
+    return atheris.instrument_imports(include=["psembed"])
+
+
+with instrumented():
+    from psembed import golden, inputs
+    from psembed.detector import Detector, Item
+    from psembed.layers import unwrap
 
 SECONDS, MEMORY = 2.0, 10**9
 SPLICES = (
@@ -133,27 +146,37 @@ def main() -> int:
     parser.add_argument("--atheris", action="store_true")
     options = parser.parse_args()
     target, seeds = TARGETS[options.target]()
-    watch = Watch(target, options.keep)
+    watch = Watch(target, options.keep, options.inputs)
     if options.atheris:
-        import atheris
-
-        atheris.Setup([sys.argv[0], f"-runs={options.inputs}", f"-seed={options.seed}"], watch)
-        atheris.Fuzz()
-        return 0
+        by_coverage(watch, seeds, folder=options.keep / "corpus" / options.target, seed=options.seed)
     generator = random.Random(options.seed)
-    for number in range(options.inputs):
+    while not watch.is_done:
         watch(mutated(generator, seeds))
-        if number % 10_000 == 9_999:
-            print(f"{number + 1:,} inputs, {watch}", flush=True)
-    print(f"{options.target}: {options.inputs:,} inputs, {watch}")
-    return 1 if watch.failures else 0
+    return watch.status
+
+
+def by_coverage(watch: "Watch", seeds: list[bytes], *, folder: Path, seed: int) -> None:
+    """Let libFuzzer choose the inputs: it keeps, in the folder, and mutates those that take a new path."""
+    import atheris
+
+    def tried(data: bytes) -> None:
+        watch(data)
+        if watch.is_done:
+            os._exit(watch.status)  # libFuzzer takes any other way out for a crash
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(seeds):
+        (folder / f"seed{number}").write_bytes(data)
+    atheris.Setup([sys.argv[0], f"-seed={seed}", "-max_len=65536", "-rss_limit_mb=0", str(folder)], tried)
+    atheris.Fuzz()
 
 
 class Watch:
-    """Calls a target, and counts and keeps the inputs that it fails on."""
+    """Calls a target until it had so many inputs; counts and keeps those that it fails on."""
 
-    def __init__(self, target: Callable[[bytes], object], keep: Path):
-        self.target, self.keep, self.failures, self.slowest = target, keep, 0, 0.0
+    def __init__(self, target: Callable[[bytes], object], keep: Path, wanted: int):
+        self.target, self.keep, self.wanted = target, keep, wanted
+        self.inputs, self.failures, self.slowest = 0, 0, 0.0
 
     def __call__(self, data: bytes) -> None:
         """Try one input."""
@@ -163,18 +186,35 @@ class Watch:
         except Exception as error:
             failed = f"{type(error).__name__}: {str(error)[:200]}"
         taken = time.perf_counter() - started
+        self.inputs += 1
         self.slowest = max(self.slowest, taken)
         failed = failed or ("slow" if taken > SECONDS + 0.5 else "")  # unwrapping alone may take SECONDS
         if failed:
             self.failures += 1
             self.keep.mkdir(parents=True, exist_ok=True)
             (self.keep / f"{self.failures}.txt").write_text(f"{failed}\n{base64.b64encode(data).decode()}\n")
+        if self.is_done or self.inputs % 10_000 == 0:
+            print(self, flush=True)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there were as many inputs as wanted."""
+        return self.inputs >= self.wanted
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 if anything failed."""
+        return 1 if self.failures or self.peak > MEMORY else 0
+
+    @property
+    def peak(self) -> int:
+        """Memory of this process at its highest, in bytes."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     def __str__(self) -> str:
         """Return what has been found so far."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        over = " (too much)" if peak > MEMORY else ""
-        return f"{self.failures} failures, slowest {self.slowest:.2f} s, peak {peak / 1e9:.2f} GB{over}"
+        found = f"{self.inputs:,} inputs, {self.failures} failures, slowest {self.slowest:.2f} s"
+        return f"{found}, peak {self.peak / 1e9:.2f} GB{' (too much)' if self.peak > MEMORY else ''}"
 
 
 if __name__ == "__main__":
