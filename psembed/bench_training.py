@@ -19,7 +19,7 @@ from psembed.tokens import Encoder
 from psembed.training import Training
 
 SCRIPTS, SEEDS = 12_000, (1, 2)  # training scripts, and networks to train on them
-SETTINGS = {"epochs": 3, "batch": 128, "patience": 3}
+SETTINGS = {"epochs": 3, "batch": 128}
 VOCABULARY, LENGTHS = 15_000, {"token_length": 512, "char_length": 2048}
 
 

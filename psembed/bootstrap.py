@@ -1,12 +1,14 @@
 """Intervals over what a rate depends on by chance: the test scripts, and the seeds of training."""
 
+import functools
+
 import numpy as np
 import polars as pl
 
 from psembed.errors import CorpusError
 from psembed.metrics import CONFIDENCE
 
-_BLOCK = 2_000_000  # cells of one block of draws: 16 MB of int64
+_BLOCK = 2_000_000  # cells of one block of draws: 16 MB
 
 
 def by_seed(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +62,7 @@ def _draws(totals: list[np.ndarray], sizes: np.ndarray, *, seed: int, rounds: in
     generator, found = np.random.default_rng(seed), []
     step = max(1, _BLOCK // len(sizes))
     for start in range(0, rounds, step):
-        count = min(step, rounds - start)
-        times = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=count)
+        times = _drawn_clusters(len(sizes), min(step, rounds - start), (seed, start))
         rates = []
         for table in totals:
             of_seed = times @ table / (times @ sizes)[:, None]
@@ -69,3 +70,13 @@ def _draws(totals: list[np.ndarray], sizes: np.ndarray, *, seed: int, rounds: in
             rates.append(np.take_along_axis(of_seed, drawn, axis=1).mean(axis=1))
         found.append(rates[0] - sum(rates[1:]))
     return np.concatenate(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _drawn_clusters(count: int, rounds: int, seed: tuple[int, int]) -> np.ndarray:
+    """Return how often each of `count` clusters is drawn in each round, float64[rounds, count].
+
+    Kept, since many models are judged on the same scripts.
+    """
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(count, np.full(count, 1 / count), size=rounds).astype(np.float64)

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from psembed.controls import controls, headline
-from psembed.errors import StageError
-from psembed.ledger import CLAIMS, NOT_TESTABLE, RULES, Claim, find
+from psembed.ledger import CLAIMS, NOT_TESTABLE, RULES, Claim
+from psembed.results import find, load_results
 from psembed.workspace import write_json
 
 __all__ = [
@@ -24,33 +24,6 @@ __all__ = [
     "verify",
     "write_headline",
 ]
-
-
-def load_results(results_dir: Path) -> dict[str, dict]:
-    """Read every NN_noun.json of a results folder; stages that have not run are missing from the dict.
-
-    "run" is what the runner measured of the whole run, "bench" what `make bench` did, where they are there.
-
-    Raises
-    ------
-    StageError
-        If the folder holds no results, or one cannot be read.
-    """
-    paths = sorted(results_dir.glob("[0-9][0-9]_*.json"))
-    if not paths:
-        raise StageError(
-            f"no results in {results_dir.name!r}: run `psembed run --profile {results_dir.name}`"
-        )
-    measured_later = (results_dir / "run.json", results_dir.parent / "bench.json")
-    paths += [path for path in measured_later if path.is_file()]
-    return {path.stem: _result(path) for path in paths}
-
-
-def _result(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StageError(f"{path.name} is no JSON ({error}): run its notebook again") from error
 
 
 def write_headline(results_dir: Path) -> None:

@@ -2,7 +2,8 @@
 
 import math
 
-from psembed.ledger import STUDY_FPR, coverage_row, find, models_of
+from psembed.ledger import STUDY_FPR, coverage_row, models_of
+from psembed.results import find
 
 RECOVERED, MISSED, NOT_MEASURED = "recovered", "missed", "not measured"
 
@@ -40,8 +41,8 @@ HEADLINE = {
     "analogies_published_top1": None,
     "analogies_top1": ("04_semantics", "benchmark", "held_out", "analogies_top1"),
     "odd_groups_accuracy": ("04_semantics", "benchmark", "held_out", "odd_groups_accuracy"),
-    "negatives_test": ("08_evaluation", "negatives_test"),
-    "negatives_test_human": ("08_evaluation", "negatives_test_human"),
+    "negatives_test": ("08_evaluation", "negatives_test_scripts"),
+    "negatives_test_human": ("08_evaluation", "negatives_test_scripts_human"),
     "p0_tpr_deep": None,
     "p1_tpr_traditional": None,
     "p1_tpr_deep": None,

@@ -11,6 +11,8 @@ import polars as pl
 
 from psembed import bootstrap, calibration, metrics
 from psembed.baselines import BASELINES
+from psembed.labels import COPIES
+from psembed.scores import WINDOWED
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
 BINS = 15  # of the reliability table
@@ -107,6 +109,46 @@ def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
     return sum(shares) / len(shares)
 
 
+def countings(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return what the rates are when near-duplicates of test scripts count, too.
+
+    Thresholds stay those of one script per validation cluster. Seeds that have not scored the copies are left
+    out, and so is P0, where every copy counts anyway.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per cluster",
+        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no copies were scored.
+    """
+    keys = ["protocol", "model", "seed"]
+    scored = rows.filter(pl.col("part") == COPIES).select(keys).unique()
+    if scored.is_empty():
+        return pl.DataFrame()
+    marked = flagged(rows.join(scored, on=keys, how="semi", maintain_order="left"), fpr=fpr)
+    marked = marked.filter(pl.col("part").is_in(["test", COPIES]))
+    weights = {
+        "one per cluster": (pl.col("part") == "test").cast(pl.Float64),
+        "clusters weighted": 1 / pl.len().over(*keys, "cluster"),
+        "every script": pl.lit(1.0),
+    }
+    tables = [
+        _counted(marked.with_columns(weight=weight)).with_columns(counting=pl.lit(name))
+        for name, weight in weights.items()
+    ]
+    return pl.concat(tables).sort("protocol", "model", "counting")
+
+
+def _counted(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return tpr, fpr, positives and negatives of each protocol and model from rows with a weight."""
+    found = []
+    for label, rate, count in ((1, "tpr", "positives"), (0, "fpr", "negatives")):
+        own = rows.filter((pl.col("label") == label) & (pl.col("weight") > 0)).group_by("protocol", "model")
+        weighted = (pl.col("flagged") * pl.col("weight")).sum() / pl.col("weight").sum()
+        found.append(own.agg(weighted.alias(rate), pl.col("sha256").n_unique().alias(count)))
+    return found[0].join(found[1], on=["protocol", "model"])
+
+
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
     """Return what an analyst would see of every model of a `coverage` table at the rate asked for.
 
@@ -161,7 +203,7 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     single network and never chosen, nor is one that reads windows, which is not how it is exported.
     """
     traditional = pl.col("model").is_in(BASELINES)
-    other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with("_windows")
+    other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with(WINDOWED)
     single = ~traditional & ~other if deep else traditional
     validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
     return (

@@ -13,6 +13,7 @@ DROP_CONFLICT = "a near-duplicate cluster holds both classes"
 DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
 DROP_ASIDE = "a copy whose cluster belongs to another group"
 DROP_EMPTY = "nothing is left after cleaning"
+COPIES = "copies"  # the part of test scripts whose cluster another test script stands for
 
 CIPHERS = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
 RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
@@ -229,11 +230,14 @@ def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndar
 def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
     """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere.
 
-    P0 is naive in this, too: every copy counts.
+    The other scripts of test clusters, if there are any, are a part of their own, COPIES. P0 is naive in this,
+    too: every copy counts.
     """
     limit = {"train": per_cluster, "validation": 1, "test": 1}
     counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}
-    return {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
+    found = {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
+    copies = samples.filter((pl.col(protocol) == "test") & ~counts["test"])
+    return found | ({COPIES: copies} if copies.height else {})
 
 
 def budget(rows: pl.DataFrame, *, share: float, seed: int) -> pl.DataFrame:

@@ -7,6 +7,8 @@ below do exactly that, and were written before the results.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from psembed.results import find
+
 REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_TESTABLE = "reproduced", "partly", "not_reproduced", "not_testable"
 STUDY_FPR = 0.001  # the study's false-positive rate, 0.1%
 DEEP = "cnn_lstm"
@@ -52,14 +54,6 @@ class Claim:
     notebook: str
     measure: Callable[[dict], dict | str]
     real_scripts: bool = True  # says something of real scripts: not testable on a generated corpus
-
-
-def find(results: dict, *keys: str) -> object:
-    """Return the value at results[key][key]..., or None where it has not been measured."""
-    value: object = results
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _graded(reproduced: bool, partly: bool) -> str:

@@ -24,6 +24,8 @@ from psembed.workspace import atomic
 
 log = logging.getLogger(__name__)
 
+WARM_UP = 50  # steps at most; a tenth of all where that is fewer
+
 
 @dataclass(frozen=True)
 class Config:
@@ -37,8 +39,8 @@ class Config:
         Width of the convolutions, and of the LSTM and the last hidden layer.
     dropout : float
         Share of features dropped before the output layer; a third of it on the embeddings.
-    learning_rate : float
-        Adam's; it falls by a factor 0.8 each epoch.
+    learning_rate, weight_decay : float
+        AdamW's; the rate rises over the first steps (WARM_UP), then falls along a cosine to nothing.
     smoothing : float
         Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
     trainable : bool
@@ -50,6 +52,7 @@ class Config:
     units: int = 64
     dropout: float = 0.3
     learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
     smoothing: float = 0.02
     trainable: bool = False
 
@@ -131,24 +134,17 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
         model = keras.Model(list(inputs.values()), design(inputs, matrix, config), name=config.design)
         model.compile(
-            optimizer=keras.optimizers.Adam(config.learning_rate, clipnorm=1.0),
+            optimizer=keras.optimizers.AdamW(
+                config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0
+            ),
             loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
             jit_compile=False,
         )
     return model
 
 
-def train(
-    model,
-    data: Samples,
-    validation: Samples,
-    *,
-    epochs: int,
-    batch: int,
-    patience: int,
-    seed: int,
-) -> list[dict]:
-    """Train; stop when validation no longer improves; keep the best weights.
+def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int, seed: int) -> list[dict]:
+    """Train for so many epochs, and keep the weights of the one that did best on validation.
 
     Better means a higher average precision on validation (to four digits), then a lower loss there.
     Classes are not weighted: weighting the few malicious scripts up made training unsteady.
@@ -159,8 +155,8 @@ def train(
         From `build`; left with the weights of the best epoch.
     data, validation : Samples
         With labels of both classes.
-    epochs, batch, patience : int
-        Most epochs, scripts per step, epochs without improvement before stopping.
+    epochs, batch : int
+        Passes over the data, scripts per step.
     seed : int
         Seeds the order of batches.
 
@@ -178,19 +174,18 @@ def train(
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
-    random = np.random.default_rng(seed)
-    rate, step = float(model.optimizer.learning_rate.numpy()), _training_step(model)
+    random, step = np.random.default_rng(seed), _training_step(model)
+    rates = _learning_rates(model, steps=epochs * math.ceil(len(data) / batch))
     history: list[dict] = []
-    best: tuple[tuple[float, float], int, list] | None = None
+    best: tuple[tuple[float, float], list] | None = None
     for epoch in range(epochs):
         started = time.perf_counter()
-        model.optimizer.learning_rate = rate * 0.8**epoch
-        loss = _one_epoch(model, step, data, batches(data, size=batch, random=random))
+        loss = _one_epoch(model, step, data, batches(data, size=batch, random=random), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
         if improved:
-            best = (rank, epoch, model.get_weights())
+            best = (rank, model.get_weights())
         history.append(
             {
                 "epoch": epoch,
@@ -201,18 +196,18 @@ def train(
                 "best": improved,
             }
         )
-        log.info(
-            "epoch %d: loss %.4f, validation loss %.4f, average precision %.4f",
-            epoch,
-            loss,
-            val_loss,
-            precision,
-        )
-        if epoch - best[1] >= patience:
-            break
+        log.info("epoch %d: loss %.4f, validation %.4f, precision %.4f", epoch, loss, val_loss, precision)
     if best:
-        model.set_weights(best[2])
+        model.set_weights(best[1])
     return history
+
+
+def _learning_rates(model, *, steps: int) -> Iterator[float]:
+    """Yield the learning rate of each of so many steps: up in a line, then down along half a cosine."""
+    highest = float(model.optimizer.learning_rate.numpy())
+    rising = max(1, min(WARM_UP, steps // 10))
+    for step in range(steps):
+        yield highest * min(1, (step + 1) / rising) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def _require_classes(samples: Samples, part: str) -> None:
@@ -272,11 +267,12 @@ def _dealt(model, rows: Samples) -> tuple:
     return spread.experimental_distribute_values_from_function(hand)
 
 
-def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator) -> float:
-    """Take one step per batch of `chosen`; return the mean loss per script."""
+def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator, rates: Iterator) -> float:
+    """Take one step per batch of `chosen`, at the next of `rates`; return the mean loss per script."""
     total = 0.0
     for index in chosen:
         rows = data.rows(index)
+        model.optimizer.learning_rate = next(rates)
         loss = float(step(*_dealt(model, rows)))
         if not math.isfinite(loss):
             raise ModelError(

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psembed.diagrams import MARKERS, PALETTE, distinct, new_figure
+from psembed.scores import WINDOWED
 
 #: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
 PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
@@ -25,6 +26,7 @@ MODELS = {
     "cnn_lstm": "CNN-LSTM",
     "cnn_lstm_random": "CNN-LSTM, random vectors",
     "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
+    "cnn_lstm_fasttext": "CNN-LSTM, FastText vectors",
     "transformer": "transformer",
     "multiscale": "multi-scale CNN",
     "multiscale_hardened": "multi-scale CNN, hardened",
@@ -133,7 +135,7 @@ def draw_training(table: pl.DataFrame) -> Figure:
 
 def model_title(name: str) -> str:
     """Return a model's name as figures write it."""
-    plain = name.removesuffix("_windows")
+    plain = name.removesuffix(WINDOWED)
     return MODELS.get(plain, plain.replace("_", " ")) + (", in windows" if plain != name else "")
 
 

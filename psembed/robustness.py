@@ -41,7 +41,9 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
     """Return training scripts with variants after them: COPIES of each malicious one, as many of clean ones.
 
     Each variant is by one transform, all equally likely, and keeps its label, cluster and hash. Were only
-    malicious scripts rewritten, the network would learn that rewriting is malicious.
+    malicious scripts rewritten, the network would learn that rewriting is malicious. Only of clean scripts
+    there is no variant that shows nothing of what it holds (`transforms.OPAQUE`): a network that has seen
+    such ones takes all of them for clean.
 
     Raises
     ------
@@ -57,7 +59,8 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
     chosen = random.integers(len(names), size=drawn.height)
     rewritten = []
     for number, name in enumerate(names):
-        rows = drawn.filter(pl.Series(chosen == number))
+        kept = pl.lit(True) if name not in transforms.OPAQUE else pl.col("label") == 1
+        rows = drawn.filter(pl.Series(chosen == number), kept)
         texts = transforms.apply(name, rows["clean"], seed=seed, hosts=hosts)
         rewritten.append(rows.with_columns(clean=pl.Series(texts, dtype=pl.String)))
     return pl.concat([train, *rewritten])

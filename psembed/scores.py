@@ -14,6 +14,7 @@ from psembed.workspace import Workspace, atomic
 
 FACTS = ("sha256", "source", "stratum", "label", "cluster")
 FOLDER = "scores"
+WINDOWED = "_windows"  # ends the name of a network that reads long scripts so
 _SEPARATOR = "|"  # of model, seed and share in the name of a column
 
 
@@ -32,7 +33,7 @@ def table(
     Parameters
     ----------
     protocol, model, part : str
-        Part is validation, test, or the name of a transform of malicious test scripts.
+        Part is validation, test, labels.COPIES, or the name of a transform of malicious test scripts.
     seed : int
     scripts : DataFrame
         With the columns FACTS.

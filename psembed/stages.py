@@ -55,7 +55,13 @@ STAGES = (
     Stage("06_baselines", (WORK + "samples.parquet",), _scores("baselines")),
     Stage(
         "07_cnn_lstm",
-        (WORK + "samples.parquet", WORK + "vocabulary.parquet", WORK + "vectors.npz"),
+        (
+            WORK + "samples.parquet",
+            WORK + "vocabulary.parquet",
+            WORK + "vectors.npz",
+            WORK + "stream/",
+            RESULTS + "03_word2vec.json",
+        ),
         (
             *_scores("networks"),
             WORK + "network.keras",

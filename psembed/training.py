@@ -21,12 +21,12 @@ from psembed.tokens import Encoder
 from psembed.workspace import write_json
 
 WINDOWS = 16  # of one script, at most
-WINDOWED = "_windows"  # ends the name of a network that reads long scripts so
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
 NETWORKS = {
     "cnn_lstm": Config(),
     "cnn_lstm_random": Config(trainable=True),
     "cnn_lstm_tuned": Config(trainable=True),
+    "cnn_lstm_fasttext": Config(),
     "token_cnn_lstm": Config(design="token_cnn_lstm"),
     "token_cnn": Config(design="token_cnn"),
     "character_cnn": Config(design="character_cnn"),
@@ -35,8 +35,8 @@ NETWORKS = {
     "transformer": Config(design="transformer"),
 }
 """The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
-starts from random token vectors (`starting_vectors`), the others from the embedding's; one named hardened
-trains on rewritten scripts, too (`robustness.hardened`)."""
+starts from random token vectors (`starting_vectors`), one named fasttext from FastText's, the others from
+Word2vec's; one named hardened trains on rewritten scripts, too (`robustness.hardened`)."""
 
 
 class Training(NamedTuple):
@@ -122,7 +122,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
         Where networks are kept, as <key>.keras and <key>.json (the history, written last).
     training : Training
     **settings : int
-        epochs, batch and patience, as `network.train` takes them.
+        epochs and batch, as `network.train` takes them.
 
     Returns
     -------

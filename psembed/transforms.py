@@ -285,3 +285,4 @@ TRANSFORMS: dict[str, Callable[..., str]] = {
     "benign_after": _benign_after,
 }
 HOSTED = ("benign_before", "benign_after")  # these need hosts
+OPAQUE = ("encoded_command",)  # these show nothing of what they hold

@@ -229,6 +229,20 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "gain": {"p1": gain, "p2": {**gain, "low": -0.02}},
             "negatives_test": 20_500,
             "negatives_test_human": 9_000,
+            "negatives_test_scripts": 31_000,
+            "negatives_test_scripts_human": 15_000,
+            "countings": [
+                {
+                    "protocol": "p1",
+                    "model": "cnn_lstm",
+                    "counting": way,
+                    "tpr": 0.5,
+                    "fpr": 0.001,
+                    "positives": 700,
+                    "negatives": 31_000,
+                }
+                for way in ("one per cluster", "clusters weighted", "every script")
+            ],
             "calibration": {"p1": {"expected_calibration_error": 0.012, "temperature": 0.8}},
             "comparisons": _comparisons(),
         },

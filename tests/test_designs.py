@@ -16,7 +16,7 @@ VIEWS = ("tokens", "characters")
 def trained(request):
     config = network.Config(design=request.param, filters=16, units=16, learning_rate=0.02)
     model = network.build(matrix(), config=config, seed=1)
-    fit(model, samples(240), epochs=20, patience=20)
+    fit(model, samples(240), epochs=20)
     return request.param, model
 
 

@@ -132,3 +132,22 @@ def test_claims_are_compared_where_their_models_are_there():
 def test_windows_are_no_network_of_their_own():
     table = pl.concat([rows(lift=0.6), rows(model="multiscale_windows", lift=2.0)])
     assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
+
+
+def test_countings_weigh_clusters_and_scripts():
+    table = rows(lift=0.0).with_columns(share=pl.lit(1.0))  # no positive is found
+    first = table.filter((pl.col("part") == "test") & (pl.col("label") == 1)).head(1)
+    copies = [
+        first.with_columns(part=pl.lit("copies"), sha256=pl.lit(f"copy{n}"), score=pl.lit(9.0, pl.Float32))
+        for n in range(3)
+    ]
+    found = evaluation.countings(pl.concat([table, *copies]), fpr=0.05)
+    rates = {row["counting"]: row for row in found.to_dicts()}
+    assert [row["fpr"] for row in rates.values()] == [0.05] * 3
+    assert rates["one per cluster"]["tpr"] == 0 and rates["one per cluster"]["positives"] == 20
+    assert rates["clusters weighted"]["tpr"] == pytest.approx(3 / 4 / 20)
+    assert rates["every script"]["tpr"] == pytest.approx(3 / 23) and rates["every script"]["positives"] == 23
+
+
+def test_countings_leave_out_what_has_not_scored_the_copies():
+    assert evaluation.countings(rows(), fpr=0.05).is_empty()

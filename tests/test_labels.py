@@ -92,10 +92,12 @@ def test_a_wild_source_that_is_not_there_is_named():
         labels.protocols(wild_corpus(), wild_source="wide", seed=1)
 
 
-def test_parts_keep_few_of_a_cluster_in_training_and_one_elsewhere():
+def test_parts_keep_few_of_a_cluster_in_training_and_one_elsewhere_and_copies_apart():
     rows = [{"p1": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
     found = labels.parts(pl.DataFrame(rows), "p1", per_cluster=3)
-    assert {part: table.height for part, table in found.items()} == {"train": 3, "validation": 1, "test": 1}
+    heights = {part: table.height for part, table in found.items()}
+    assert heights == {"train": 3, "validation": 1, "test": 1, labels.COPIES: 3}
+    assert labels.COPIES not in labels.parts(pl.DataFrame(rows).filter(rank=0), "p1", per_cluster=3)
 
 
 def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():

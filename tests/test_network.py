@@ -41,7 +41,7 @@ def samples(count: int, *, seed: int = 0, columns: int = 2 * BLOCK) -> Samples:
 
 
 def fit(model, data: Samples, **changes) -> list[dict]:
-    options = {"epochs": 6, "batch": 32, "patience": 6, "seed": 1} | changes
+    options = {"epochs": 6, "batch": 32, "seed": 1} | changes
     return network.train(model, data, samples(90, seed=9), **options)
 
 
@@ -119,13 +119,30 @@ def test_the_lstm_can_run_on_cudnn():
     assert settings["recurrent_dropout"] == 0 and settings["use_bias"] and not settings["unroll"]
 
 
-def test_stops_early_and_a_saved_model_scores_the_same(tmp_path):
-    model = network.build(matrix(), config=Config(filters=8, units=8, learning_rate=0.0), seed=1)
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+    model = network.build(matrix(), config=Config(learning_rate=0.5), seed=1)
+    rates = list(network._learning_rates(model, steps=1000))
+    assert len(rates) == 1000 and rates[0] == pytest.approx(0.5 / network.WARM_UP)
+    assert np.argmax(rates) == network.WARM_UP - 1 and rates[500] == pytest.approx(0.25)
+    assert rates[-1] < 1e-5
+    few = list(network._learning_rates(model, steps=20))
+    assert np.argmax(few) == 1 and few[10] == pytest.approx(0.25)
+
+
+def test_keeps_the_best_epoch_and_a_saved_model_scores_the_same(tmp_path, monkeypatch):
+    judged = iter([(0.5, 0.3), (0.9, 0.2), (0.8, 0.1)])  # the second is the best
+    model, weights = network.build(matrix(), config=SMALL, seed=1), []
+
+    def validate(model, *_, **__):
+        weights.append(model.get_weights())
+        return next(judged)
+
+    monkeypatch.setattr(network, "_validate", validate)
     path = tmp_path / "network.keras"
-    history = fit(model, samples(90), epochs=9, patience=2)
+    history = fit(model, samples(90), epochs=3)
     network.save(model, path)
-    assert len(history) == 3
-    assert [epoch["best"] for epoch in history] == [True, False, False]
+    assert [epoch["best"] for epoch in history] == [True, True, False]
+    assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), weights[1], strict=True))
     data = samples(20, seed=8)
     assert np.array_equal(network.predict(network.load(path), data), network.predict(model, data))
     assert list(tmp_path.iterdir()) == [path]
@@ -174,7 +191,7 @@ def test_refuses_one_class():
     one = Samples(data.tokens, data.characters, np.zeros(30, np.int8))
     model = network.build(matrix(), config=SMALL, seed=1)
     with pytest.raises(CorpusError, match=r"training holds \[30, 0\]"):
-        network.train(model, one, data, epochs=1, batch=8, patience=1, seed=1)
+        network.train(model, one, data, epochs=1, batch=8, seed=1)
 
 
 def test_a_loss_that_is_no_number_stops_training():

@@ -30,12 +30,15 @@ def test_variants_are_of_malicious_test_scripts_alone_in_every_way():
     assert all(host.endswith("| Stop-Service") for host in found["benign_after"]["clean"])
 
 
-def test_hardened_training_adds_as_many_clean_as_malicious_variants_with_their_labels():
-    table = scripts()
+def test_hardened_training_adds_malicious_and_clean_variants_with_their_labels():
+    table = scripts(malicious=30)
     found = robustness.hardened(table, seed=1)
     added = found[table.height :]
     assert found.head(table.height).equals(table)
-    assert added["label"].sum() == robustness.COPIES * 3 == added.height - added["label"].sum()
+    encoded = added.filter(pl.col("clean").str.contains("-EncodedCommand", literal=True))
+    assert encoded.height and encoded["label"].min() == 1  # a clean script is never shown so
+    clean = added.height - added["label"].sum()
+    assert added["label"].sum() == robustness.COPIES * 30 > clean > robustness.COPIES * 30 * 0.7
     label = dict(zip(table["sha256"], table["label"], strict=True))
     assert [label[key] for key in added["sha256"]] == added["label"].to_list()
     assert robustness.hardened(table, seed=1).equals(found)

@@ -10,7 +10,7 @@ from psembed.errors import ModelError, ParameterError
 from psembed.tokens import Encoder
 from psembed.training import Training
 
-SETTINGS = {"epochs": 1, "batch": 16, "patience": 1}
+SETTINGS = {"epochs": 1, "batch": 16}
 
 
 def samples(seed: int) -> Samples:
