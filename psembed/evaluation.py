@@ -11,7 +11,7 @@ import polars as pl
 
 from psembed import bootstrap, calibration, metrics
 from psembed.baselines import BASELINES
-from psembed.labels import COPIES
+from psembed.labels import COPIES, DROPPED
 from psembed.scores import WINDOWED
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
@@ -119,7 +119,8 @@ def countings(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     -------
     DataFrame
         protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per cluster",
-        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no copies were scored.
+        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no
+        copies were scored.
     """
     keys = ["protocol", "model", "seed"]
     scored = rows.filter(pl.col("part") == COPIES).select(keys).unique()
@@ -147,6 +148,29 @@ def _counted(rows: pl.DataFrame) -> pl.DataFrame:
         weighted = (pl.col("flagged") * pl.col("weight")).sum() / pl.col("weight").sum()
         found.append(own.agg(weighted.alias(rate), pl.col("sha256").n_unique().alias(count)))
     return found[0].join(found[1], on=["protocol", "model"])
+
+
+def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return what the rates would be, had no rule dropped a script of the test part.
+
+    Training and thresholds stay as they are. Seeds that have not scored the dropped scripts are left out.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, tpr, positives, fpr, negatives, and with the dropped scripts counted under the label
+        their source gave them tpr_kept, positives_kept, fpr_kept, negatives_kept. Without columns if none
+        were scored.
+    """
+    keys = ["protocol", "model", "seed"]
+    scored = rows.filter(pl.col("part") == DROPPED).select(keys).unique()
+    if scored.is_empty():
+        return pl.DataFrame()
+    marked = flagged(rows.join(scored, on=keys, how="semi", maintain_order="left"), fpr=fpr)
+    counted = marked.with_columns(weight=pl.lit(1.0))
+    as_is = _counted(counted.filter(pl.col("part") == "test"))
+    kept = _counted(counted.filter(pl.col("part").is_in(["test", DROPPED])))
+    return as_is.join(kept, on=["protocol", "model"], suffix="_kept").sort("protocol", "model")
 
 
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
