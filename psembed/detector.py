@@ -31,6 +31,9 @@ MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
+# What a layer within a script must reach: on clean scripts, whose layers no network was trained on, one in
+# 10,000 has a layer that does (docs/scoring.md).
+LAYER_THRESHOLD = 0.7869
 VIEW = 2  # times the encoder's characters are about as long as its tokens
 Thing = TypeVar("Thing")
 
@@ -66,15 +69,15 @@ class Verdict:
     name, sha256, encoding : str
         The item's name; the hash of its bytes (of a text, as UTF-8); how they were decoded.
     score : float or None
-        The highest of any layer, 0..1; None where nothing could be scored, and `reason` says why.
+        Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
     malicious : bool or None
-        Whether the score reaches the threshold.
+        Whether the script itself reaches the threshold, or a layer in it LAYER_THRESHOLD.
     layer : int or None
-        The layer with that score.
+        The layer that decides: of those that convict the one with the highest score, else 0, the script.
     layers : tuple of LayerScore
         The script itself first (psembed.layers).
     read : str
-        What the network reads of the layer with the highest score (`Detector.view`).
+        What the network reads of the layer that decides (`Detector.view`).
     reason : str
         Why there is no score, or a remark: a part of the script is missing, a limit was met.
     """
@@ -194,7 +197,7 @@ class Detector:
         return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
 
     def verdicts(self, items: Iterable[Item], *, threads: int = 1) -> Iterator[Verdict]:
-        """Yield the verdict on each item, in order; a layer that reaches the threshold convicts it.
+        """Yield the verdict on each item, in order.
 
         Parameters
         ----------
@@ -227,12 +230,17 @@ class Detector:
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
             for layer, (_, score) in zip(found.layers, scored, strict=True)
         )
-        highest = max(range(len(layers)), key=lambda number: layers[number].score)
+        guilty = [
+            number
+            for number, layer in enumerate(layers)
+            if layer.score >= (LAYER_THRESHOLD if number else self.threshold)
+        ]
+        highest = max(guilty, key=lambda number: layers[number].score, default=0)
         cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
         return replace(
             verdict,
             score=layers[highest].score,
-            malicious=layers[highest].score >= self.threshold,
+            malicious=bool(guilty),
             layer=highest,
             layers=layers,
             read=self.view(scored[highest][0]),

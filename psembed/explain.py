@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from psembed import corpus
-from psembed.calibration import log_odds
 from psembed.detector import Detector, Verdict
 from psembed.errors import ParameterError
 
@@ -148,8 +147,14 @@ def _grouped(words: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
 def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
     """Return a piece for each span: what the log-odds of the score lose without it."""
     without = [text[:start] + text[end:] for start, end in spans]
-    whole, *rest = log_odds(detector.score_clean([text, *without])).tolist()
+    whole, *rest = _log_odds(detector.score_clean([text, *without])).tolist()
     return [Piece(*span, whole - other) for span, other in zip(spans, rest, strict=True)]
+
+
+def _log_odds(scores: np.ndarray) -> np.ndarray:
+    """Return natural log-odds of float32 scores, which are kept off 0 and 1."""
+    sure = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(sure) - np.log1p(-sure)
 
 
 def deletion_curve(detector: Detector, explained: Explanation, *, seed: int | None = None) -> np.ndarray:

@@ -152,3 +152,42 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
     manifest = Detector.load(folder).manifest
     assert set(manifest) == {"format", "threshold", "temperature", "fpr", "sha256", "created_from"}
     assert manifest["created_from"] == "smoke"
+
+
+class Layered(Detector):
+    """A detector with planted scores: by the first word of a text."""
+
+    def __init__(self, **scores: float):
+        self.threshold, self._scores = 0.5, scores
+
+    def score_clean(self, texts):
+        return np.array([self._scores[text.split()[0]] for text in texts], dtype=np.float32)
+
+    def view(self, clean):
+        return clean
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "malicious", "layer"),
+    [
+        (0.1, 0.1, False, 0),
+        (0.1, 0.7, False, 0),  # enough for a script, not for a layer
+        (0.1, 0.9, True, 1),
+        (0.6, 0.1, True, 0),
+        (0.6, 0.9, True, 1),
+        (0.95, 0.9, True, 0),
+    ],
+)
+def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, layer):
+    import base64
+
+    payload = base64.b64encode("inside and long enough".encode("utf-16-le")).decode()
+    found = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}")
+    assert (found.malicious, found.layer) == (malicious, layer)
+    assert found.score == pytest.approx((outer, inner)[layer])
+    assert [one.how for one in found.layers] == ["script", "-EncodedCommand"]
+    assert found.read.split()[0] == ("powershell", "inside")[layer]
+
+
+def test_a_lone_half_of_a_surrogate_pair_is_scored(folder):
+    assert 0 <= Detector.load(folder).verdict("iex \ud800 payload").score <= 1

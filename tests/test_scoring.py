@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 import types
 
@@ -124,3 +125,22 @@ def test_a_cluster_gives_the_verdicts_that_threads_give(files, tmp_path, monkeyp
         assert cli.main(["score", *paths, "--format", "jsonl", "--output", target, *more]) == 1
     assert (tmp_path / "dask.jsonl").read_text() == (tmp_path / "threads.jsonl").read_text()
     assert (tmp_path / "dask.jsonl").read_text().count("\n") == 4
+
+
+def test_the_base_install_suffices(files):
+    """numpy, onnxruntime and polars, and nothing of the study: layers and explanations included."""
+    absent = [
+        "tensorflow",
+        "keras",
+        "sklearn",
+        "scipy",
+        "gensim",
+        "pyarrow",
+        "onnx",
+        "matplotlib",
+        "distributed",
+    ]
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); from psembed import cli; "
+    program += f"sys.exit(cli.main(['score', '--explain', {files['a']!r}]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "malicious" in done.stdout and done.stderr.startswith("psembed: 1 scored")
