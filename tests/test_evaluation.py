@@ -151,3 +151,13 @@ def test_countings_weigh_clusters_and_scripts():
 
 def test_countings_leave_out_what_has_not_scored_the_copies():
     assert evaluation.countings(rows(), fpr=0.05).is_empty()
+
+
+def test_a_seed_that_scored_more_parts_weighs_no_more():
+    both = pl.concat([rows(seed=1), rows(seed=2).with_columns(pl.col("score") + 1)])
+    more = rows(seed=1).filter(pl.col("part") == "test").with_columns(part=pl.lit("copies"))
+    tables = [
+        evaluation.coverage(table, fprs=[0.05], seed=1, rounds=20)
+        for table in (both, pl.concat([both, more]))
+    ]
+    assert tables[0]["threshold"].item() == pytest.approx(tables[1]["threshold"].item())
