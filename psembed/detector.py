@@ -1,8 +1,8 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory.
 
 A detector is a folder of three files: detector.onnx, tokenizer.json (psembed.tokens.Encoder) and
-manifest.json (format, decision threshold, the false-positive rate it was fixed at on validation data, the
-temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
+manifest.json (format, decision threshold, that of layers within a script, the false-positive rate the first was
+fixed at on validation data, the temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
 """
 
 import functools
@@ -26,14 +26,12 @@ from psembed.tokens import Encoder
 from psembed.workers import in_order
 from psembed.workspace import write_json
 
-FORMAT = 2
+FORMAT = 3
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
-# What a layer within a script must reach: on clean scripts, whose layers no network was trained on, one in
-# 10,000 has a layer that does (docs/scoring.md).
-LAYER_THRESHOLD = 0.7869
+LAYER_SHARE = 0.1  # of the false-positive rate asked for: what layers may add to it
 VIEW = 2  # times the encoder's characters are about as long as its tokens
 Thing = TypeVar("Thing")
 
@@ -71,7 +69,7 @@ class Verdict:
     score : float or None
         Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
     malicious : bool or None
-        Whether the script itself reaches the threshold, or a layer in it LAYER_THRESHOLD.
+        Whether the script itself reaches the threshold, or a layer in it that of layers.
     layer : int or None
         The layer that decides: of those that convict the one with the highest score, else 0, the script.
     layers : tuple of LayerScore
@@ -93,7 +91,9 @@ class Verdict:
     reason: str = ""
 
 
-def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: float, profile: str) -> dict:
+def save_manifest(
+    folder: Path, *, threshold: float, layer_threshold: float, temperature: float, fpr: float, profile: str
+) -> dict:
     """Write manifest.json beside detector.onnx and tokenizer.json, which must be there; return it.
 
     Parameters
@@ -101,6 +101,8 @@ def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: fl
     folder : Path
     threshold : float
         A script is called malicious if its score is at least this.
+    layer_threshold : float
+        Or if a layer within it scores at least this (`Detector.fit_layer_threshold`).
     temperature : float
         Divides the log-odds of a score (psembed.calibration); fitted on validation data.
     fpr : float
@@ -117,6 +119,7 @@ def save_manifest(folder: Path, *, threshold: float, temperature: float, fpr: fl
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
+        "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
         "sha256": {name: _sha256(folder / name) for name in (MODEL, TOKENIZER)},
@@ -132,8 +135,9 @@ class Detector:
 
     Attributes
     ----------
-    threshold : float
-        A script is called malicious if its score is at least this.
+    threshold, layer_threshold : float
+        A script is called malicious if its score is at least the first, or that of a layer within it the
+        second.
     temperature : float
         What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
@@ -143,7 +147,9 @@ class Detector:
     def __init__(self, session, encoder: Encoder, manifest: dict):
         self._session, self._encoder = session, encoder
         self.manifest = manifest
-        self.threshold, self.temperature = float(manifest["threshold"]), float(manifest["temperature"])
+        self.threshold, self.layer_threshold, self.temperature = (
+            float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
+        )
 
     @classmethod
     def load(cls, folder: Path | None = None, *, threads: int = 0) -> "Detector":
@@ -190,6 +196,25 @@ class Detector:
             scores.append(run_onnx(self._session, Samples(tokens, characters)))
         return np.concatenate(scores)
 
+    def fit_layer_threshold(self, clean_scripts: Iterable[str], *, fpr: float) -> float:
+        """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
+
+        Parameters
+        ----------
+        clean_scripts : iterable of str
+            As decoded. Training scripts will do: no network was trained on what is within them.
+        fpr : float
+            The false-positive rate asked for (0..1).
+        """
+        highest, count = [], 0
+        for verdict in self.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):
+            count += 1
+            if verdict.layers and verdict.layers[0].score < self.threshold:
+                highest.append(max((layer.score for layer in verdict.layers[1:]), default=0.0))
+        allowed = int(count * fpr * LAYER_SHARE)
+        first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
+        return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
+
     def view(self, clean: str) -> str:
         """Return what the network reads of a clean text: of a long one about its head and its tail."""
         width = VIEW * self._encoder.char_length
@@ -233,7 +258,7 @@ class Detector:
         guilty = [
             number
             for number, layer in enumerate(layers)
-            if layer.score >= (LAYER_THRESHOLD if number else self.threshold)
+            if layer.score >= (self.layer_threshold if number else self.threshold)
         ]
         highest = max(guilty, key=lambda number: layers[number].score, default=0)
         cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
@@ -321,7 +346,7 @@ def _read_manifest(folder: Path) -> dict:
 
 
 def _check_numbers(manifest: dict) -> None:
-    for name in ("threshold", "fpr"):
+    for name in ("threshold", "layer_threshold", "fpr"):
         value = manifest.get(name)
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ModelError(f"{MANIFEST}: {name} is {value!r}, expected a number from 0 to 1")

@@ -26,7 +26,9 @@ def folder(tmp_path_factory):
     export.to_onnx(model, path / MODEL)
     encoder = Encoder(WORDS, token_length=64, char_length=128)
     (path / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
-    detector.save_manifest(path, threshold=0.5, temperature=1.5, fpr=0.001, profile="smoke")
+    detector.save_manifest(
+        path, threshold=0.5, layer_threshold=0.8, temperature=1.5, fpr=0.001, profile="smoke"
+    )
     network.save(model, path / "network.keras")
     return path
 
@@ -72,7 +74,9 @@ def test_chunks_are_bounded_and_keep_order(monkeypatch):
 def test_verdict_follows_the_threshold(copy):
     score = float(Detector.load(copy).score(["iex payload"])[0])
     for threshold, malicious in ((score, True), (min(1.0, score + 0.01), False)):
-        detector.save_manifest(copy, threshold=threshold, temperature=1.0, fpr=0.001, profile="smoke")
+        detector.save_manifest(
+            copy, threshold=threshold, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
+        )
         verdict = Detector.load(copy).verdict("iex payload")
         assert (verdict.score, verdict.malicious, verdict.reason) == (score, malicious, "")
 
@@ -150,7 +154,15 @@ def test_a_bad_manifest_is_refused(copy, change, message):
 
 def test_the_manifest_says_where_the_model_comes_from(folder):
     manifest = Detector.load(folder).manifest
-    assert set(manifest) == {"format", "threshold", "temperature", "fpr", "sha256", "created_from"}
+    assert set(manifest) == {
+        "format",
+        "threshold",
+        "layer_threshold",
+        "temperature",
+        "fpr",
+        "sha256",
+        "created_from",
+    }
     assert manifest["created_from"] == "smoke"
 
 
@@ -158,7 +170,7 @@ class Layered(Detector):
     """A detector with planted scores: by the first word of a text."""
 
     def __init__(self, **scores: float):
-        self.threshold, self._scores = 0.5, scores
+        self.threshold, self.layer_threshold, self._scores = 0.5, 0.7869, scores
 
     def score_clean(self, texts):
         return np.array([self._scores[text.split()[0]] for text in texts], dtype=np.float32)
