@@ -1,8 +1,9 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory.
 
 A detector is a folder of three files: detector.onnx, tokenizer.json (psembed.tokens.Encoder) and
-manifest.json (format, decision threshold, that of layers within a script, the false-positive rate the first was
-fixed at on validation data, the temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the profile it is from).
+manifest.json (format, the decision threshold and that of layers within a script, the false-positive rate they
+were fixed at, the temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the
+profile it is from); golden.jsonl.gz (psembed.golden) may be beside them.
 """
 
 import functools
