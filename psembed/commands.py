@@ -202,7 +202,7 @@ class Commands(Expressions):
                 awaited = item.name in INVOKERS or item.name in HOSTS
             elif item.kind == PARAMETER and host:
                 awaited = "command".startswith(item.name)
-                if _is_encoded_parameter(item.name) and place + 1 < len(items):
+                if is_encoded_parameter(item.name) and place + 1 < len(items):
                     self._give_encoded(items[place + 1])
             elif item.kind in OPERANDS and awaited and not (place == 1 and items[0].kind == OP):
                 if name is not None or item.how:  # of an unknown command, no plain argument
@@ -214,7 +214,8 @@ def _named(item: Item) -> str:
     return variable_name(item.value if isinstance(item.value, str) else item.name)
 
 
-def _is_encoded_parameter(name: str) -> bool:
+def is_encoded_parameter(name: str) -> bool:
+    """Tell whether a parameter's name, in lower case, is -EncodedCommand or short for it."""
     return name == "ec" or (name != "" and "encodedcommand".startswith(name))
 
 

@@ -22,7 +22,7 @@ from psembed import corpus
 from psembed.batches import Samples
 from psembed.errors import ModelError
 from psembed.export import open_session, run_onnx
-from psembed.layers import Unwrapped, unwrap
+from psembed.layers import Unwrapped, paired, unwrap
 from psembed.tokens import Encoder
 from psembed.workers import in_order
 from psembed.workspace import write_json
@@ -184,16 +184,13 @@ class Detector:
 
         Scripts are taken as decoded, and cleaned here; layers are not looked for (`verdicts` does).
         """
-        return self._scored(texts, clean=corpus.clean)
+        return self.score_clean(map(corpus.clean, texts))
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        return self._scored(texts, clean=str)
-
-    def _scored(self, texts: Iterable[str], *, clean: Callable[[str], str]) -> np.ndarray:
         scores = [np.empty(0, dtype=np.float32)]
         for chunk in _chunks(texts):
-            tokens, characters = self._encoder.encode([clean(_whole(text)) for text in chunk])
+            tokens, characters = self._encoder.encode([paired(text) for text in chunk])
             scores.append(run_onnx(self._session, Samples(tokens, characters)))
         return np.concatenate(scores)
 
@@ -272,15 +269,6 @@ class Detector:
             read=self.view(scored[highest][0]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
         )
-
-
-def _whole(text: str) -> str:
-    """Return `text` with U+FFFD for every half of a surrogate pair that stands alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:

@@ -292,8 +292,6 @@ class _Part(NamedTuple):
 
 def _part(data: str, time: str) -> _Part | None:
     """Return the part of a script block that an event holds, None for another event."""
-    if str(SCRIPT_BLOCK) not in data:
-        return None
     event = json.loads(data)["Event"]
     system = event["System"]
     if _text(system.get("EventID")) != str(SCRIPT_BLOCK):
@@ -402,7 +400,11 @@ class _Assembly:
 
 def _shown(value: object) -> str:
     """Return a name or message that can be printed, whatever bytes are in it."""
-    text = os.path.basename(value) if isinstance(value, str | Path) else str(value)
+    return printable(os.path.basename(value) if isinstance(value, str | Path) else str(value))
+
+
+def printable(text: str) -> str:
+    """Return `text` with halves of surrogate pairs, which no encoding can write, as back-slash escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -421,10 +421,6 @@ def _as_stream(budget: Budget, data: Any) -> Stream:
     return Stream(literals.byte_string(data))
 
 
-def _range_or_list(budget: Budget, left: Any, right: Any) -> list[int]:
-    return literals.number_range(budget, left, right)
-
-
 def _as_type(budget: Budget, value: Any, kind: Any) -> Any:
     return literals.cast(budget, kind.name, value)
 
@@ -435,6 +431,6 @@ def _named_operation(name: str) -> Callable:
 
 
 _OPERATIONS: dict[str, Callable] = {
-    "..": _range_or_list, "f": literals.formatted, "*": literals.multiply, "+": _summed,
+    "..": literals.number_range, "f": literals.formatted, "*": literals.multiply, "+": _summed,
     "join": literals.join, "as": _as_type,
 }  # fmt: skip

@@ -17,7 +17,7 @@ import polars as pl
 
 from psembed.detector import MAX_BYTES, Item
 from psembed.errors import ParameterError, SourceError
-from psembed.events import ScriptBlock, is_panic, script_blocks
+from psembed.events import ScriptBlock, is_panic, printable, script_blocks
 
 STDIN = "-"
 TABLE, LOG = ".parquet", ".evtx"
@@ -245,7 +245,7 @@ def _is_junction(entry: os.DirEntry) -> bool:
 def _why(error: Exception) -> str:
     """Return the reason of an error in one line that can be printed."""
     told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return told.splitlines()[0].encode("utf-8", "backslashreplace").decode()[:300]
+    return printable(told.splitlines()[0])[:300]
 
 
 def _remark(block: ScriptBlock) -> str:

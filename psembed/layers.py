@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from psembed import literals
+from psembed.commands import is_encoded_parameter
 from psembed.folding import DASHES, Found, fold
 from psembed.literals import REJECTED, Budget, Cut
 
@@ -28,7 +29,6 @@ _PARAMETER = re.compile(
 )
 _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
 _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
-_GZIP_TEXT = "H4sI"  # how Base64 of gzip data starts
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Unwrapping:
 
     def _add(self, text: str, how: str, parent: int) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
-        text = _repaired(text)
+        text = paired(text.replace("\0", ""))  # NULs end a .NET buffer
         stripped = text.strip()
         if len(stripped) < SHORTEST or stripped in self.seen:
             return
@@ -180,7 +180,7 @@ class _Unwrapping:
 
     def _text_of_bytes(self, data: bytes) -> str:
         text = literals.decoded(self.budget, data)
-        return "" if literals.guessed_codec(data) == "latin-1" and ascii_share(text) < ASCII_SHARE else text
+        return "" if ascii_share(text) < ASCII_SHARE and literals.guessed_codec(data) == "latin-1" else text
 
     def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield (text, how) of encoded commands and other Base64, wherever it stands, in strings too."""
@@ -188,7 +188,7 @@ class _Unwrapping:
         for match in _PARAMETER.finditer(text):
             self.budget.check_time()
             name = match[1].lower().replace("^", "").replace("`", "")
-            if name == "ec" or "encodedcommand".startswith(name):
+            if is_encoded_parameter(name):
                 taken.add(match[2])
                 if found := self._encoded_command(match[2]):
                     yield found, ENCODED_COMMAND
@@ -234,10 +234,8 @@ def ascii_share(text: str) -> float:
     return len(_ASCII.findall(sample)) / max(len(sample), 1)
 
 
-def _repaired(text: str) -> str:
-    """Return `text` with pairs of surrogates joined and without the NULs that end a .NET buffer."""
-    if "\0" in text:
-        text = text.replace("\0", "")
+def paired(text: str) -> str:
+    """Return `text` with pairs of surrogates joined, and U+FFFD for a half that stands alone."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,6 +15,7 @@ import polars as pl
 
 from psembed import __version__
 from psembed.detector import Verdict
+from psembed.events import printable
 
 SCHEMA = {
     "path": pl.String,
@@ -46,7 +47,7 @@ def row(verdict: Verdict) -> dict:
     """Return a verdict as a flat row of SCHEMA."""
     known = verdict.layer is not None
     return {
-        "path": _printable(verdict.name),
+        "path": printable(verdict.name),
         "verdict": word(verdict),
         "score": verdict.score,
         "layer": verdict.layer,
@@ -56,11 +57,6 @@ def row(verdict: Verdict) -> dict:
         "sha256": verdict.sha256,
         "reason": verdict.reason,
     }
-
-
-def _printable(name: str) -> str:
-    """Return a name without half a character, which no encoding can write."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def write_table(
@@ -98,7 +94,7 @@ def tree(verdict: Verdict) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """Return `text` with what a terminal would obey, or cannot show, as back-slash escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in _printable(text))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in printable(text))
 
 
 def write_json_lines(verdicts: Iterable[Verdict], stream: TextIO) -> None:

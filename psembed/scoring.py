@@ -13,9 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from psembed.errors import ParameterError
+
+if TYPE_CHECKING:
+    from psembed.detector import Detector
 
 NEEDS = ("onnxruntime", "polars")
 FORMATS = ("table", "jsonl", "csv", "parquet", "sarif")  # of psembed.reports
@@ -49,6 +52,7 @@ def add_command(add) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Score what is named, write the verdicts, tell what came of every input, and return the exit code."""
+    from psembed.detector import Detector
     from psembed.inputs import items
     from psembed.reports import BINARY, WRITERS, word
 
@@ -57,23 +61,21 @@ def score(options: argparse.Namespace) -> int:
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
+    detector = Detector.load(threads=1)
     given, counts = items(options.paths, column=options.column), Counter()
     with (
-        _verdicts(given, options.cluster) as verdicts,
+        _verdicts(detector, given, options.cluster) as verdicts,
         _target(options.output, binary=binary) as stream,
     ):
-        why = {"why": _reasons(colour=stream.isatty())} if options.explain else {}
+        why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
         WRITERS[options.format](_watched(verdicts, counts, word), stream, **why)
     print(_summary(counts, given), file=sys.stderr)
     return FOUND if counts["malicious"] else 0 if counts["clean"] == counts.total() > 0 else UNREAD
 
 
-def _reasons(*, colour: bool) -> Callable:
+def _reasons(detector: Detector, *, colour: bool) -> Callable:
     """Return a function that tells why a script is called malicious, in colour or in lines."""
-    from psembed.detector import Detector
     from psembed.explain import explain
-
-    detector = Detector.load()
 
     def why(verdict) -> str:
         explained = explain(detector, verdict)
@@ -83,15 +85,16 @@ def _reasons(*, colour: bool) -> Callable:
 
 
 @contextlib.contextmanager
-def _verdicts(given: Iterable, cluster: str | None) -> Iterator[Iterable]:
+def _verdicts(detector: Detector, given: Iterable, cluster: str | None) -> Iterator[Iterable]:
     """Give the verdicts on the items, by threads here or, at an address, by Dask workers."""
-    from psembed import detector, workers
+    from psembed import workers
+    from psembed.detector import chunks, judge
 
     if cluster is None:
-        yield detector.Detector.load(threads=1).verdicts(given, threads=os.cpu_count() or 1)
+        yield detector.verdicts(given, threads=os.cpu_count() or 1)
         return
     with workers.dask(cluster) as client:
-        yield workers.on_dask(client, detector.judge, detector.chunks(given))
+        yield workers.on_dask(client, judge, chunks(given))
 
 
 @contextlib.contextmanager
