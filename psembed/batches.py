@@ -85,11 +85,13 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
         yield cuts[index]
 
 
-def run_batches(score: Callable[[Samples], np.ndarray], samples: Samples, *, batch: int) -> np.ndarray:
-    """Return float32[n] from `score`, which maps trimmed rows to float32[rows, 1]; like lengths together."""
+def run_batches(
+    run: Callable[[Samples], np.ndarray], samples: Samples, *, batch: int, columns: int = 1
+) -> np.ndarray:
+    """Return float32[n, columns] from `run`, which maps trimmed rows to as many; like lengths together."""
     order = length_order(samples)
-    scores = np.empty(len(samples), dtype=np.float32)
+    found = np.empty((len(samples), columns), dtype=np.float32)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        scores[chosen] = score(samples.rows(chosen))[:, 0]
-    return scores
+        found[chosen] = run(samples.rows(chosen))
+    return found

@@ -1,9 +1,10 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory.
 
-A detector is a folder of three files: detector.onnx, tokenizer.json (psembed.tokens.Encoder) and
-manifest.json (format, the decision threshold and that of layers within a script, the false-positive rate they
-were fixed at, the temperature that brings scores nearer to probabilities, SHA-256 of the other two, and the
-profile it is from); golden.jsonl.gz (psembed.golden) may be beside them.
+A detector is a folder: detector.onnx, tokenizer.json (psembed.tokens.Encoder), manifest.json (format, the
+decision threshold and that of layers within a script, the false-positive rate they were fixed at, the
+temperature that brings scores nearer to probabilities, SHA-256 of the other files, and the profile it is
+from) and, where the nearest training scripts are told, neighbours.parquet (psembed.neighbours);
+golden.jsonl.gz (psembed.golden) may be beside them.
 """
 
 import functools
@@ -14,21 +15,26 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from psembed import corpus
+from psembed import corpus, neighbours
 from psembed.batches import Samples
 from psembed.errors import ModelError
-from psembed.export import open_session, run_onnx
+from psembed.export import FEATURES, SCORE, open_session, run_onnx
 from psembed.layers import Unwrapped, paired, unwrap
+from psembed.neighbours import Neighbour, Neighbours
 from psembed.tokens import Encoder
 from psembed.workers import in_order
 from psembed.workspace import write_json
 
+if TYPE_CHECKING:
+    from psembed.explain import Explanation
+
 FORMAT = 3
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
+NEIGHBOURS = "neighbours.parquet"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
@@ -95,7 +101,7 @@ class Verdict:
 def save_manifest(
     folder: Path, *, threshold: float, layer_threshold: float, temperature: float, fpr: float, profile: str
 ) -> dict:
-    """Write manifest.json beside detector.onnx and tokenizer.json, which must be there; return it.
+    """Write manifest.json beside detector.onnx and tokenizer.json, which must be there, and what else is.
 
     Parameters
     ----------
@@ -111,19 +117,25 @@ def save_manifest(
     profile : str
         The run that made the model.
 
+    Returns
+    -------
+    dict
+        The manifest.
+
     Raises
     ------
     ModelError
         If a file is missing, or a number is out of range.
     """
     folder = Path(folder)
+    files = [MODEL, TOKENIZER] + [NEIGHBOURS] * (folder / NEIGHBOURS).exists()
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
         "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
-        "sha256": {name: _sha256(folder / name) for name in (MODEL, TOKENIZER)},
+        "sha256": {name: _sha256(folder / name) for name in files},
         "created_from": profile,
     }
     _check_numbers(manifest)
@@ -145,8 +157,8 @@ class Detector:
         Content of manifest.json.
     """
 
-    def __init__(self, session, encoder: Encoder, manifest: dict):
-        self._session, self._encoder = session, encoder
+    def __init__(self, session, encoder: Encoder, manifest: dict, known: Neighbours | None = None):
+        self._session, self._encoder, self._known = session, encoder, known
         self.manifest = manifest
         self.threshold, self.layer_threshold, self.temperature = (
             float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
@@ -169,7 +181,8 @@ class Detector:
         """
         folder = Path(folder) if folder else RELEASED
         manifest = _read_manifest(folder)
-        for name in (MODEL, TOKENIZER):
+        told = NEIGHBOURS in manifest["sha256"]
+        for name in (MODEL, TOKENIZER, *[NEIGHBOURS] * told):
             found, expected = _sha256(folder / name), manifest["sha256"].get(name)
             if found != expected:
                 raise ModelError(
@@ -177,7 +190,8 @@ class Detector:
                     "belong together; copy the whole folder again"
                 )
         encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
-        return cls(open_session(folder / MODEL, threads=threads), encoder, manifest)
+        known = neighbours.read(folder / NEIGHBOURS) if told else None
+        return cls(open_session(folder / MODEL, threads=threads), encoder, manifest, known)
 
     def score(self, texts: list[str]) -> np.ndarray:
         """Return float32[n], each script's score in 0..1; higher is more likely malicious.
@@ -189,10 +203,20 @@ class Detector:
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
         scores = [np.empty(0, dtype=np.float32)]
-        for chunk in _chunks(texts):
-            tokens, characters = self._encoder.encode([paired(text) for text in chunk])
-            scores.append(run_onnx(self._session, Samples(tokens, characters)))
+        scores += [self._run(chunk, SCORE)[:, 0] for chunk in _chunks(texts)]
         return np.concatenate(scores)
+
+    def features(self, clean_texts: Sequence[str]) -> np.ndarray:
+        """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
+        return self._run(clean_texts, FEATURES)
+
+    def nearest(self, clean: str) -> list[Neighbour]:
+        """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
+        return self._known.nearest(self.features([clean])[0]) if self._known else []
+
+    def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
+        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
+        return run_onnx(self._session, Samples(tokens, characters), output=output)
 
     def fit_layer_threshold(self, clean_scripts: Iterable[str], *, fpr: float) -> float:
         """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
@@ -234,6 +258,12 @@ class Detector:
     def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
         """Score one script, given as bytes or as decoded text, and its layers."""
         return self.judge([Item(name, content)])[0]
+
+    def explain(self, script: Verdict | str | bytes) -> "Explanation":
+        """Say which pieces of a script drive its score; see psembed.explain.explain."""
+        from psembed.explain import explain
+
+        return explain(self, script)
 
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order."""

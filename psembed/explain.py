@@ -2,7 +2,8 @@
 
 The layer with the highest score is cut into pieces, and each is left out in turn: what the log-odds of the
 score lose is its weight. Pieces that matter are cut again. Whether the marks are faithful is measured by
-`deletion_curve`: leaving out the heaviest pieces first must lower the score faster than any others.
+`deletion_curve`: leaving out the heaviest pieces first must lower the score faster than any others. Beside
+the marks stand the training clusters the network finds most alike (psembed.neighbours).
 
 Everything shown is defanged (corpus.defang), piece by piece; a piece never cuts an address.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from psembed import corpus
 from psembed.detector import Detector, Verdict
 from psembed.errors import ParameterError
+from psembed.neighbours import Neighbour
 
 COARSE, FINE = 40, 4  # pieces at first, and pieces that one which matters is cut into
 REFINED = 8  # pieces that are cut again
@@ -49,6 +51,8 @@ class Explanation:
         What the network reads of that layer: clean, of a long one head and tail.
     pieces : tuple of Piece
         All of `text`, from left to right.
+    nearest : tuple of Neighbour
+        Training clusters most like it, the nearest first; none where the detector does not tell them.
     """
 
     score: float
@@ -57,6 +61,7 @@ class Explanation:
     how: str
     text: str
     pieces: tuple[Piece, ...]
+    nearest: tuple[Neighbour, ...] = ()
 
     def shades(self) -> list[tuple[str, float]]:
         """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's."""
@@ -72,13 +77,23 @@ class Explanation:
         for text, share in self.shades():
             colour = _COLOURS[round(share * (len(_COLOURS) - 1))]
             parts.append(f"\033[30;48;5;{colour}m{text}\033[0m" if colour else text)
-        return " ".join(parts)
+        return "\n".join([" ".join(parts), *self._alike()])
 
     def to_text(self, *, most: int = 8) -> str:
         """Return the heaviest pieces, a line each with its weight, for where there is no colour."""
         heavy = sorted(self.pieces, key=lambda piece: -piece.weight)[:most]
         lines = [(piece.weight, _shown(self.text[piece.start : piece.end])) for piece in heavy]
-        return "\n".join(f"{weight:+7.2f}  {text}" for weight, text in lines if weight > 0)
+        return "\n".join(
+            [*(f"{weight:+7.2f}  {text}" for weight, text in lines if weight > 0), *self._alike()]
+        )
+
+    def _alike(self) -> list[str]:
+        """Return a line for each of the nearest training clusters."""
+        return [
+            f"like {one.similarity:.2f}  {'malicious' if one.label else 'clean'}, {one.source}, "
+            f"{one.scripts} scripts such as {one.sha256[:16]}"
+            for one in self.nearest
+        ]
 
     def _repr_html_(self) -> str:
         marked = "".join(
@@ -86,7 +101,8 @@ class Explanation:
             for text, share in self.shades()
         )
         head = f"score {self.score:.4f} (threshold {self.threshold:.4f}), layer {self.layer}: {self.how}"
-        return f"<p>{html.escape(head)}</p><pre style='white-space:pre-wrap'>{marked}</pre>"
+        alike = "".join(f"<li>{html.escape(line)}</li>" for line in self._alike())
+        return f"<p>{html.escape(head)}</p><pre style='white-space:pre-wrap'>{marked}</pre><ul>{alike}</ul>"
 
 
 def _shown(piece: str) -> str:
@@ -122,6 +138,7 @@ def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
         how=verdict.layers[verdict.layer].how,
         text=text,
         pieces=tuple(sorted([*finer, *_weighed(detector, text, cut)], key=lambda piece: piece.start)),
+        nearest=tuple(detector.nearest(text)),
     )
 
 

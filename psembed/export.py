@@ -1,8 +1,8 @@
 """Write the network as ONNX, and prove that it answers as Keras does.
 
-The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], output `score`
-float32[n, 1]; n, T and C are free (T and C multiples of batches.BLOCK). TensorFlow and tf2onnx are
-imported inside `to_onnx` only.
+The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
+float32[n, 1] and `features` float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of
+batches.BLOCK). TensorFlow and tf2onnx are imported inside `to_onnx` only.
 """
 
 import contextlib
@@ -17,14 +17,15 @@ from psembed.errors import ModelError
 from psembed.network import predict
 from psembed.workspace import atomic
 
-FORMAT = 1
+FORMAT = 2
+SCORE, FEATURES = "score", "features"
 MAX_DIFFERENCE = 1e-5
 
 
 def to_onnx(model, path: Path, *, opset: int = 17) -> int:
     """Write a Keras model of psembed.network as ONNX, whole or not at all; return its size in bytes.
 
-    Inputs keep their Keras names, the output is `score`; metadata psembed_format holds FORMAT.
+    Inputs keep their Keras names, outputs are `score` and `features`; metadata psembed_format holds FORMAT.
 
     Raises
     ------
@@ -53,18 +54,21 @@ def _convert(model, opset: int):
     A tf.function is traced rather than the Keras model handed over: tf2onnx.convert.from_keras reads
     attributes that Keras 3 models no longer have.
     """
+    import keras
     import tensorflow as tf
     import tf2onnx
 
-    def score(*inputs):
-        return {"score": model(list(inputs), training=False)}
+    both = keras.Model(model.inputs, [model.output, model.get_layer(FEATURES).output])
+
+    def run(*inputs):
+        return dict(zip((SCORE, FEATURES), both(list(inputs), training=False), strict=True))
 
     signature = [tf.TensorSpec((None, None), tf.int32, name=tensor.name) for tensor in model.inputs]
     with _quiet():
-        function = tf.function(score, input_signature=signature)
+        function = tf.function(run, input_signature=signature)
         proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset)
-    names = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
-    expected = [tensor.name for tensor in model.inputs], ["score"]
+    names = [value.name for value in proto.graph.input], {value.name for value in proto.graph.output}
+    expected = [tensor.name for tensor in model.inputs], {SCORE, FEATURES}
     if names != expected:
         raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
     return proto
@@ -74,7 +78,7 @@ def _free_dimensions(value) -> None:
     """Name the free dimensions of an input or output: n scripts, and the length of a row."""
     sizes = value.type.tensor_type.shape.dim
     sizes[0].dim_param = "n"
-    if value.name != "score":
+    if value.name not in (SCORE, FEATURES):
         sizes[1].dim_param = f"{value.name}_length"
 
 
@@ -115,14 +119,15 @@ def open_session(path: Path, *, threads: int = 0):
     return session
 
 
-def run_onnx(session, samples: Samples, *, batch: int = 64) -> np.ndarray:
-    """Return scores float32[n] of an open session, in the order of `samples`."""
+def run_onnx(session, samples: Samples, *, output: str = SCORE, batch: int = 64) -> np.ndarray:
+    """Return an output of an open session, float32[n, its columns], in the order of `samples`."""
     names = [value.name for value in session.get_inputs()]
+    columns = next(value.shape[1] for value in session.get_outputs() if value.name == output)
 
-    def score(rows: Samples) -> np.ndarray:
-        return session.run(["score"], {name: getattr(rows, name) for name in names})[0]
+    def run(rows: Samples) -> np.ndarray:
+        return session.run([output], {name: getattr(rows, name) for name in names})[0]
 
-    return run_batches(score, samples, batch=batch)
+    return run_batches(run, samples, batch=batch, columns=columns)
 
 
 def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
@@ -135,7 +140,7 @@ def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
         and ok: difference at most MAX_DIFFERENCE and all decisions equal.
     """
     expected = predict(model, samples)
-    found = run_onnx(open_session(path), samples)
+    found = run_onnx(open_session(path), samples)[:, 0]
     difference = float(np.abs(expected - found).max(initial=0.0))
     equal = bool(((expected >= threshold) == (found >= threshold)).all())
     return {

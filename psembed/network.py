@@ -337,7 +337,7 @@ def _feed(model, rows: Samples) -> list[np.ndarray]:
 def predict(model, samples: Samples, *, batch: int = 256) -> np.ndarray:
     """Return scores float32[n] of a Keras model, in the order of `samples`."""
     scorer = _scorer(model)
-    return run_batches(lambda rows: scorer(_feed(model, rows)).numpy(), samples, batch=batch)
+    return run_batches(lambda rows: scorer(_feed(model, rows)).numpy(), samples, batch=batch)[:, 0]
 
 
 @functools.lru_cache(maxsize=1)

@@ -209,7 +209,7 @@ class Scorer:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(self.model), providers=["CPUExecutionProvider"])
-        assert session.get_modelmeta().custom_metadata_map["psembed_format"] == "1"
+        assert session.get_modelmeta().custom_metadata_map["psembed_format"] == "2"
         widths = (self.rules["token_length"], self.rules["char_length"]) if full else (1, 1)
         order, scores = sorted(range(len(rows)), key=lambda n: tuple(map(len, rows[n]))), {}
         for start in range(0, len(order), 64):

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
-from psembed import detector, export, network
+from psembed import detector, export, neighbours, network
 from psembed.batches import Samples
-from psembed.detector import MANIFEST, MODEL, TOKENIZER, Detector
+from psembed.detector import MANIFEST, MODEL, NEIGHBOURS, TOKENIZER, Detector
 from psembed.errors import ModelError
 from psembed.network import Config
 from psembed.tokens import Encoder
@@ -48,6 +49,26 @@ def test_scores_equal_the_keras_model_on_cleaned_text(folder):
     scores = Detector.load(folder).score(texts)
     assert scores.dtype == np.float32
     assert np.abs(scores - expected).max() <= export.MAX_DIFFERENCE
+
+
+def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
+    texts = ["write-host hello", "iex payload", "$a = get-date"]
+    alone = Detector.load(copy)
+    assert alone.nearest(texts[0]) == []
+    rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
+    found = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
+    neighbours.write(copy / NEIGHBOURS, found, alone.features(texts))
+    manifest = detector.save_manifest(
+        copy, threshold=0.0, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
+    )
+    assert set(manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
+    loaded = Detector.load(copy)
+    for row, text in enumerate(texts):
+        assert loaded.nearest(text)[0].sha256 == str(row)
+        assert loaded.explain(text).nearest[0].similarity == pytest.approx(1)
+    (copy / NEIGHBOURS).write_bytes((copy / NEIGHBOURS).read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"neighbours\.parquet has SHA-256"):
+        Detector.load(copy)
 
 
 def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
@@ -136,7 +157,7 @@ def test_a_missing_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "format 1, this version reads 2"),
+        ({"format": 1}, "format 1, this version reads 3"),
         ({"temperature": 0}, "temperature is 0, expected a number above 0"),
         ({"temperature": float("inf")}, "temperature is inf"),
         ({"threshold": "high"}, "threshold is 'high'"),

@@ -8,6 +8,7 @@ import pytest
 from psembed import explain
 from psembed.detector import LayerScore, Verdict
 from psembed.errors import ParameterError
+from psembed.neighbours import Neighbour
 
 TEXT = (
     "Get-Service | Where-Object { $_.Status -eq 'Running' } | Export-Csv services.csv; "
@@ -20,6 +21,9 @@ class Planted:
     """A detector whose log-odds gain 3 by one planted word and lose 2 by another."""
 
     threshold = 0.5
+
+    def nearest(self, clean):
+        return [Neighbour("ab" * 32, "a-source", 1, 7, 0.97)]
 
     def score_clean(self, texts):
         odds = [1.0 + 3.0 * ("Invoke-Evil" in text) - 2.0 * ("Get-Date" in text) for text in texts]
@@ -60,6 +64,7 @@ def test_nothing_live_is_shown(explained):
     for shown in (explained.to_terminal(), explained.to_text(), explained._repr_html_()):
         assert "http://" not in shown and "bad.example.test" not in shown
         assert "Invoke-Evil" in shown
+        assert "like 0.97  malicious, a-source, 7 scripts such as abababababababab" in shown
     assert explained.to_text().splitlines()[0].startswith("  +3.00")
 
 

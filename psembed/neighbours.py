@@ -1,0 +1,109 @@
+"""The training scripts a script is most like in the eyes of the network: near in its last hidden layer.
+
+Kept by hash and source, without text: a verdict can be traced to what was learned from, not to what it said.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from psembed.errors import ModelError
+from psembed.workspace import atomic
+
+SHOWN = 3
+COLUMNS = {"sha256": pl.String, "source": pl.String, "label": pl.Int8, "scripts": pl.Int32}
+
+
+class Neighbour(NamedTuple):
+    """A near-duplicate cluster of training scripts, named by one of them.
+
+    `label` is 1 for malicious; `scripts` is how many it holds, `similarity` (0..1) the cosine of the angle
+    between the features of the two.
+    """
+
+    sha256: str
+    source: str
+    label: int
+    scripts: int
+    similarity: float
+
+
+class Neighbours:
+    """Training clusters and their features; read them with `read`.
+
+    Parameters
+    ----------
+    clusters : DataFrame
+        COLUMNS, a row each.
+    features : float32[n, d]
+        At least 0.
+    """
+
+    def __init__(self, clusters: pl.DataFrame, features: np.ndarray):
+        self._clusters, self._directions = clusters, _unit(features)
+
+    def nearest(self, features: np.ndarray, *, count: int = SHOWN) -> list[Neighbour]:
+        """Return the `count` clusters whose features point most nearly where `features` (float32[d]) do."""
+        similar = self._directions @ _unit(features[None])[0]
+        order = np.argsort(-similar, kind="stable")[:count]
+        rows = self._clusters[order].iter_rows()
+        return [Neighbour(*row, near) for row, near in zip(rows, similar[order].tolist(), strict=True)]
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+
+
+def clusters(samples: pl.DataFrame, protocol: str, *, clean: int, seed: int) -> pl.DataFrame:
+    """Return one script of each malicious training cluster, and of up to `clean` clean ones drawn by `seed`.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        As chapter 5 writes them.
+    protocol : str
+        Its column that says which part a script is in.
+
+    Returns
+    -------
+    DataFrame
+        COLUMNS, and clean, the text.
+    """
+    train = samples.filter(pl.col(protocol) == "train")
+    sizes = train.group_by("cluster", "label").agg(scripts=pl.len().cast(pl.Int32))
+    firsts = train.filter(pl.col("rank") == 0).join(
+        sizes, on=["cluster", "label"], maintain_order="left", validate="m:1"
+    )
+    harmless = firsts.filter(pl.col("label") == 0)
+    chosen = harmless.sample(min(clean, harmless.height), seed=seed)
+    found = pl.concat([firsts.filter(pl.col("label") == 1), chosen]).sort("sha256")
+    return found.select(pl.col(name).cast(kind) for name, kind in COLUMNS.items()).with_columns(
+        found["clean"]
+    )
+
+
+def write(path: Path, found: pl.DataFrame, features: np.ndarray) -> None:
+    """Write clusters and their features (float32[n, d]) as Parquet, whole or not at all."""
+    kept = found.select(*COLUMNS).with_columns(features=pl.Series(features.astype(np.float32)))
+    with atomic(Path(path)) as temporary:
+        kept.write_parquet(temporary, compression="zstd")
+
+
+def read(path: Path) -> Neighbours:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, or holds something else.
+    """
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ModelError(f"{Path(path).name} is no readable Parquet ({error}): copy it again") from error
+    features = table.schema.get("features")
+    if dict(table.drop("features", strict=False).schema) != COLUMNS or not isinstance(features, pl.Array):
+        raise ModelError(f"{Path(path).name} has columns {table.schema}: no neighbours of this version")
+    return Neighbours(table.drop("features"), table["features"].to_numpy())
