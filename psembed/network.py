@@ -27,6 +27,7 @@ from psembed.workspace import atomic
 log = logging.getLogger(__name__)
 
 FULL = "float32"
+_NEAREST = 1e-7  # of a score to 0 and 1, where its log-odds are taken
 WARM_UP = 50  # steps at most; a tenth of all where that is fewer
 
 
@@ -153,7 +154,7 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int, policy
             optimizer=keras.optimizers.AdamW(
                 config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0
             ),
-            loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=config.smoothing),
             jit_compile=False,
         )
     return model
@@ -174,9 +175,10 @@ def _policy(name: str) -> Iterator[None]:
 def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int, seed: int) -> list[dict]:
     """Train for so many epochs, and keep the weights of the one that did best on validation.
 
-    An epoch has all malicious scripts and a part of the clean ones (`batches.draws`); the former weigh as
-    much less, so the loss is that of all scripts. Better means a higher average precision on validation (to
-    four digits), then a lower loss there.
+    An epoch has all malicious scripts and a part of the clean ones (`batches.draws`). The loss is taken with
+    the log-odds raised by as much as the odds of an epoch are above those of all scripts, so that scores are
+    those of all (prior correction, King and Zeng 2001). Better means a higher average precision on validation
+    (to four digits), then a lower loss there.
 
     Parameters
     ----------
@@ -212,8 +214,7 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
         part = data.rows(rows)
-        total = _one_epoch(model, step, part, batches(part, size=batch, random=random), rates)
-        loss = total / float(_weights(part.labels.astype(np.float64), turns).sum())
+        loss = _one_epoch(model, step, part, batches(part, size=batch, random=random), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
@@ -250,7 +251,7 @@ def _require_classes(samples: Samples, part: str) -> None:
 
 
 def _training_step(model, turns: int) -> Callable:
-    """Return a function of (inputs, labels, share) that takes one step and returns the weighted loss.
+    """Return a function of (inputs, labels, share) that takes one step and returns the loss.
 
     It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
     of a strategy takes a share of the batch; the losses, and the gradients, are summed.
@@ -263,8 +264,9 @@ def _training_step(model, turns: int) -> Callable:
 
     def step(inputs, labels, share):
         with tf.GradientTape() as tape:
-            scores = model(inputs, training=True)
-            loss = share * model.compute_loss(y=labels, y_pred=scores, sample_weight=_weights(labels, turns))
+            scores = tf.clip_by_value(model(inputs, training=True), _NEAREST, 1 - _NEAREST)
+            odds = tf.math.log(scores) - tf.math.log1p(-scores) + math.log(turns)
+            loss = share * model.compute_loss(y=labels, y_pred=odds)
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
@@ -278,11 +280,6 @@ def _training_step(model, turns: int) -> Callable:
         return spread.reduce("SUM", spread.run(step, args=(inputs, labels, share)), axis=None)
 
     return everywhere
-
-
-def _weights(labels, turns: int):
-    """Return 1 for clean scripts, and for malicious ones, which come `turns` times as often, a part of it."""
-    return 1 - labels * (1 - 1 / turns)
 
 
 def _dealt(model, rows: Samples) -> tuple:
@@ -306,7 +303,7 @@ def _dealt(model, rows: Samples) -> tuple:
 
 
 def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator, rates: Iterator) -> float:
-    """Take one step per batch of `chosen`, at the next of `rates`; return the sum of the losses."""
+    """Take one step per batch of `chosen`, at the next of `rates`; return the mean loss per script."""
     total = 0.0
     for index in chosen:
         rows = data.rows(index)
@@ -317,14 +314,14 @@ def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator, rates: It
                 f"training loss became {loss}: lower the learning rate or check the token matrix"
             )
         total += loss * len(rows)
-    return total
+    return total / len(data)
 
 
 def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
     """Return average precision and log loss (nats) on the validation part."""
     from sklearn.metrics import average_precision_score
 
-    scores = np.clip(predict(model, validation, batch=batch).astype(np.float64), 1e-7, 1 - 1e-7)
+    scores = predict(model, validation, batch=batch).astype(np.float64).clip(_NEAREST, 1 - _NEAREST)
     truth = validation.labels == 1
     losses = -np.log(np.where(truth, scores, 1 - scores))
     return float(average_precision_score(truth, scores)), float(losses.mean())
