@@ -58,7 +58,8 @@ def _convert(model, opset: int):
     import tensorflow as tf
     import tf2onnx
 
-    both = keras.Model(model.inputs, [model.output, model.get_layer(FEATURES).output])
+    # what the output layer takes is the last hidden layer's, as dropout does nothing in inference
+    both = keras.Model(model.inputs, [model.output, model.get_layer(SCORE).input])
 
     def run(*inputs):
         return dict(zip((SCORE, FEATURES), both(list(inputs), training=False), strict=True))
