@@ -15,8 +15,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed import bench_learning, bench_training, control, corpus, plots, sources, tokens
-from psembed.detector import Detector
+from psembed import (
+    bench_cluster,
+    bench_learning,
+    bench_scoring,
+    bench_training,
+    control,
+    corpus,
+    plots,
+    sources,
+    tokens,
+)
 from psembed.errors import CorpusError
 from psembed.shares import THREADS, cut, in_shares
 from psembed.tokens import FIRST, TOKEN_CHARS, UNKNOWN, Vocabulary
@@ -26,12 +35,6 @@ SCRIPTS, REPEATS = 4_000, 5
 SNAPSHOTS = (
     "poshcode-poshcode.github.io", "kbtale-powershell", "fleschutz-powershell", "scriptrunner-actionpacks",
 )  # fmt: skip
-
-
-def _median_seconds(work: Callable[[], object]) -> float:
-    """Run `work` once to warm up, then REPEATS times; return the median wall time in seconds."""
-    work()
-    return _in_turn({"": work})[""]
 
 
 def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -45,16 +48,21 @@ def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
-def texts(root: Path) -> tuple[list[str], str]:
-    """Return distinct cleaned texts in a fixed order, and their origin: sources' names, or "generated"."""
+def files(root: Path) -> tuple[list[bytes], str]:
+    """Return the content of files in a fixed order, and their origin: sources' names, or "generated"."""
     paths = {name: sources.snapshot_path(name, root=root) for name in SNAPSHOTS}
     found = [source for source in sources.find_sources(paths) if paths[source.name].exists()]
     if found:
-        files = (row for source in found for row in sources.read_snapshot(paths[source.name], source))
+        rows = (row for source in found for row in sources.read_snapshot(paths[source.name], source))
     else:
-        files = (row for rows in control.generate(scripts=SCRIPTS, seed=1).values() for row in rows)
-    cleaned = (corpus.clean(text) for _, data in files if (text := corpus.decode(data)[0]))
-    return list(dict.fromkeys(filter(None, cleaned))), ", ".join(s.name for s in found) or "generated"
+        rows = (row for made in control.generate(scripts=SCRIPTS, seed=1).values() for row in made)
+    return [data for _, data in rows], ", ".join(s.name for s in found) or "generated"
+
+
+def texts(contents: list[bytes]) -> list[str]:
+    """Return distinct cleaned texts in the order of the files."""
+    cleaned = (corpus.clean(text) for data in contents if (text := corpus.decode(data)[0]))
+    return list(dict.fromkeys(filter(None, cleaned)))
 
 
 def tokenising(scripts: list[str]) -> dict[str, float | None]:
@@ -141,32 +149,19 @@ def _hugging_face(scripts: list[str], ids: dict[str, int]) -> Callable[[], list]
     return lambda: tokenizer.encode_batch_fast(scripts, add_special_tokens=False)
 
 
-def scoring(scripts: list[str]) -> dict[str, float]:
-    """Measure the released detector from text to score: scripts/s in bulk, and p99 of one script in ms."""
-    detector = Detector.load()
-    bulk = len(scripts) / _median_seconds(lambda: detector.score(scripts))
-    single = []
-    for text in scripts[:500]:
-        started = time.perf_counter()
-        detector.score([text])
-        single.append((time.perf_counter() - started) * 1e3)
-    return {
-        "scripts_per_second": bulk,
-        "p50_ms": statistics.median(single),
-        "p99_ms": statistics.quantiles(single, n=100)[98],
-    }
-
-
 def main(root: Path) -> dict[str, float | str | None]:
     """Run every measurement, store paper/results/bench.json and return it."""
-    scripts, origin = texts(root)
+    contents, origin = files(root)
+    scripts = texts(contents)
     found = {
         "texts": origin,
         "scripts": len(scripts),
         "cores": THREADS,
         "repeats": REPEATS,
         **tokenising(scripts),
-        **scoring(scripts),
+        "scoring": (scored := bench_scoring.main(root, contents)),
+        "score_vs_keras": scored["score_vs_keras"],
+        "cluster": bench_cluster.main(contents),
         "learning": (learned := bench_learning.main(root)),
         "word2vec_vs_gensim": learned["word2vec_vs_gensim"],
         "training": (trained := bench_training.main(root)),

@@ -39,7 +39,7 @@ def main(root: Path) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         stream, corpus = _stream(root, Path(folder))
         compared = {
-            name: _alone(work, stream.folder, COMPARED)
+            name: alone(work, stream.folder, COMPARED)
             for name, work in (("ours", _ours), ("gensim", _gensim))
         }
         growth = [_growth(stream.folder, scripts, Path(folder)) for scripts in SIZES]
@@ -56,7 +56,7 @@ def main(root: Path) -> dict:
     }
 
 
-def _alone(work, *arguments) -> dict:
+def alone(work, *arguments) -> dict:
     """Run `work` in a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
@@ -106,12 +106,12 @@ def _size(stream: TokenStream, n: int) -> int:
 
 
 def _measured(started: float, tokens: int, vectors) -> dict:
-    seconds, peak_gb = time.perf_counter() - started, _peak_gb()
+    seconds, peak = time.perf_counter() - started, peak_gb()
     scores = benchmark.run(vectors, seed=1, half="development", min_count=20)["summary"]["development"]
     return {
         "seconds": seconds,
         "tokens_per_second": EPOCHS * tokens / seconds,
-        "peak_gb": peak_gb,
+        "peak_gb": peak,
         "alias_n": scores["alias_n"],
         "alias_mrr": scores["alias_mrr"],
     }
@@ -120,9 +120,9 @@ def _measured(started: float, tokens: int, vectors) -> dict:
 def _growth(folder: Path, scripts: int, into: Path) -> dict:
     """Learn from a corpus of so many scripts, made by another process than the one that is measured."""
     grown = into / f"{scripts}"
-    _alone(_repeat, folder, scripts, grown)
+    alone(_repeat, folder, scripts, grown)
     try:
-        return _alone(_grown, grown)
+        return alone(_grown, grown)
     finally:
         shutil.rmtree(grown)
 
@@ -145,11 +145,11 @@ def _grown(folder: Path) -> dict:
         "scripts": len(stream),
         "tokens": int(stream.ends[-1]),
         "seconds": time.perf_counter() - started,
-        "peak_gb": _peak_gb(),
+        "peak_gb": peak_gb(),
     }
 
 
-def _peak_gb() -> float:
+def peak_gb() -> float:
     """Return this process's peak memory in GB (10**9 bytes).
 
     On Linux it is asked of /proc, because there ru_maxrss begins with the peak of the process that started

@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,30 +18,59 @@ import polars as pl
 from psembed.dedup import CHECKS, check, empty_minhash, minhash, mix, numbered, shingle_sets, similar, spread
 from psembed.errors import CorpusError
 
+PERMUTATIONS = 128  # MinHash functions
 _PAIRS = 1 << 16  # pairs whose MinHashes are compared at once
 
 
+class Sketch(NamedTuple):
+    """A script's set of shingles (sorted uint64) and its MinHash (uint32[permutations])."""
+
+    shingles: np.ndarray
+    minhash: np.ndarray
+
+
 def near_duplicates(
-    batches: Iterable[pl.Series],
-    folder: Path,
-    *,
-    threshold: float = 0.8,
-    permutations: int = 128,
-    bands: int = 25,
+    batches: Iterable[pl.Series], folder: Path, **settings
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Cluster scripts as `dedup.near_duplicates` does, where their sets of shingles do not fit into memory.
-
-    In memory are the MinHashes (4 bytes times `permutations` a distinct set); the sets lie in a temporary
-    file, and those of a pair are read to verify it. Scripts that stand near each other should come so, as the
-    versions of one path do: of pairs about equally alike the nearest are tried first.
 
     Parameters
     ----------
     batches : iterable of Series of List[String]
         Tokens of each script.
+    folder, **settings
+        As for `linked`, whose results these are.
+    """
+    sketches = itertools.chain.from_iterable(map(sketched, batches))
+    return linked(sketches, folder, **settings)
+
+
+def sketched(tokens: pl.Series) -> list[Sketch]:
+    """Return the sketch of each script, given its tokens (Series of List[String]); equal sets share one."""
+    empty, known, found = empty_minhash(PERMUTATIONS), {}, []
+    for values in shingle_sets(tokens):
+        key = values.tobytes()
+        if key not in known:
+            known[key] = Sketch(values, minhash(values, empty).hashvalues.astype(np.uint32))
+        found.append(known[key])
+    return found
+
+
+def linked(
+    sketches: Iterable[Sketch], folder: Path, *, threshold: float = 0.8, bands: int = 25
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Cluster scripts by their sketches.
+
+    In memory are the MinHashes (4 bytes times PERMUTATIONS a distinct set); the sets lie in a temporary
+    file, and those of a pair are read to verify it. Scripts that stand near each other should come so, as the
+    versions of one path do: of pairs about equally alike the nearest are tried first.
+
+    Parameters
+    ----------
+    sketches : iterable of Sketch
     folder : Path
         Where the temporary file is made: 8 bytes a shingle.
-    threshold, permutations, bands
+    threshold, bands
         As for `dedup.near_duplicates`.
 
     Returns
@@ -56,9 +85,9 @@ def near_duplicates(
     ParameterError, CorpusError
         As `dedup.near_duplicates` does.
     """
-    check(threshold, permutations, bands)
+    check(threshold, PERMUTATIONS, bands)
     with tempfile.TemporaryFile(dir=folder) as file:
-        signatures, sizes, codes = _stored(batches, file, permutations)
+        signatures, sizes, codes = _stored(sketches, file)
         if not len(codes):
             raise CorpusError("no scripts to compare: the corpus is empty")
         file.flush()
@@ -82,20 +111,17 @@ class _Stored:
         return np.fromfile(self.file, "<u8", self.sizes[position])
 
 
-def _stored(
-    batches: Iterable[pl.Series], file: BinaryIO, permutations: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _stored(sketches: Iterable[Sketch], file: BinaryIO) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Write distinct sets to a file; return MinHashes and sizes of them, and which set each script has."""
     known: dict[bytes, int] = {}
     codes, sizes, signatures = [], [], []
-    empty = empty_minhash(permutations)
-    for values in itertools.chain.from_iterable(map(shingle_sets, batches)):
-        raw = values.astype("<u8").tobytes()
+    for sketch in sketches:
+        raw = sketch.shingles.astype("<u8").tobytes()
         codes.append(known.setdefault(hashlib.blake2b(raw, digest_size=16).digest(), len(known)))
         if codes[-1] == len(sizes):
             file.write(raw)
-            sizes.append(len(values))
-            signatures.append(minhash(values, empty).hashvalues)
+            sizes.append(len(sketch.shingles))
+            signatures.append(sketch.minhash)
     return np.array(signatures, dtype=np.uint32), np.array(sizes, dtype=np.int64), np.array(codes, np.int64)
 
 

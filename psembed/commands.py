@@ -194,8 +194,11 @@ class Commands(Expressions):
 
     def _give_arguments(self, name: str | None, items: list[Item], arguments: list[Item]) -> None:
         """Note the strings a command runs: Invoke-Expression anywhere, powershell -Command, `& (...)`."""
-        host = any(item.kind == WORD and item.name.rpartition("\\")[2] in HOSTS for item in items)
-        host = host or (name or "").rpartition("\\")[2] in HOSTS
+        words = [item.name for item in items if item.kind == WORD]
+        words += [name] if name else []
+        host = any(word.rpartition("\\")[2] in HOSTS for word in words)
+        if name is not None and not host and INVOKERS.isdisjoint(words):
+            return
         awaited = name in INVOKERS or name is None
         for place, item in enumerate(items):
             if item.kind == WORD:
@@ -220,6 +223,8 @@ def is_encoded_parameter(name: str) -> bool:
 
 
 def _segments(items: list[Item]) -> list[list[Item]]:
+    if not any(item.name == "|" for item in items):
+        return [items]
     segments: list[list[Item]] = [[]]
     for item in items:
         if item.kind == OP and item.name == "|":

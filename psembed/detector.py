@@ -12,21 +12,22 @@ import hashlib
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from psembed import corpus, neighbours
+from psembed import corpus, neighbours, workers
 from psembed.batches import Samples
 from psembed.errors import ModelError
 from psembed.export import FEATURES, SCORE, open_session, run_onnx
-from psembed.layers import Unwrapped, paired, unwrap
+from psembed.layers import Unwrapped, may_run, paired, unwrap
 from psembed.neighbours import Neighbour, Neighbours
 from psembed.tokens import Encoder
-from psembed.workers import in_order
 from psembed.workspace import write_json
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 NEIGHBOURS = "neighbours.parquet"
 RELEASED = Path(__file__).parent / "released"
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
-CHUNK_ROWS, CHUNK_CHARACTERS = 256, 2**24
 LAYER_SHARE = 0.1  # of the false-positive rate asked for: what layers may add to it
 VIEW = 2  # times the encoder's characters are about as long as its tokens
-Thing = TypeVar("Thing")
 
 
 class Item(NamedTuple):
@@ -165,14 +164,12 @@ class Detector:
         )
 
     @classmethod
-    def load(cls, folder: Path | None = None, *, threads: int = 0) -> "Detector":
+    def load(cls, folder: Path | None = None) -> "Detector":
         """Open the detector in `folder`, by default the released one.
 
         Parameters
         ----------
         folder : Path, optional
-        threads : int
-            Threads of ONNX Runtime; 0 lets it choose.
 
         Raises
         ------
@@ -191,20 +188,58 @@ class Detector:
                 )
         encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
         known = neighbours.read(folder / NEIGHBOURS) if told else None
-        return cls(open_session(folder / MODEL, threads=threads), encoder, manifest, known)
+        return cls(open_session(folder / MODEL), encoder, manifest, known)
 
     def score(self, texts: list[str]) -> np.ndarray:
         """Return float32[n], each script's score in 0..1; higher is more likely malicious.
 
         Scripts are taken as decoded, and cleaned here; layers are not looked for (`verdicts` does).
         """
-        return self.score_clean(map(corpus.clean, texts))
+        return self._scored(texts, corpus.clean)
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
-        scores = [np.empty(0, dtype=np.float32)]
-        scores += [self._run(chunk, SCORE)[:, 0] for chunk in _chunks(texts)]
-        return np.concatenate(scores)
+        return self._scored(texts, str)
+
+    def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:
+        """Score chunks on all cores; ONNX Runtime lets go of Python's lock."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            work = pool.map(lambda chunk: self._scores([*map(cleaned, chunk)]), workers.chunks(texts))
+            return np.fromiter(itertools.chain.from_iterable(work), dtype=np.float32)
+
+    def features(self, clean_texts: Sequence[str]) -> np.ndarray:
+        """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
+        return self._run(clean_texts, FEATURES)
+
+    def nearest(self, clean: str) -> list[Neighbour]:
+        """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
+        return self._known.nearest(self.features([clean])[0]) if self._known else []
+
+    def _scores(self, clean_texts: Sequence[str]) -> list[float]:
+        return self._run(clean_texts, SCORE)[:, 0].tolist()
+
+    def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
+        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
+        return run_onnx(self._session, Samples(tokens, characters), output=output)
+
+    def fit_layer_threshold(self, clean_scripts: Iterable[str], *, fpr: float) -> float:
+        """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
+
+        Parameters
+        ----------
+        clean_scripts : iterable of str
+            As decoded. Training scripts will do: no network was trained on what is within them.
+        fpr : float
+            The false-positive rate asked for (0..1).
+        """
+        highest, count = [], 0
+        for verdict in self.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):
+            count += 1
+            if verdict.layers and verdict.layers[0].score < self.threshold:
+                highest.append(max((layer.score for layer in verdict.layers[1:]), default=0.0))
+        allowed = int(count * fpr * LAYER_SHARE)
+        first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
+        return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
@@ -243,17 +278,9 @@ class Detector:
         tail = width // 4
         return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
 
-    def verdicts(self, items: Iterable[Item], *, threads: int = 1) -> Iterator[Verdict]:
-        """Yield the verdict on each item, in order.
-
-        Parameters
-        ----------
-        items : iterable of Item
-            Read a few chunks ahead of what has been yielded.
-        threads : int
-            At work at once; a detector loaded with threads=1 leaves the cores to them.
-        """
-        return in_order(self.judge, chunks(items), threads=threads)
+    def verdicts(self, items: Iterable[Item]) -> Iterator[Verdict]:
+        """Yield the verdict on each item, in order; items are read a chunk at a time."""
+        return itertools.chain.from_iterable(map(self.judge, chunks(items)))
 
     def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
         """Score one script, given as bytes or as decoded text, and its layers."""
@@ -268,9 +295,10 @@ class Detector:
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order."""
         known = [_read(item) for item in items]
-        unwrapped = [unwrap(text) if text is not None else Unwrapped([], "") for _, text in known]
+        unwrapped = _unwrapped([text for _, text in known])
         clean = [corpus.clean(layer.text) for found in unwrapped for layer in found.layers]
-        scored = iter(zip(clean, self.score_clean(clean).tolist(), strict=True))
+        scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
+        scored = zip(clean, scores, strict=True)
         judged = []
         for (verdict, text), found in zip(known, unwrapped, strict=True):
             own = list(itertools.islice(scored, len(found.layers)))
@@ -318,33 +346,27 @@ def _read(item: Item) -> tuple[Verdict, str | None]:
     return known, text
 
 
+def _unwrapped(texts: list[str | None]) -> list[Unwrapped]:
+    """Return the layers of each text; only a text in which something may be run is folded."""
+    given = [text for text in texts if text is not None]
+    found = iter(map(unwrap, given, may_run(given)))
+    return [Unwrapped([], "") if text is None else next(found) for text in texts]
+
+
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield runs of items, in order, of bounded count and total length."""
-    return _chunks(items, lambda item: len(item.data or ""))
+    return workers.chunks(items, lambda item: len(item.data or ""))
 
 
 def judge(items: Sequence[Item]) -> list[Verdict]:
-    """Return the verdicts of the released detector, which a process loads once: work for a cluster."""
-    return _of_this_process().judge(items)
+    """Return the verdicts of the released detector: work for other processes."""
+    return released().judge(items)
 
 
 @functools.cache
-def _of_this_process() -> Detector:
-    return Detector.load(threads=1)
-
-
-def _chunks(things: Iterable[Thing], length: Callable[[Thing], int] = len) -> Iterator[list[Thing]]:
-    """Yield runs of `things`, in order, of bounded count and total length."""
-    chunk: list[Thing] = []
-    size = 0
-    for thing in things:
-        if chunk and (len(chunk) == CHUNK_ROWS or size + length(thing) > CHUNK_CHARACTERS):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(thing)
-        size += length(thing)
-    if chunk:
-        yield chunk
+def released() -> Detector:
+    """Return the released detector, which a process loads once. Raises as `Detector.load`."""
+    return Detector.load()
 
 
 def _read_manifest(folder: Path) -> dict:

@@ -1,14 +1,16 @@
-"""Why a script scores as it does: which pieces of it drive the score, found by leaving them out.
+"""Why a script scores as it does: which pieces of it drive the score, found by leaving some out.
 
-The layer with the highest score is cut into pieces, and each is left out in turn: what the log-odds of the
-score lose is its weight. Pieces that matter are cut again. Whether the marks are faithful is measured by
-`deletion_curve`: leaving out the heaviest pieces first must lower the score faster than any others. Beside
-the marks stand the training clusters the network finds most alike (psembed.neighbours).
+The layer with the highest score is cut into pieces, and random halves of them are scored: what the log-odds
+lose without a piece, by a linear model, is its weight. Pieces that matter are cut again. Whether the marks
+are faithful is measured by `deletion_curve`: leaving out the heaviest pieces first must lower the score
+faster than any others. Beside the marks stand the training clusters that the network finds most alike
+(psembed.neighbours).
 
 Everything shown is defanged (corpus.defang), piece by piece; a piece never cuts an address.
 """
 
 import html
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from psembed.neighbours import Neighbour
 
 COARSE, FINE = 40, 4  # pieces at first, and pieces that one which matters is cut into
 REFINED = 8  # pieces that are cut again
+SAMPLES, RIDGE = 256, 0.1  # random halves of the pieces, and what keeps the weights of rare ones small
 SHOWN = 60  # characters of a piece that are shown
 _WORD = re.compile(r"\S*://\S*\s*|[^\s;|{}()]*[\s;|{}()]+|[^\s;|{}()]+")
 _COLOURS = (None, 224, 217, 210, 203, 196)  # of a terminal with 256: from no mark to red
@@ -35,7 +38,7 @@ class Piece:
     weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Why a script scores so.
 
@@ -62,6 +65,10 @@ class Explanation:
     text: str
     pieces: tuple[Piece, ...]
     nearest: tuple[Neighbour, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return a line without the text, which may not be safe to show."""
+        return f"Explanation(score={self.score:.4f}, layer={self.layer}, {len(self.pieces)} pieces)"
 
     def shades(self) -> list[tuple[str, float]]:
         """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's."""
@@ -127,17 +134,17 @@ def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
     if verdict.layer is None:
         raise ParameterError(f"{verdict.name}: {verdict.reason}; there is no score to explain")
     text = verdict.read
-    pieces = _weighed(detector, text, _grouped(_words(text), COARSE))
-    heavy = sorted(pieces, key=lambda piece: -piece.weight)[:REFINED]
-    finer = [piece for piece in pieces if piece not in heavy]
-    cut = [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
+    coarse = _weighed(detector, text, _grouped(_words(text), COARSE))
+    heavy = sorted(coarse, key=lambda piece: -piece.weight)[:REFINED]
+    spans = [(piece.start, piece.end) for piece in coarse if piece not in heavy]
+    spans += [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
     return Explanation(
         score=verdict.score,
         threshold=detector.threshold,
         layer=verdict.layer,
         how=verdict.layers[verdict.layer].how,
         text=text,
-        pieces=tuple(sorted([*finer, *_weighed(detector, text, cut)], key=lambda piece: piece.start)),
+        pieces=tuple(_weighed(detector, text, sorted(spans))),
         nearest=tuple(detector.nearest(text)),
     )
 
@@ -162,10 +169,21 @@ def _grouped(words: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
 
 
 def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
-    """Return a piece for each span: what the log-odds of the score lose without it."""
-    without = [text[:start] + text[end:] for start, end in spans]
-    whole, *rest = _log_odds(detector.score_clean([text, *without])).tolist()
-    return [Piece(*span, whole - other) for span, other in zip(spans, rest, strict=True)]
+    """Return a piece for each span, weighed by a linear model of what random halves of the pieces score.
+
+    A piece of which another says the same would weigh nothing if it were left out alone (LIME, Ribeiro et al.
+    2016).
+    """
+    if not spans:
+        return []
+    kept = np.random.default_rng(0).random((SAMPLES, len(spans))) < 0.5
+    parts = [text[start:end] for start, end in spans]
+    first, last = text[: spans[0][0]], text[spans[-1][1] :]
+    texts = [first + "".join(itertools.compress(parts, row)) + last for row in kept.tolist()]
+    odds = _log_odds(detector.score_clean(texts))
+    present, told = kept - kept.mean(axis=0), odds - odds.mean()
+    weights = np.linalg.solve(present.T @ present + RIDGE * np.eye(len(spans)), present.T @ told)
+    return [Piece(*span, weight) for span, weight in zip(spans, weights.tolist(), strict=True)]
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

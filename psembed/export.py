@@ -68,8 +68,11 @@ def _convert(model, opset: int):
     with _quiet():
         function = tf.function(run, input_signature=signature)
         proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset)
-    names = [value.name for value in proto.graph.input], {value.name for value in proto.graph.output}
-    expected = [tensor.name for tensor in model.inputs], {SCORE, FEATURES}
+    outputs = sorted(proto.graph.output, key=lambda value: value.name, reverse=True)  # score first
+    proto.graph.ClearField("output")
+    proto.graph.output.extend(outputs)
+    names = [value.name for value in proto.graph.input], [value.name for value in outputs]
+    expected = [tensor.name for tensor in model.inputs], [SCORE, FEATURES]
     if names != expected:
         raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
     return proto
@@ -97,8 +100,10 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def open_session(path: Path, *, threads: int = 0):
-    """Open an exported model with ONNX Runtime on the CPU.
+def open_session(path: Path):
+    """Open an exported model with ONNX Runtime on the CPU, one thread a run; runs go side by side.
+
+    Several threads on one run of so small a network wait for each other more than they work.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def open_session(path: Path, *, threads: int = 0):
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many unrelated types, none with a common base
@@ -120,7 +125,7 @@ def open_session(path: Path, *, threads: int = 0):
     return session
 
 
-def run_onnx(session, samples: Samples, *, output: str = SCORE, batch: int = 64) -> np.ndarray:
+def run_onnx(session, samples: Samples, *, output: str = SCORE, batch: int = 16) -> np.ndarray:
     """Return an output of an open session, float32[n, its columns], in the order of `samples`."""
     names = [value.name for value in session.get_inputs()]
     columns = next(value.shape[1] for value in session.get_outputs() if value.name == output)

@@ -46,6 +46,7 @@ VALUE, GROUP, LIST, TYPE, MEMBER, INDEX, BLOCK, OP, ASSIGN, WORD, PARAMETER = (
     "value", "group", "list", "type", "member", "index", "block", "op", "assign", "word", "parameter",
 )  # fmt: skip
 OPERANDS = frozenset({VALUE, GROUP, LIST})
+_POSTFIX = frozenset({MEMBER, INDEX})
 ELEMENT = Each(None, ())  # $_ of a block
 
 
@@ -99,11 +100,16 @@ class Expressions:
         if len(items) == 1:
             return items
         self.budget.check_time()
-        items = self._unary(self._postfix(items))
-        present = {item.name for item in items if item.kind == OP}
-        for level in _LEVELS:
-            if present & level:
-                items = self._binary(items, level)
+        kinds = {item.kind for item in items}
+        if OP in kinds or not _POSTFIX.isdisjoint(kinds):
+            items = self._postfix(items)
+        if OP in kinds or TYPE in kinds:
+            items = self._unary(items)
+        if OP in kinds:
+            present = {item.name for item in items if item.kind == OP}
+            for level in _LEVELS:
+                if not level.isdisjoint(present):
+                    items = self._binary(items, level)
         return items
 
     def _postfix(self, items: list[Item]) -> list[Item]:

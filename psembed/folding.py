@@ -69,6 +69,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
+_TAKEN = (
+    "newline", "single", "plain", "double", "type", "open", "variable", "number", "operator", "parameter",
+    "member", "assign", "step", "close", "symbol", "word",
+)  # fmt: skip
 _UNSEEN = frozenset({"space", "comment", "other"})
 _NUMBER = re.compile("0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
 _IN_STRING = re.compile(
@@ -174,16 +178,18 @@ class Folder(Commands):
         super().__init__(budget, untrusted)
         self.text = text
         self.frames = [Frame("", 0)]
+        self.match = _TOKEN.match
+        self.take = {kind: getattr(self, f"_take_{kind}") for kind in _TAKEN}
 
     def run(self) -> str:
         """Read the text to its end; return the limit that stopped it, or ""."""
         try:
-            position, count = 0, 0
-            while position < len(self.text):
+            position, count, size, frames = 0, 0, len(self.text), self.frames
+            while position < size:
                 count += 1
                 if not count & 255:
                     self.budget.check_time()
-                in_string = self.frames[-1].kind == '"'
+                in_string = frames[-1].kind == '"'
                 position = self._string_part(position) if in_string else self._token(position)
             while len(self.frames) > 1:
                 self.budget.check_time()
@@ -201,8 +207,12 @@ class Folder(Commands):
             frame.result = self._statement(items, frame)
 
     def _statement(self, items: list[Item], frame: Frame) -> Item | None:
-        place = next((place for place, item in enumerate(items[:8]) if item.kind == ASSIGN), -1)
-        if place < 1:
+        place = len(items)
+        for number, item in enumerate(items[:8]):
+            if item.kind == ASSIGN:
+                place = number
+                break
+        if place in (0, len(items)):
             return self._pipeline(items)
         result = self._pipeline(items[place + 1 :]) if place + 1 < len(items) else None
         if frame.kind != "@{":
@@ -213,21 +223,25 @@ class Folder(Commands):
 
     def _token(self, position: int) -> int:
         """Take in the token at `position`; return where the next one starts."""
-        match = _TOKEN.match(self.text, position)
-        kind, end = match.lastgroup, match.end(match.lastgroup)
+        match = self.match(self.text, position)
+        kind = match.lastgroup
         if kind in _UNSEEN:
             return match.end()
+        end = match.end(kind)
+        if take := self.take.get(kind):
+            take(match[kind], position, end)
+            return end if self.frames[-1].kind == '"' else match.end()
         if kind == "block":
             close = self.text.find("#>", end)
             return len(self.text) if close < 0 else close + 2
         if kind == "here":
             return self._here_string(position, end)
-        if kind == "numbers" and not self._is_operand_of_its_own():
-            kind, end = "number", position + _NUMBER.match(match[0]).end()
-            self._take_number(self.text[position:end], position, end)
-            return end
-        getattr(self, f"_take_{kind}")(match[kind], position, end)
-        return end if self.frames[-1].kind == '"' else match.end()
+        if self._is_operand_of_its_own():
+            self._take_numbers(match[kind], position, end)
+            return match.end()
+        end = position + _NUMBER.match(match[0]).end()
+        self._take_number(self.text[position:end], position, end)
+        return end
 
     def _push(self, item: Item) -> None:
         self.frames[-1].items.append(item)
@@ -254,7 +268,7 @@ class Folder(Commands):
             if quote in value:
                 value = re.sub(f"[{SINGLE_QUOTES}]([{SINGLE_QUOTES}])", r"\1", value)
                 break
-        self._push(Item(VALUE, position, end, value))
+        self.frames[-1].items.append(Item(VALUE, position, end, value))
 
     def _take_double(self, _: str, position: int, end: int) -> None:
         self.frames.append(Frame('"', position))
@@ -274,7 +288,7 @@ class Folder(Commands):
         value = None
         if len(token) <= 20 and "." not in token:
             value = _whole(token)
-        self._push(Item(VALUE, position, end, value))
+        self.frames[-1].items.append(Item(VALUE, position, end, value))
 
     def _is_operand_of_its_own(self) -> bool:
         """Tell whether what comes next is not the operand of a cast or sign, which bind before commas."""

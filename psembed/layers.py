@@ -5,13 +5,16 @@ and the like or comes out of a decoding is a further layer, and each layer is un
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import polars as pl
+
 from psembed import literals
+from psembed.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
 from psembed.commands import is_encoded_parameter
-from psembed.folding import DASHES, Found, fold
+from psembed.folding import DASHES, Folded, Found, fold
 from psembed.literals import REJECTED, Budget, Cut
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
@@ -28,6 +31,18 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
+_Q = SINGLE_QUOTES + DOUBLE_QUOTES
+# For polars, whose regular expressions take linear time whatever they say.
+_RUNS_OR_DECODES = rf"""(?ix)
+    \bi`?e`?x\b | i`?n`?v`?o`?k`?e`?-`?e | invoke-?script | newscriptblock | addscript | scriptblock\]
+    | [&.]\s*\( | [&.]\s*[{_Q}][^${_Q}]{{1,40}}[{_Q}]\s*[({_Q}$] | [&.]\s*\$\w+\s+[({_Q}$]
+    | [{_Q})]\s*\.\s*invoke | \|\s*[&.] | \|\s*\w*`
+    | `[^\s0abefnrtvu`${_Q}(){{}}\[\]|]
+    | base64 | gzip | deflate | \[\s*char | -bxor
+    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32
+    | \|\s*(?:powershell|pwsh)
+    | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?\s+(?:[^\r\n|;]*\s)?(?:[{DASHES}/](?:c|e\w*\s+[{_Q}($])|[{_Q}(])
+"""
 _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
 
 
@@ -52,7 +67,7 @@ class Limits:
     layers: int = 64
     characters: int = 1 << 24
     steps: int = 100_000
-    seconds: float = 2.0
+    seconds: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,15 @@ class Unwrapped(NamedTuple):
     cut: str
 
 
-def unwrap(text: str, *, limits: Limits = Limits()) -> Unwrapped:
+def may_run(texts: Sequence[str]) -> list[bool]:
+    """Tell which texts hold anything that could run or decode a string; in others folding uncovers no script.
+
+    Four in five clean scripts hold nothing of the kind, told in a fortieth of the time that folding takes.
+    """
+    return pl.Series(list(map(paired, texts)), dtype=pl.String).str.contains(_RUNS_OR_DECODES).to_list()
+
+
+def unwrap(text: str, folded: bool = True, *, limits: Limits = Limits()) -> Unwrapped:
     """Return a script and every script that can be uncovered in it without running anything.
 
     Never raises, on any text. A text that was found before is not given again, nor one of fewer than
@@ -97,9 +120,11 @@ def unwrap(text: str, *, limits: Limits = Limits()) -> Unwrapped:
     ----------
     text : str
         A raw script or command line; its line ends matter (see `cleaning`).
+    folded : bool
+        False for a text that nothing runs or decodes in (`may_run`): it is searched for Base64 only.
     limits : Limits
     """
-    unwrapping = _Unwrapping(text, limits)
+    unwrapping = _Unwrapping(text, limits, folded=folded)
     try:
         unwrapping.run()
     except Cut as cut:
@@ -108,9 +133,10 @@ def unwrap(text: str, *, limits: Limits = Limits()) -> Unwrapped:
 
 
 class _Unwrapping:
-    def __init__(self, text: str, limits: Limits):
+    def __init__(self, text: str, limits: Limits, *, folded: bool):
         self.limits, self.cut = limits, ""
         self.budget = Budget(limits.steps, limits.characters, limits.seconds)
+        self.folded = folded
         self.layers = [Layer(text, SCRIPT, -1, 0)]
         self.seen = {text.strip()}
 
@@ -124,7 +150,7 @@ class _Unwrapping:
     def _unwrap(self, place: int) -> None:
         """Add what is found in one layer."""
         text = self.layers[place].text
-        folded = fold(text, self.budget)
+        folded = fold(text, self.budget) if place or self.folded else Folded(text, [], [], "")
         if folded.text != text:
             self._add(folded.text, LITERALS, place)
         for found in folded.run:

@@ -22,6 +22,7 @@ LARGEST_NUMBER = 1 << 64
 LONGEST_REPEAT = 1 << 20  # characters or elements of one range or product; no script spells more that way
 LONGEST_PATTERN = 200  # characters of a pattern of -replace or -split
 GZIP_MAGIC, ZLIB_MAGIC = b"\x1f\x8b", b"\x78"
+ELEMENT = 8  # characters that an element of a list costs as much as
 _ANY_WINDOW, _RAW_WINDOW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS  # zlib or gzip header; no header
 _INFLATE_STEP = 1 << 16  # bytes of compressed input
 _META, _NOT_BASE64 = frozenset("\\.^$|?*+()[]{}"), re.compile(r"[^A-Za-z0-9+/]+")
@@ -69,6 +70,11 @@ class Budget:
         if self.characters < 0:
             raise Cut("characters")
         self.check_time()
+
+    def spend_on(self, value: Any) -> None:
+        """Count a look at every element of a value, each an object that costs as much as ELEMENT characters."""
+        if isinstance(value, list | bytes):
+            self.spend(ELEMENT * len(value))
 
     def check_time(self) -> None:
         """Raise `Cut` once the deadline has passed."""
@@ -195,7 +201,9 @@ def cast(budget: Budget, name: str, value: Any) -> Any:
     """Return `[name]value`; `name` is in lower case and without "system."."""
     if isinstance(value, Named) or value is None:
         raise TypeError("not known")
-    budget.spend(len(value) if isinstance(value, str | list | bytes) else 0)
+    budget.spend_on(value)
+    if isinstance(value, str):
+        budget.spend(len(value) * (ELEMENT if name.endswith("[]") else 1))
     return _CASTS[name](value)
 
 
@@ -309,6 +317,7 @@ def number_range(budget: Budget, first: Any, last: Any) -> list[int]:
 
 def join(budget: Budget, values: Any, separator: Any = "") -> str:
     """Return the elements as one string."""
+    budget.spend_on(values)
     parts, separator = [text_of(each) for each in elements(values)], text_of(separator)
     budget.spend(sum(map(len, parts)) + len(separator) * len(parts))
     return separator.join(parts)
@@ -404,9 +413,10 @@ def split_words(budget: Budget, text: Any) -> list[str]:
 def indexed(budget: Budget, value: Any, index: Any) -> Any:
     """Return one element, or those at a list of places, in their order; places outside give none."""
     if isinstance(value, str):
+        budget.spend(ELEMENT * len(value))
         value = letters(value)
     if isinstance(index, list):
-        budget.spend(len(index))
+        budget.spend_on(index)
         size = len(value)
         return [value[place] for place in map(number_of, index) if -size <= place < size]
     budget.spend()
@@ -415,6 +425,7 @@ def indexed(budget: Budget, value: Any, index: Any) -> Any:
 
 def from_base64(budget: Budget, text: Any) -> bytes:
     """Return the bytes of Base64 text, whose white space and stray characters are passed over."""
+    budget.spend_on(text)
     digits = _NOT_BASE64.sub("", text_of(text))
     digits = digits[: len(digits) - (len(digits) % 4 == 1)]
     budget.spend(len(digits))

@@ -12,15 +12,15 @@ import polars as pl
 from psembed.errors import ModelError
 from psembed.workspace import atomic
 
-SHOWN = 3
+SHOWN, SMALLEST = 3, 1e-6
 COLUMNS = {"sha256": pl.String, "source": pl.String, "label": pl.Int8, "scripts": pl.Int32}
 
 
 class Neighbour(NamedTuple):
     """A near-duplicate cluster of training scripts, named by one of them.
 
-    `label` is 1 for malicious; `scripts` is how many it holds, `similarity` (0..1) the cosine of the angle
-    between the features of the two.
+    `label` is 1 for malicious; `scripts` is how many it holds, `similarity` (-1..1) the cosine of the angle
+    between the features of the two, each measured from its mean over all clusters in standard deviations.
     """
 
     sha256: str
@@ -38,22 +38,24 @@ class Neighbours:
     clusters : DataFrame
         COLUMNS, a row each.
     features : float32[n, d]
-        At least 0.
     """
 
     def __init__(self, clusters: pl.DataFrame, features: np.ndarray):
-        self._clusters, self._directions = clusters, _unit(features)
+        self._clusters, self._mean = clusters, features.mean(axis=0)
+        self._scale = np.maximum(features.std(axis=0), SMALLEST)
+        self._directions = self._directed(features)
 
     def nearest(self, features: np.ndarray, *, count: int = SHOWN) -> list[Neighbour]:
         """Return the `count` clusters whose features point most nearly where `features` (float32[d]) do."""
-        similar = self._directions @ _unit(features[None])[0]
+        similar = self._directions @ self._directed(features[None])[0]
         order = np.argsort(-similar, kind="stable")[:count]
         rows = self._clusters[order].iter_rows()
         return [Neighbour(*row, near) for row, near in zip(rows, similar[order].tolist(), strict=True)]
 
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    def _directed(self, features: np.ndarray) -> np.ndarray:
+        """Return unit vectors, or zeros, from the mean of all."""
+        away = (features - self._mean) / self._scale
+        return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), SMALLEST)
 
 
 def clusters(samples: pl.DataFrame, protocol: str, *, clean: int, seed: int) -> pl.DataFrame:

@@ -52,7 +52,7 @@ def add_command(add) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Score what is named, write the verdicts, tell what came of every input, and return the exit code."""
-    from psembed.detector import Detector
+    from psembed.detector import released
     from psembed.inputs import items
     from psembed.reports import BINARY, WRITERS, word
 
@@ -61,10 +61,10 @@ def score(options: argparse.Namespace) -> int:
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
-    detector = Detector.load(threads=1)
+    detector = released()
     given, counts = items(options.paths, column=options.column), Counter()
     with (
-        _verdicts(detector, given, options.cluster) as verdicts,
+        _verdicts(given, options.cluster) as verdicts,
         _target(options.output, binary=binary) as stream,
     ):
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
@@ -85,13 +85,13 @@ def _reasons(detector: Detector, *, colour: bool) -> Callable:
 
 
 @contextlib.contextmanager
-def _verdicts(detector: Detector, given: Iterable, cluster: str | None) -> Iterator[Iterable]:
-    """Give the verdicts on the items, by threads here or, at an address, by Dask workers."""
+def _verdicts(given: Iterable, cluster: str | None) -> Iterator[Iterable]:
+    """Give the verdicts on the items, by processes here or, at an address, by Dask workers."""
     from psembed import workers
     from psembed.detector import chunks, judge
 
     if cluster is None:
-        yield detector.verdicts(given, threads=os.cpu_count() or 1)
+        yield workers.in_order(judge, chunks(given), processes=os.cpu_count() or 1)
         return
     with workers.dask(cluster) as client:
         yield workers.on_dask(client, judge, chunks(given))

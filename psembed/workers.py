@@ -1,42 +1,77 @@
-"""Batches worked on side by side, by threads here or by Dask workers anywhere; results come in order."""
+"""Batches worked on side by side, by processes here or by Dask workers anywhere; results come in order."""
 
 import contextlib
+import itertools
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
-from psembed.errors import ParameterError
+from psembed.errors import ParameterError, PsembedError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"  # instead of an address: a cluster on this machine, a worker a core
+ROWS, CHARACTERS = 256, 2**24  # of a batch
+ALONE = 2  # batches for which no process is started
 CONNECT = "10s"
 RETRIES = 3  # of a batch that fails for another reason than its worker's death
 Given, Result = TypeVar("Given"), TypeVar("Result")
 
 
+def chunks(things: Iterable[Given], length: Callable[[Given], int] = len) -> Iterator[list[Given]]:
+    """Yield runs of `things`, in order, of at most ROWS and together, unless it is one, CHARACTERS."""
+    chunk: list[Given] = []
+    size = 0
+    for thing in things:
+        if chunk and (len(chunk) == ROWS or size + length(thing) > CHARACTERS):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(thing)
+        size += length(thing)
+    if chunk:
+        yield chunk
+
+
 def in_order(
-    work: Callable[[Given], list[Result]], batches: Iterable[Given], *, threads: int
+    work: Callable[[Given], list[Result]], batches: Iterable[Given], *, processes: int
 ) -> Iterator[Result]:
     """Yield what `work` makes of each batch, in the order of the batches.
+
+    The first ALONE batches are worked on here; processes are started where there are more.
 
     Parameters
     ----------
     work : callable
-        Called from so many threads at once.
+        A function that another process can import.
     batches : iterable
-        Read no further ahead than two batches a thread.
-    threads : int
-        1: none is started.
+        Read no further ahead than two batches a process.
+    processes : int
+
+    Raises
+    ------
+    PsembedError
+        If a process dies; what it was given is not known to be good.
     """
-    if threads == 1:
-        for batch in batches:
-            yield from work(batch)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from _ahead(pool, work, batches, most=2 * threads)
+    batches = iter(batches)
+    for batch in itertools.islice(batches, ALONE):
+        yield from work(batch)
+    for batch in batches:  # one more, at least
+        context = get_context("spawn")
+        try:
+            with ProcessPoolExecutor(processes, context, initializer=_undisturbed) as pool:
+                yield from _ahead(pool, work, itertools.chain([batch], batches), most=2 * processes)
+        except BrokenProcessPool as error:
+            raise PsembedError("a process died, perhaps for lack of memory: score less at once") from error
+
+
+def _undisturbed() -> None:
+    """Leave Ctrl-C to the process that asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _ahead(pool: Executor, work: Callable, batches: Iterable, *, most: int) -> Iterator:
@@ -55,8 +90,14 @@ def _ahead(pool: Executor, work: Callable, batches: Iterable, *, most: int) -> I
 
 
 @contextlib.contextmanager
-def dask(address: str) -> Iterator["Client"]:
+def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     """Open a Dask client: of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
+
+    Parameters
+    ----------
+    address : str
+    workers : int, optional
+        Of LOCAL; one a core unless told.
 
     Raises
     ------
@@ -70,7 +111,8 @@ def dask(address: str) -> Iterator["Client"]:
     with contextlib.ExitStack() as opened:
         scheduler = address
         if address == LOCAL:
-            scheduler = opened.enter_context(LocalCluster(threads_per_worker=1, dashboard_address=None))
+            own = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            scheduler = opened.enter_context(own)
         try:
             client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))
         except (OSError, ValueError) as error:

@@ -184,7 +184,7 @@ class Scorer:
     def __init__(self, folder: Path):
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.rules = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        assert (self.manifest["format"], self.rules["format"]) == (2, 1)
+        assert (self.manifest["format"], self.rules["format"]) == (3, 1)
         for name, expected in self.manifest["sha256"].items():
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected, name
         self.pattern = re.compile(self.rules["pattern"])

@@ -68,7 +68,7 @@ def text_seeds() -> list[bytes]:
 
 def verdicts() -> tuple[Callable[[bytes], object], list[bytes]]:
     """The whole path, with the released detector."""
-    detector = Detector.load(threads=1)
+    detector = Detector.load()
     return lambda data: detector.judge([Item("fuzz", data)]), text_seeds()
 
 

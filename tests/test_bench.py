@@ -1,21 +1,25 @@
 """The bench measures what it says, on texts that repeat, and stores what it returns."""
 
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
 
-from psembed import bench, bench_learning, bench_training, sources
+from psembed import bench, bench_learning, bench_scoring, bench_training, network, sources
 from psembed.batches import Samples
 from psembed.errors import CorpusError
 from psembed.snapshots import blob_id, write_snapshot
+from psembed.tokens import Encoder
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(bench, "SCRIPTS", 300)
     monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench_scoring, "SIZES", (1_000, 30_000))
+    monkeypatch.setattr(bench_scoring, "REPEATS", 1)
     monkeypatch.setattr(bench_learning, "GENERATED", 400)
     monkeypatch.setattr(bench_learning, "COMPARED", 150)
     monkeypatch.setattr(bench_learning, "SIZES", (100, 200, 390))
@@ -37,7 +41,17 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
     found = bench.main(tmp_path)
     assert json.loads((tmp_path / "paper/results/bench.json").read_text()) == found
     assert found["texts"] == "generated" and found["scripts"] > 250
-    assert 0 < found["p50_ms"] <= found["p99_ms"] and found["scripts_per_second"] > 0
+    scoring = found["scoring"]
+    assert 0 < scoring["p50_ms"] <= scoring["p99_ms"] and scoring["cold_seconds"] > 0
+    rates = {name: scoring[f"{name}_per_second"] for name in ("scripts", "alone", "tfidf", "tree_sitter")}
+    assert min(rates.values()) > 0
+    assert (
+        scoring["keras_per_second"] is scoring["alone_vs_keras"] is None
+    )  # no run's network to compare with
+    assert [row["bytes"] for row in scoring["sizes"]] == [1_000, 30_000]
+    assert all(row["seconds"] > 0 and row["peak_gb"] > 0 for row in scoring["sizes"])
+    assert found["cluster"]["score"][0]["scripts_per_second"] > 0
+    assert [row["workers"] for row in found["cluster"]["tokenise"]] == [1, 2][: os.cpu_count()]
     check_speeds(found, {"re", "engine"})
     learning = found["learning"]
     ours, theirs = learning["ours"], learning["gensim"]
@@ -71,17 +85,31 @@ def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
     assert found["training_vs_plain"] == pytest.approx(found["plain"]["seconds"] / found["ours"]["seconds"])
 
 
+def test_keras_is_given_the_same_scripts_and_gives_the_networks_scores(tmp_path):
+    work = tmp_path / "work" / "public"
+    work.mkdir(parents=True)
+    matrix = np.vstack([np.zeros(4), np.ones((4, 4))]).astype(np.float32)
+    model = network.build(matrix, config=network.Config(filters=4, units=4), seed=1)
+    network.save(model, work / "network.keras")
+    encoder = Encoder(["iex", "$a", "dir"], token_length=64, char_length=64)
+    (work / "tokenizer.json").write_text(encoder.to_json(), encoding="utf-8")
+    works = bench_scoring._rivals(tmp_path, [b"iex  $a # note", b"dir", b"iex"] * 4)
+    assert set(works) == {"tfidf", "tree_sitter", "keras"}
+    expected = network.predict(model, Samples(*encoder.encode(["iex $a", "dir", "iex"] * 4)))
+    assert np.allclose(works["keras"]()[:, 0], expected, atol=1e-6)
+
+
 def ballast(millions):
     """Hold so many million doubles for a moment, and return the peak memory."""
     np.ones(millions * 1_000_000).sum()
-    return bench_learning._peak_gb()
+    return bench_learning.peak_gb()
 
 
 def test_peak_memory_is_that_of_the_process_alone():
-    least = bench_learning._alone(ballast, 1)
+    least = bench_learning.alone(ballast, 1)
     assert ballast(100) > 0.8  # which a new process must neither inherit nor hide
-    assert bench_learning._alone(ballast, 1) < least + 0.1
-    assert 0.3 < bench_learning._alone(ballast, 50) - least < 0.5
+    assert bench_learning.alone(ballast, 1) < least + 0.1
+    assert 0.3 < bench_learning.alone(ballast, 50) - least < 0.5
 
 
 def test_hugging_face_does_the_same_work(tmp_path):
@@ -91,7 +119,7 @@ def test_hugging_face_does_the_same_work(tmp_path):
         "Ab9+/" * 200 + "== iex",
         "z" * 300,
         "",
-        *bench.texts(tmp_path)[0],
+        *bench.texts(bench.files(tmp_path)[0]),
     ]
     check_speeds(bench.tokenising(scripts * 5), {"re", "hf", "engine"})
 
@@ -119,8 +147,9 @@ def test_what_is_compared_takes_turns(monkeypatch):
 
 
 def test_generated_texts_repeat_and_are_distinct(tmp_path):
-    scripts, origin = bench.texts(tmp_path)
-    assert (scripts, origin) == bench.texts(tmp_path) and origin == "generated"
+    contents, origin = bench.files(tmp_path)
+    assert (contents, origin) == bench.files(tmp_path) and origin == "generated"
+    scripts = bench.texts(contents)
     assert 250 < len(scripts) == len(set(scripts)) and all(scripts)
 
 
@@ -133,4 +162,5 @@ def test_snapshots_are_preferred(tmp_path):
     (source,) = sources.find_sources([name])
     metadata = {"url": source.url, "commit": source.commit}
     write_snapshot(folder / f"{name}.parquet", rows, metadata, {})
-    assert bench.texts(tmp_path) == (["iex $a", "dir"], name)
+    contents, origin = bench.files(tmp_path)
+    assert bench.texts(contents) == ["iex $a", "dir"] and origin == name

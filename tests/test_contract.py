@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psembed import calibration, corpus, detector, export, golden, tokens
 from psembed.batches import BLOCK
 from psembed.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
-from psembed.detector import MANIFEST, MODEL, RELEASED, TOKENIZER, Detector
+from psembed.detector import MANIFEST, MODEL, NEIGHBOURS, RELEASED, TOKENIZER, Detector
 from psembed.errors import ModelError, ParameterError
 from psembed.golden import EDGES, FRAGMENTS, GOLDEN
 
@@ -41,7 +41,7 @@ BYTES = st.one_of(
 def folder(tmp_path_factory):
     """Return a detector's folder with its golden records."""
     path = tmp_path_factory.mktemp("released")
-    for name in (MODEL, TOKENIZER, MANIFEST):
+    for name in (MODEL, TOKENIZER, MANIFEST, NEIGHBOURS):
         shutil.copy(RELEASED / name, path)
     golden.write(path, Detector.load())
     return path

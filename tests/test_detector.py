@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from psembed import detector, export, neighbours, network
+from psembed import detector, export, neighbours, network, workers
 from psembed.batches import Samples
 from psembed.detector import MANIFEST, MODEL, NEIGHBOURS, TOKENIZER, Detector
 from psembed.errors import ModelError
@@ -74,22 +74,13 @@ def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
 def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
     texts = [f"write-host {'hello ' * count}" for count in range(40)]
     whole = Detector.load(folder).score(texts)
-    monkeypatch.setattr(detector, "CHUNK_ROWS", 7)
-    monkeypatch.setattr(detector, "CHUNK_CHARACTERS", 300)
-    assert np.allclose(Detector.load(folder, threads=1).score(texts[::-1])[::-1], whole, atol=1e-6)
+    monkeypatch.setattr(workers, "ROWS", 7)
+    monkeypatch.setattr(workers, "CHARACTERS", 300)
+    assert np.allclose(Detector.load(folder).score(texts[::-1])[::-1], whole, atol=1e-6)
 
 
 def test_no_texts_no_scores(folder):
     assert Detector.load(folder).score([]).shape == (0,)
-
-
-def test_chunks_are_bounded_and_keep_order(monkeypatch):
-    monkeypatch.setattr(detector, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(detector, "CHUNK_CHARACTERS", 10)
-    texts = ["a", "b", "c", "d", "e" * 9, "f" * 50, "g"]
-    chunks = list(detector._chunks(texts))
-    assert [text for chunk in chunks for text in chunk] == texts
-    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
 
 
 def test_verdict_follows_the_threshold(copy):
@@ -191,10 +182,10 @@ class Layered(Detector):
     """A detector with planted scores: by the first word of a text."""
 
     def __init__(self, **scores: float):
-        self.threshold, self.layer_threshold, self._scores = 0.5, 0.7869, scores
+        self.threshold, self.layer_threshold, self.planted = 0.5, 0.7869, scores
 
-    def score_clean(self, texts):
-        return np.array([self._scores[text.split()[0]] for text in texts], dtype=np.float32)
+    def _scores(self, texts):
+        return [self.planted[text.split()[0]] for text in texts]
 
     def view(self, clean):
         return clean

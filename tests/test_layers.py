@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psembed.folding import fold
-from psembed.layers import Layer, Limits, plausible, unwrap
+from psembed.layers import Layer, Limits, may_run, plausible, unwrap
 from psembed.literals import Budget
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
@@ -282,7 +282,7 @@ PAYLOADS = st.text(
 
 
 def uncovered(text: str, payload: str = PAYLOAD) -> list[str]:
-    layers, cut = unwrap(text, limits=GENEROUS)
+    layers, cut = unwrap(text, *may_run([text]), limits=GENEROUS)
     assert cut == "" and layers[0] == Layer(text, "script", -1, 0)
     return [layer.how for layer in layers if layer.text == payload]
 
@@ -301,7 +301,9 @@ def test_other_spellings_are_uncovered(spelling):
 @given(payload=PAYLOADS)
 @pytest.mark.parametrize("how", ENCODERS)
 def test_every_payload_comes_back(how, payload):
-    assert any(payload in layer.text for layer in unwrap(ENCODERS[how](payload), limits=GENEROUS).layers)
+    text = ENCODERS[how](payload)
+    layers = unwrap(text, *may_run([text]), limits=GENEROUS).layers
+    assert any(payload in layer.text for layer in layers)
 
 
 @settings(max_examples=300, deadline=None)
@@ -324,6 +326,18 @@ def test_bait_ends_within_the_limits(bait):
 
 def test_a_clean_script_has_one_layer():
     assert unwrap(CLEAN, limits=GENEROUS) == ([Layer(CLEAN, "script", -1, 0)], "")
+
+
+def test_most_clean_text_need_not_be_folded():
+    texts = [
+        CLEAN,
+        "$a = 'x' + $b -f 1; Get-Item $a",
+        "Invoke-WebRequest $url -OutFile a.zip",
+        "\ud800",
+        "iex $a",
+    ]
+    assert may_run(texts) == [False, False, False, False, True]
+    assert may_run([]) == []
 
 
 @pytest.mark.parametrize("text", ["", " ", "Get-Process", "# 'a'+'b'", "'one string'"])
@@ -407,6 +421,20 @@ def test_a_bomb_is_cut():
     bomb = base64_of(gzip.compress(bytes(100_000_000)))
     layers, cut = unwrap(GZIP_READER.format(f"'{bomb}'"), limits=GENEROUS)
     assert (len(layers), cut) == (1, "characters")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$a = [char[]]('ab' * 500000);" * 20,
+        "$b = 65..200000;" + "[Convert]::FromBase64String($b);" * 20,
+        "$b = 65..200000;" + "$c = -join $b;" * 20,
+        "('ab' * 500000)[1];" * 20,
+    ],
+    ids=["casts", "Base64", "joins", "places"],
+)
+def test_elements_cost_more_than_characters(text):
+    assert unwrap(text, limits=GENEROUS).cut == "characters"
 
 
 def test_the_depth_is_limited():

@@ -20,15 +20,16 @@ def released(monkeypatch):
     """A detector that calls what mentions iex malicious and cannot read NUL bytes."""
 
     class Fake:
-        def verdicts(self, items, *, threads):
-            for item in items:
-                if item.data is None or b"\0" in item.data:
-                    yield Verdict(item.name, reason=item.reason or "binary data, not a script")
-                else:
-                    bad = b"iex" in item.data
-                    yield Verdict(item.name, "00", "ascii", 0.9 if bad else 0.1, bad, 0, (SCRIPT,))
+        def judge(self, items):
+            return [self.verdict(item) for item in items]
 
-    monkeypatch.setattr(detector.Detector, "load", classmethod(lambda cls, **_: Fake()))
+        def verdict(self, item):
+            if item.data is None or b"\0" in item.data:
+                return Verdict(item.name, reason=item.reason or "binary data, not a script")
+            bad = b"iex" in item.data
+            return Verdict(item.name, "00", "ascii", 0.9 if bad else 0.1, bad, 0, (SCRIPT,))
+
+    monkeypatch.setattr(detector, "released", Fake)
     return Fake
 
 
@@ -76,11 +77,10 @@ def test_a_stopped_run_leaves_the_last_output(files, tmp_path, monkeypatch, rele
     target = tmp_path / "found.csv"
     target.write_text("before")
 
-    def stopped(self, items, *, threads):
-        yield Verdict("a", score=0.1, malicious=False, layer=0, layers=(SCRIPT,))
+    def stopped(self, items):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(released, "verdicts", stopped)
+    monkeypatch.setattr(released, "judge", stopped)
     assert cli.main(["score", files["a"], "--format", "csv", "--output", str(target)]) == 130
     assert target.read_text() == "before" and len(list(tmp_path.iterdir())) == 5
 

@@ -1,15 +1,15 @@
-"""Batches come back in order, each once, from threads and from Dask workers, one of which is killed."""
+"""Batches come back in order, each once, from processes and from Dask workers, one of which is killed."""
 
 import itertools
+import multiprocessing
 import os
 import signal
-import threading
 import time
 
 import pytest
 
 from psembed import workers
-from psembed.errors import ParameterError
+from psembed.errors import ParameterError, PsembedError
 
 
 def numbers(batch: list[int]) -> list[int]:
@@ -22,38 +22,59 @@ BATCHES = [[number, number + 1] for number in range(0, 60, 2)]
 SQUARES = [number**2 for number in range(60)]
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_results_are_in_the_order_of_the_batches(threads):
-    assert list(workers.in_order(numbers, BATCHES, threads=threads)) == SQUARES
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """Processes from the second batch on."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(workers, "ALONE", 1)
+        yield
 
 
-def test_batches_are_read_little_ahead():
+def test_chunks_are_bounded_and_keep_order(monkeypatch):
+    monkeypatch.setattr(workers, "ROWS", 3)
+    monkeypatch.setattr(workers, "CHARACTERS", 10)
+    texts = ["a", "b", "c", "d", "e" * 9, "f" * 50, "g"]
+    chunks = list(workers.chunks(texts))
+    assert [text for chunk in chunks for text in chunk] == texts
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
+
+
+def test_results_are_in_the_order_of_the_batches():
+    assert list(workers.in_order(numbers, BATCHES, processes=2)) == SQUARES
+    assert list(workers.in_order(numbers, BATCHES[:1], processes=2)) == SQUARES[:2]
+    assert list(workers.in_order(numbers, [], processes=2)) == []
+
+
+def test_batches_are_read_little_ahead_and_stopping_early_leaves_no_process_behind():
     read = itertools.count()
     batches = ([next(read)] for _ in range(10**6))
-    found = workers.in_order(numbers, batches, threads=2)
-    assert next(found) == 0
-    assert next(read) <= 2 * 2 + 1
+    found = workers.in_order(numbers, batches, processes=2)
+    assert list(itertools.islice(found, 2)) == [0, 1]
+    assert next(read) <= 2 * 2 + 3
     found.close()
+    assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_comes_out_where_its_batch_would(threads):
-    def fails(batch):
-        if batch[0] == 20:
-            raise ValueError("batch 20")
-        return batch
+def fails(batch: list[int]) -> list[int]:
+    if batch[0] == 20:
+        raise ValueError("batch 20")
+    return batch
 
-    found = workers.in_order(fails, BATCHES, threads=threads)
+
+def test_an_error_comes_out_where_its_batch_would():
+    found = workers.in_order(fails, BATCHES, processes=2)
     assert list(itertools.islice(found, 20)) == list(range(20))
     with pytest.raises(ValueError, match="batch 20"):
         next(found)
 
 
-def test_stopping_early_leaves_no_thread_behind():
-    found = workers.in_order(numbers, BATCHES, threads=3)
-    next(found)
-    found.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+def dies(batch: list[int]) -> list[int]:
+    return batch if batch[0] < 8 else os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_is_told():
+    with pytest.raises(PsembedError, match="a process died"):
+        list(workers.in_order(dies, BATCHES, processes=2))
 
 
 def process_of(batch: list[int]) -> list[tuple[int, int]]:
