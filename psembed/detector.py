@@ -241,37 +241,6 @@ class Detector:
         first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
         return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
 
-    def features(self, clean_texts: Sequence[str]) -> np.ndarray:
-        """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
-        return self._run(clean_texts, FEATURES)
-
-    def nearest(self, clean: str) -> list[Neighbour]:
-        """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
-        return self._known.nearest(self.features([clean])[0]) if self._known else []
-
-    def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
-        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
-        return run_onnx(self._session, Samples(tokens, characters), output=output)
-
-    def fit_layer_threshold(self, clean_scripts: Iterable[str], *, fpr: float) -> float:
-        """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
-
-        Parameters
-        ----------
-        clean_scripts : iterable of str
-            As decoded. Training scripts will do: no network was trained on what is within them.
-        fpr : float
-            The false-positive rate asked for (0..1).
-        """
-        highest, count = [], 0
-        for verdict in self.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):
-            count += 1
-            if verdict.layers and verdict.layers[0].score < self.threshold:
-                highest.append(max((layer.score for layer in verdict.layers[1:]), default=0.0))
-        allowed = int(count * fpr * LAYER_SHARE)
-        first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
-        return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
-
     def view(self, clean: str) -> str:
         """Return what the network reads of a clean text: of a long one about its head and its tail."""
         width = VIEW * self._encoder.char_length
