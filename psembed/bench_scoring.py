@@ -42,10 +42,11 @@ def main(root: Path, contents: list[bytes]) -> dict:
     -------
     dict
         scripts, cores : int. scripts_per_second, keras_per_second, tfidf_per_second, tree_sitter_per_second :
-        from bytes on, on all cores. alone_per_second : ours without layers, as Keras does it. score_vs_keras,
-        alone_vs_keras : ratios. p50_ms, p99_ms : one script in a warm process; alone_p99_ms : without layers.
-        cold_seconds : from the start of the program to its first verdict. sizes : list of dict with bytes,
-        seconds and peak_gb of a process that scores one such script.
+        from bytes on, on all cores. alone_per_second : ours without layers, as Keras does it.
+        score_vs_keras, verdict_vs_keras : ratios without layers and with them. p50_ms, p99_ms : one script in
+        a warm process; alone_p99_ms : without layers. cold_seconds : from the start of the program to its
+        first verdict. sizes : list of dict with bytes, seconds and peak_gb of a process that scores one such
+        script.
     """
     small = [data for data in contents if len(data) <= LARGEST and corpus.decode(data)[0]]
     rated = small[:: max(1, len(small) // RATED)][:RATED]
@@ -59,8 +60,8 @@ def main(root: Path, contents: list[bytes]) -> dict:
             f"{name}_per_second": rates.get(name)
             for name in ("scripts", "alone", "keras", "tfidf", "tree_sitter")
         },
-        "score_vs_keras": keras and rates["scripts"] / keras,
-        "alone_vs_keras": keras and rates["alone"] / keras,
+        "verdict_vs_keras": keras and rates["scripts"] / keras,
+        "score_vs_keras": keras and rates["alone"] / keras,
         **_latency(rated[:SINGLE]),
         "cold_seconds": _in_turn({"": _program(rated[0])})[""],
         "sizes": [_sized(rated, size) for size in SIZES],

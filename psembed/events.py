@@ -4,19 +4,15 @@ Windows logs a script as one or more events of id 4104, each with its number (Me
 are (MessageTotal), a part of the text, and the id of the script block they belong to. They need not be in
 order, and a log that was rotated or damaged lacks some.
 
-The parser runs in a process of its own, one chunk of the log at a time: a damaged or crafted chunk can make
-it loop for ever, panic or exhaust memory, and then costs that chunk only.
+The parser runs in a process of its own (psembed.child), one chunk of the log at a time: a damaged or crafted
+chunk can make it loop for ever, panic or exhaust memory, and then costs that chunk only.
 """
 
-import atexit
-import contextlib
 import importlib.util
 import json
 import os
 import struct
-import subprocess
 import sys
-import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -26,6 +22,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from psembed.child import Child, is_panic, module, printable, serve
 from psembed.errors import SourceError
 
 SCRIPT_BLOCK = 4104  # event id
@@ -38,7 +35,7 @@ PART_BYTES = 256  # what a part takes besides its text, about
 MAX_LOST = 10  # chunks of a log that the parser does not come to an end with
 MAX_REPLY = 16 * 2**20  # characters of a chunk's records; a sound chunk gives less than one million
 MAX_MEMORY = 2**30  # bytes of the process that parses
-CHUNK_SECONDS = 10  # for a chunk; a sound one takes milliseconds
+CHUNK_SECONDS = 2  # for a chunk; a sound one takes milliseconds
 SIGNATURE, HEADER_BYTES = b"ElfFile\0", 4096
 CHUNK_SIGNATURE, CHUNK_BYTES = b"ElfChnk\0", 65536
 CHUNKS_AT = 42  # offset of the number of chunks in the header, uint16
@@ -142,7 +139,7 @@ class EventLog(Iterator[ScriptBlock]):
             raise SourceError(f"{self._name} is damaged: no part of the event log can be read")
 
     def _records(self, chunk: bytes) -> list[tuple[str, str]]:
-        parsed = _PARSER.parsed(chunk)
+        parsed = _parsed(chunk)
         if parsed is None:
             self.damaged += 1
             self._lost += 1
@@ -174,11 +171,6 @@ def script_blocks(path: Path | BinaryIO) -> EventLog:
         damaged record or chunk is left out and counted in the attribute `damaged`.
     """
     return EventLog(path)
-
-
-def is_panic(error: BaseException) -> bool:
-    """Return whether an error is a panic of a package written in Rust, which derives from BaseException."""
-    return type(error).__name__ == "PanicException"
 
 
 def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:
@@ -222,63 +214,21 @@ def _header() -> bytes:
     return (head + struct.pack("<II", 0, zlib.crc32(head))).ljust(HEADER_BYTES, b"\0")
 
 
-def serve() -> None:
-    """Parse the chunks that come on standard input; answer each on standard output."""
+def _answer(chunk: bytes) -> bytes:
+    return json.dumps(parse(chunk)).encode("ascii")
+
+
+_PARSER = Child(module("psembed.events"))
+
+
+def _parsed(chunk: bytes) -> tuple[int, list[tuple[str, str]]] | None:
+    """Return what `parse` does, in the process that parses; None where it does not come to an end."""
+    answer = _PARSER.ask(chunk, CHUNK_SECONDS)
     try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    except (ImportError, ValueError, OSError):
-        pass  # a system without such limits
-    while len(chunk := sys.stdin.buffer.read(CHUNK_BYTES)) == CHUNK_BYTES:
-        answer = json.dumps(parse(chunk)).encode("ascii")
-        sys.stdout.buffer.write(struct.pack("<I", len(answer)) + answer)
-        sys.stdout.buffer.flush()
-
-
-class _Parser:
-    """The process that parses chunks: begun at the first, killed where a chunk takes too long."""
-
-    command = (sys.executable, "-P", "-m", "psembed.events")  # -P: nothing of the working folder is imported
-
-    def __init__(self):
-        self._process, self._lock = None, threading.Lock()
-        atexit.register(self.close)
-
-    def parsed(self, chunk: bytes) -> tuple[int, list[tuple[str, str]]] | None:
-        """Return what `parse` does, None where it does not come to an end."""
-        with self._lock:
-            self._process = self._process or self._begun()
-            timer = threading.Timer(CHUNK_SECONDS, self._process.kill)
-            timer.start()
-            try:
-                self._process.stdin.write(chunk)
-                self._process.stdin.flush()
-                (size,) = struct.unpack("<I", self._process.stdout.read(4))
-                return json.loads(self._process.stdout.read(size))
-            except (OSError, ValueError, struct.error):  # a closed pipe; an answer cut off
-                self.close()
-                return None
-            finally:
-                timer.cancel()
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process:
-            self._process.kill()
-            with contextlib.suppress(OSError):  # what was not yet written cannot be any more
-                self._process.stdin.close()
-            self._process.stdout.close()
-            self._process.wait()
-            self._process = None
-
-    def _begun(self) -> subprocess.Popen:
-        path = os.pathsep.join(filter(None, sys.path))
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(self.command, env=os.environ | {"PYTHONPATH": path}, **pipes)
-
-
-_PARSER = _Parser()
+        return None if answer is None else json.loads(answer)
+    except ValueError:
+        _PARSER.close()
+        return None
 
 
 class _Part(NamedTuple):
@@ -403,10 +353,5 @@ def _shown(value: object) -> str:
     return printable(os.path.basename(value) if isinstance(value, str | Path) else str(value))
 
 
-def printable(text: str) -> str:
-    """Return `text` with halves of surrogate pairs, which no encoding can write, as back-slash escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 if __name__ == "__main__":
-    serve()
+    serve(_answer, memory=MAX_MEMORY)

@@ -72,7 +72,7 @@ class Budget:
         self.check_time()
 
     def spend_on(self, value: Any) -> None:
-        """Count a look at every element of a value, each an object that costs as much as ELEMENT characters."""
+        """Count a look at every element of a value, each of which costs as much as ELEMENT characters."""
         if isinstance(value, list | bytes):
             self.spend(ELEMENT * len(value))
 

@@ -46,7 +46,7 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
     rates = {name: scoring[f"{name}_per_second"] for name in ("scripts", "alone", "tfidf", "tree_sitter")}
     assert min(rates.values()) > 0
     assert (
-        scoring["keras_per_second"] is scoring["alone_vs_keras"] is None
+        scoring["keras_per_second"] is scoring["score_vs_keras"] is None
     )  # no run's network to compare with
     assert [row["bytes"] for row in scoring["sizes"]] == [1_000, 30_000]
     assert all(row["seconds"] > 0 and row["peak_gb"] > 0 for row in scoring["sizes"])

@@ -190,7 +190,7 @@ def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(t
     folder.mkdir()
     (folder / "02_tokens.json").write_text('{"near_duplicate_clusters": 7}')
     (folder / "run.json").write_text('{"seconds": 60.5, "peak_gb": 2.5}')
-    (tmp_path / "bench.json").write_text('{"tokenise_vs_hf": 9.0, "p99_ms": 8.0}')
+    (tmp_path / "bench.json").write_text('{"tokenise_vs_hf": 9.0, "scoring": {"p99_ms": 8.0}}')
     claims.write_headline(folder)
     flat = json.loads((folder / "headline.json").read_text())
     assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from psembed import events
+from psembed import child, events
 from psembed.errors import SourceError
 from psembed.events import ScriptBlock, script_blocks
 from tests.evtx_files import (
@@ -236,26 +236,33 @@ def test_a_chunk_that_grows_without_bound_is_given_up(log, monkeypatch):
 
 @pytest.mark.parametrize(
     "does",
-    ["import time; time.sleep(600)", "import os; os.abort()", "print('xxxxno json', flush=True)", ""],
-    ids=["never ends", "crashes", "answers nonsense", "ends"],
+    [
+        "import time; time.sleep(600)",
+        "import os; os.abort()",
+        "print('xxxxno json', flush=True)",
+        "from psembed.child import serve; serve(lambda chunk: b'no json')",
+        "",
+    ],
+    ids=["never ends", "crashes", "prints nonsense", "answers nonsense", "ends"],
 )
 def test_a_parser_that_fails_costs_its_chunk_and_begins_anew(log, monkeypatch, does):
-    working = events._Parser.command
+    working = events._PARSER.command
     path = log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(6)))
     found = script_blocks(path)
     events._PARSER.close()
-    monkeypatch.setattr(events, "CHUNK_SECONDS", 0.2)
-    monkeypatch.setattr(events._Parser, "command", (sys.executable, "-c", does))
-    assert found._records(b"\0" * CHUNK) == [] and found.damaged == 1
     monkeypatch.setattr(events, "CHUNK_SECONDS", 600)
-    monkeypatch.setattr(events._Parser, "command", working)
+    monkeypatch.setattr(child, "START_SECONDS", 0.2 if "sleep" in does else 600)
+    monkeypatch.setattr(events._PARSER, "command", (sys.executable, "-c", does))
+    assert found._records(b"\0" * CHUNK) == [] and found.damaged == 1
+    monkeypatch.setattr(child, "START_SECONDS", 600)
+    monkeypatch.setattr(events._PARSER, "command", working)
     assert [block.id for block in found] == list("012345")
 
 
 def test_a_parser_that_fails_again_and_again_stops_the_log(log, monkeypatch):
     events._PARSER.close()
     monkeypatch.setattr(events, "MAX_LOST", 2)
-    monkeypatch.setattr(events._Parser, "command", (sys.executable, "-c", ""))
+    monkeypatch.setattr(events._PARSER, "command", (sys.executable, "-c", ""))
     with pytest.raises(SourceError, match=r"a\.evtx is damaged: 2 chunks made the parser fail"):
         list(script_blocks(log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(9)))))
 

@@ -10,11 +10,12 @@ from io import BytesIO
 import polars as pl
 import pytest
 
-from psembed import inputs
+from psembed import inputs, tables
 from psembed.detector import Item
 from psembed.errors import ParameterError
 from psembed.inputs import Inputs, items
 from tests.evtx_files import damage_record, part, write_log
+from tests.test_tables import ABORTS, failing
 
 
 @pytest.fixture
@@ -282,12 +283,6 @@ def test_cells_of_bytes_come_as_bytes(table):
     assert [item.data for item in items([table(data=[b"\xff\x00", b""])])] == [b"\xff\x00", b""]
 
 
-def test_the_first_of_the_usual_columns_is_taken_or_the_one_named(table):
-    name = table(content=["content"], text=["text"], odd=["odd"])
-    assert next(iter(items([name]))).data == "text"
-    assert next(iter(items([name], column="odd"))).data == "odd"
-
-
 def test_a_column_of_paths_names_the_rows(table):
     name = table(path=["x/a.ps1", None, "é"], data=[b"a", b"b", b"c"])
     assert names(name) == ["t.parquet:x/a.ps1", "t.parquet:1", "t.parquet:é"]
@@ -303,69 +298,14 @@ def test_empty_and_too_large_cells_say_so(table, monkeypatch):
         assert [item.reason[:12] for item in found] == ["", "the cell is ", "larger than ", "larger than "]
 
 
-def test_a_table_without_the_column_tells_which_there_are(table):
+def test_what_is_wrong_with_a_table_is_told_in_a_short_line(table):
     name = table(body=["x"], size=[1])
-    assert "no column named data, text, script" in reason(name) and "it has body, size" in reason(name)
-    assert "no column 'odd'; it has body, size" in reason(name, column="odd")
+    assert reason(name, column="odd") == "the table has no column 'odd'; it has body, size"
     assert "'size' is of type Int64, expected Binary or String" in reason(name, column="size")
     wide = table(**{f"column{number}": [1] for number in range(500)})
     assert len(reason(wide)) <= 300
-
-
-def test_rows_keep_their_numbers_across_row_groups_and_parts_of_them(table, monkeypatch):
-    monkeypatch.setattr(inputs, "GROUP_ROWS", 3)
-    name = table(row_group_size=10, data=[str(number) for number in range(25)])
-    assert [(item.name, item.data) for item in items([name])] == [
-        (f"t.parquet:{number}", str(number)) for number in range(25)
-    ]
-
-
-def test_row_groups_are_read_one_after_another(table):
-    name = table(row_group_size=10, data=[str(number) for number in range(25)])
-    with open(name, "rb") as stream:
-        groups = inputs._row_groups(stream)
-    assert [rows for _, rows in groups] == [10, 10, 5]
-    assert all(size > 0 for size, _ in groups)
-
-
-def test_the_footer_is_read_as_another_reader_does(table):
-    pq = pytest.importorskip("pyarrow.parquet")
-    name = table(
-        row_group_size=7, data=[b"x" * number for number in range(99)], path=["p"] * 99, n=[0.5] * 99
-    )
-    footer = pq.ParquetFile(name).metadata
-    expected = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    with open(name, "rb") as stream:
-        assert inputs._row_groups(stream) == [(group.total_byte_size, group.num_rows) for group in expected]
-
-
-def test_too_large_a_row_group_or_footer_is_refused(table, monkeypatch):
-    name = table(data=["x" * 1_000])
-    monkeypatch.setattr(inputs, "GROUP_LIMIT", 50)
-    assert reason(name) == "a row group of the table is larger than 50 bytes; not read"
-    monkeypatch.setattr(inputs, "FOOTER_LIMIT", 50)
-    assert reason(name) == "the footer of the table is larger than 50 bytes; not read"
-
-
-def test_an_empty_table_has_no_items(table):
-    assert names(table(data=pl.Series([], dtype=pl.Binary))) == []
-
-
-def test_a_table_with_characters_that_polars_expands_is_one_file(table):
-    assert names(table("[a]*.parquet", data=["x"]), table("a.parquet", data=["y"])) == [
-        "[a]*.parquet:0",
-        "a.parquet:0",
-    ]
-
-
-def test_a_table_cut_anywhere_gives_one_reason(table):
-    name = table(row_group_size=5, data=[f"{number}" * 50 for number in range(20)])
-    with open(name, "rb") as stream:
-        whole = stream.read()
-    for cut in [*range(0, len(whole), len(whole) // 60), len(whole) - 1]:
-        with open(name, "wb") as stream:
-            stream.write(whole[:cut])
-        assert "cut off" in reason(name)
+    put("none.parquet")
+    assert reason("none.parquet") == "the table is cut off or no Parquet file: it does not end as one"
 
 
 def test_rows_before_the_damage_of_a_table_stay(folder):
@@ -379,24 +319,36 @@ def test_rows_before_the_damage_of_a_table_stay(folder):
     assert last.name == "t.parquet" and "the table is damaged" in last.reason
 
 
-def test_changed_bytes_of_a_table_give_rows_or_a_reason(table):
-    name = table(row_group_size=5, data=[f"{number}" * 50 for number in range(20)])
-    with open(name, "rb") as stream:
-        whole = stream.read()
-    chance = random.Random(1)
-    for _ in range(200):
-        changed = bytearray(whole)
-        changed[chance.randrange(len(whole))] = chance.randrange(256)
-        with open(name, "wb") as stream:
-            stream.write(changed)
-        found = list(items([name]))
-        assert len(found) <= 21 and all(item.data is not None or item.reason for item in found)
-
-
 def test_other_files_follow_a_damaged_one(table):
     put("bad.parquet", "bad.evtx", "good.ps1")
     found = list(items(["bad.parquet", "bad.evtx", "good.ps1"]))
     assert [item.data is None for item in found] == [True, True, False]
+
+
+def test_other_files_follow_a_table_at_which_the_reader_crashes(table):
+    with open("bad.parquet", "wb") as stream:
+        stream.write(ABORTS)
+    put("good.ps1")
+    bad, *good = items(["bad.parquet", table(data=["x"]), "good.ps1"])
+    assert bad.name == "bad.parquet" and bad.reason.startswith("the table is damaged")
+    assert good == [Item("t.parquet:0", "x"), Item("good.ps1", b"good.ps1")]
+
+
+def test_a_reader_that_crashes_in_the_middle_costs_the_rest_of_its_table(table, monkeypatch):
+    failing(monkeypatch, 3, "os.abort()")
+    put("good.ps1")
+    *read, last = items([table(row_group_size=1, data=["x", "y", "z"]), "good.ps1"])
+    assert read == [Item("t.parquet:0", "x"), Item("t.parquet", None, tables.FAILED)]
+    assert last.data == b"good.ps1"
+
+
+def test_the_reader_ends_with_the_items(table, monkeypatch):
+    close, ended = tables.Child.close, []
+    monkeypatch.setattr(tables.Child, "close", lambda child: ended.append(child) or close(child))
+    found = iter(items([table(data=["x", "y"])]))
+    assert next(found).data == "x" and not ended
+    found.close()
+    assert ended
 
 
 def test_a_table_or_log_that_changes_says_so_at_the_end(table, monkeypatch):

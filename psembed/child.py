@@ -1,0 +1,159 @@
+"""A process of its own for a reader that may crash, hang or exhaust memory.
+
+Readers written in C or Rust can end the process they run in, or never come to an end, where a file is
+damaged or crafted. So they run in a child, which is asked over its pipes, is killed where an answer takes too
+long, and is begun anew when it is asked again. Requests and answers are bytes, each with its length before
+it, a little-endian uint32.
+"""
+
+import atexit
+import contextlib
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from io import BufferedIOBase
+
+LENGTH = struct.Struct("<I")
+START_SECONDS = 30  # until a child says that it is ready
+LINE = 300  # characters of a reason
+
+
+class Child:
+    """A process that answers requests, begun at the first; it may be asked from several threads.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What is run, `module` of a name for example; on its other side `serve` answers.
+    descriptors : sequence of int, optional
+        Open files that the process inherits, under the same numbers (POSIX only).
+    """
+
+    def __init__(self, command: Sequence[str], descriptors: Sequence[int] = ()):
+        self.command, self._descriptors = command, descriptors
+        self._process, self._lock = None, threading.Lock()
+
+    def ask(self, request: bytes, seconds: float) -> bytes | None:
+        """Return the answer; None where the process dies, says what is none, or takes longer than `seconds`.
+
+        Raises
+        ------
+        OSError
+            If the process cannot be begun.
+        """
+        with self._lock:
+            answer = None
+            try:
+                process = self._process or self._begun()
+                answer = _answered(process, request, seconds)
+            finally:
+                if answer is None:  # also where this is interrupted: the next answer would be the last one's
+                    self.close()
+            return answer
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        atexit.unregister(self.close)
+        if process:
+            process.kill()
+            with contextlib.suppress(OSError):  # what was not yet written cannot be any more
+                process.stdin.close()
+            process.stdout.close()
+            process.wait()
+
+    def _begun(self) -> subprocess.Popen:
+        atexit.register(self.close)
+        path = os.pathsep.join(filter(None, sys.path))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        inherited = {"pass_fds": self._descriptors} if self._descriptors else {}
+        process = subprocess.Popen(self.command, env=os.environ | {"PYTHONPATH": path}, **pipes, **inherited)
+        self._process = process
+        with contextlib.suppress(OSError, ValueError, MemoryError):  # which the first request will meet, too
+            _heard_within(START_SECONDS, process)  # so that starting does not count as answering
+        return process
+
+
+def module(name: str) -> tuple[str, ...]:
+    """Return the command that runs a module; it imports nothing of the working folder."""
+    return (sys.executable, "-P", "-m", name)
+
+
+def serve(answer: Callable[[bytes], bytes], *, memory: int | None = None) -> None:
+    """Answer the requests on standard input, until it ends, on standard output.
+
+    Parameters
+    ----------
+    answer : callable
+        Takes a request and returns the answer to it.
+    memory : int, optional
+        Bytes of address space that this process may have from now on, where the system has such limits.
+    """
+    _limit(memory)
+    _say(sys.stdout.buffer, b"ready")
+    while (request := _heard(sys.stdin.buffer)) is not None:
+        _say(sys.stdout.buffer, answer(request))
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether an error is a panic of a package written in Rust, which derives from BaseException."""
+    return type(error).__name__ == "PanicException"
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says, in one line that can be printed."""
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(told.splitlines()[0])[:LINE]
+
+
+def printable(text: str) -> str:
+    """Return `text` with halves of surrogate pairs, which no encoding can write, as back-slash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _say(pipe: BufferedIOBase, message: bytes) -> None:
+    pipe.write(LENGTH.pack(len(message)))
+    pipe.write(message)
+    pipe.flush()
+
+
+def _answered(process: subprocess.Popen, request: bytes, seconds: float) -> bytes | None:
+    try:
+        _say(process.stdin, request)
+        return _heard_within(seconds, process)
+    except (OSError, ValueError, MemoryError):  # a closed pipe; more announced than there can be
+        return None
+
+
+def _heard_within(seconds: float, process: subprocess.Popen) -> bytes | None:
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        return _heard(process.stdout)
+    finally:
+        timer.cancel()
+
+
+def _heard(pipe: BufferedIOBase) -> bytes | None:
+    """Return a message, None where it is cut off."""
+    head = pipe.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    message = pipe.read(size)
+    return message if len(message) == size else None
+
+
+def _limit(memory: int | None) -> None:
+    """Limit the address space of this process, and leave no core file where it crashes."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows
+    with contextlib.suppress(ValueError, OSError):  # no such limit, or a lower one already
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if memory is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
