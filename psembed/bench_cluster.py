@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psembed import corpus, detector, distributed, tokens, workers
+from psembed.bench_scoring import spread
 from psembed.detector import Item
 from psembed.tokens import Vocabulary
 
@@ -35,8 +36,7 @@ def main(contents: list[bytes]) -> dict | None:
         import distributed as _  # noqa: F401
     except ImportError:
         return None
-    rated = [data for data in contents if corpus.decode(data)[0]]
-    rated = rated[:: max(1, len(rated) // RATED)][:RATED]
+    rated = spread([data for data in contents if corpus.decode(data)[0]], RATED)
     found: dict = {"scripts": len(rated)}
     for count in dict.fromkeys((1, os.cpu_count() or 1)):
         with workers.dask(workers.LOCAL, workers=count) as client:

@@ -19,6 +19,8 @@ import numpy as np
 from psembed import baselines, bench_learning, corpus, detector, workers
 from psembed.batches import Samples
 from psembed.detector import Detector, Item
+from psembed.errors import PsembedError
+from psembed.scoring import FOUND
 from psembed.tokens import Encoder
 from psembed.workspace import Workspace
 
@@ -49,7 +51,7 @@ def main(root: Path, contents: list[bytes]) -> dict:
         script.
     """
     small = [data for data in contents if len(data) <= LARGEST and corpus.decode(data)[0]]
-    rated = small[:: max(1, len(small) // RATED)][:RATED]
+    rated = spread(small, RATED)
     works = {"scripts": _in_layers(rated), "alone": _alone(rated), **_rivals(root, rated)}
     rates = {name: len(rated) / seconds for name, seconds in _in_turn(works).items()}
     keras = rates.get("keras")
@@ -62,10 +64,16 @@ def main(root: Path, contents: list[bytes]) -> dict:
         },
         "verdict_vs_keras": keras and rates["scripts"] / keras,
         "score_vs_keras": keras and rates["alone"] / keras,
-        **_latency(rated[:SINGLE]),
+        **_latency(spread(rated, SINGLE)),
         "cold_seconds": _in_turn({"": _program(rated[0])})[""],
         "sizes": [_sized(rated, size) for size in SIZES],
     }
+
+
+def spread(contents: list[bytes], count: int) -> list[bytes]:
+    """Return up to `count` of the contents, at equal distances."""
+    places = np.linspace(0, len(contents), min(count, len(contents)), endpoint=False).astype(int)
+    return [contents[place] for place in places]
 
 
 def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -86,7 +94,7 @@ def _timed(work: Callable[[], object]) -> float:
 def _in_layers(contents: list[bytes]) -> Callable[[], object]:
     """Return what `psembed score` does with many scripts."""
     batches = list(detector.chunks(Item(str(number), data) for number, data in enumerate(contents)))
-    return lambda: list(workers.in_order(detector.judge, batches, processes=CORES))
+    return lambda: list(workers.in_order(detector.judge, batches, lost=detector.lost))
 
 
 def _alone(contents: list[bytes]) -> Callable[[], object]:
@@ -144,7 +152,13 @@ def _milliseconds(work: Callable[[bytes], object], contents: list[bytes]) -> lis
 
 def _program(data: bytes) -> Callable[[], object]:
     command = [sys.executable, "-m", "psembed", "score", "-"]
-    return lambda: subprocess.run(command, input=data, capture_output=True, check=False)
+
+    def program() -> None:
+        done = subprocess.run(command, input=data, capture_output=True, check=False)
+        if done.returncode not in (0, FOUND):
+            raise PsembedError(f"psembed score failed: {done.stderr.decode()[-200:]}")
+
+    return program
 
 
 def _sized(contents: list[bytes], size: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -202,10 +203,15 @@ class Detector:
         return self._scored(texts, str)
 
     def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:
-        """Score chunks on all cores; ONNX Runtime lets go of Python's lock."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            work = pool.map(lambda chunk: self._scores([*map(cleaned, chunk)]), workers.chunks(texts))
-            return np.fromiter(itertools.chain.from_iterable(work), dtype=np.float32)
+        """Score chunks on all cores, a few ahead; ONNX Runtime lets go of Python's lock."""
+
+        def scores(chunk: list[str]) -> list[float]:
+            return self._scores([*map(cleaned, chunk)])
+
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(cores) as pool:
+            found = workers.ahead(partial(pool.submit, scores), workers.chunks(texts), most=2 * cores)
+            return np.fromiter(found, dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
@@ -228,9 +234,14 @@ class Detector:
         Parameters
         ----------
         clean_scripts : iterable of str
-            As decoded. Training scripts will do: no network was trained on what is within them.
+            As decoded.
         fpr : float
             The false-positive rate asked for (0..1).
+
+        Raises
+        ------
+        ModelError
+            If too many of their layers score 1.
         """
         highest, count = [], 0
         for verdict in self.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):
@@ -239,7 +250,9 @@ class Detector:
                 highest.append(max((layer.score for layer in verdict.layers[1:]), default=0.0))
         allowed = int(count * fpr * LAYER_SHARE)
         first = sorted(highest, reverse=True)[allowed : allowed + 1] or [0.0]
-        return min(1.0, max(self.threshold, math.nextafter(first[0], 2.0)))
+        if first[0] >= 1:
+            raise ModelError(f"more than {allowed} clean layers score 1: no threshold keeps them out")
+        return max(self.threshold, math.nextafter(first[0], 2.0))
 
     def view(self, clean: str) -> str:
         """Return what the network reads of a clean text: of a long one about its head and its tail."""
@@ -264,15 +277,29 @@ class Detector:
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order."""
         known = [_read(item) for item in items]
-        unwrapped = _unwrapped([text for _, text in known])
-        clean = [corpus.clean(layer.text) for found in unwrapped for layer in found.layers]
+        given = [text for _, text in known if text is not None]
+        folded = iter(may_run(given))
+        judged: list[Verdict] = []
+        pending: list[tuple[Verdict, Unwrapped, list[str]]] = []
+        size = 0
+        for verdict, text in known:
+            found = Unwrapped([], "") if text is None else unwrap(text, next(folded))
+            pending.append((verdict, found, [corpus.clean(layer.text) for layer in found.layers]))
+            size += sum(len(layer.text) for layer in found.layers)
+            if size > workers.CHARACTERS:
+                judged += self._flushed(pending)
+                pending, size = [], 0
+        return judged + self._flushed(pending)
+
+    def _flushed(self, pending: list[tuple[Verdict, Unwrapped, list[str]]]) -> list[Verdict]:
+        """Score the clean layers of several items together; return the verdicts."""
+        clean = [layer for *_, layers in pending for layer in layers]
         scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
         scored = zip(clean, scores, strict=True)
-        judged = []
-        for (verdict, text), found in zip(known, unwrapped, strict=True):
-            own = list(itertools.islice(scored, len(found.layers)))
-            judged.append(verdict if text is None else self._decided(verdict, found, own))
-        return judged
+        return [
+            self._decided(verdict, found, list(itertools.islice(scored, len(layers)))) if layers else verdict
+            for verdict, found, layers in pending
+        ]
 
     def _decided(self, verdict: Verdict, found: Unwrapped, scored: list[tuple[str, float]]) -> Verdict:
         """Add to a verdict what its layers, clean, and their scores say."""
@@ -315,16 +342,14 @@ def _read(item: Item) -> tuple[Verdict, str | None]:
     return known, text
 
 
-def _unwrapped(texts: list[str | None]) -> list[Unwrapped]:
-    """Return the layers of each text; only a text in which something may be run is folded."""
-    given = [text for text in texts if text is not None]
-    found = iter(map(unwrap, given, may_run(given)))
-    return [Unwrapped([], "") if text is None else next(found) for text in texts]
-
-
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield runs of items, in order, of bounded count and total length."""
     return workers.chunks(items, lambda item: len(item.data or ""))
+
+
+def lost(item: Item) -> Verdict:
+    """Return the verdict on an item whose process died of it."""
+    return Verdict(item.name, reason="the process that scored it died")
 
 
 def judge(items: Sequence[Item]) -> list[Verdict]:

@@ -5,7 +5,6 @@ near-duplicates are joined here, as that needs all MinHashes at once: 512 bytes 
 """
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def ids(client: "Client", texts: Iterable[str], vocabulary: Vocabulary) -> Iterator[np.ndarray]:
     """Yield the token ids (int32) of each text, as `tokens.ids` gives them."""
-    return workers.on_dask(client, partial(_ids, vocabulary), workers.chunks(texts))
+    return workers.on_dask(client, _ids, workers.chunks(texts), vocabulary)
 
 
 def near_duplicates(
@@ -32,7 +31,7 @@ def near_duplicates(
     return clusters.linked(sketches, folder, **settings)
 
 
-def _ids(vocabulary: Vocabulary, texts: list[str]) -> list[np.ndarray]:
+def _ids(texts: list[str], vocabulary: Vocabulary) -> list[np.ndarray]:
     found, lengths = tokens.ids(texts, vocabulary)
     return np.split(found, np.cumsum(lengths)[:-1])
 

@@ -1,6 +1,6 @@
 """Why a script scores as it does: which pieces of it drive the score, found by leaving some out.
 
-The layer with the highest score is cut into pieces, and random halves of them are scored: what the log-odds
+The layer that decides is cut into pieces, and random halves of them are scored: what the log-odds
 lose without a piece, by a linear model, is its weight. Pieces that matter are cut again. Whether the marks
 are faithful is measured by `deletion_curve`: leaving out the heaviest pieces first must lower the score
 faster than any others. Beside the marks stand the training clusters that the network finds most alike
@@ -47,9 +47,9 @@ class Explanation:
     score : float
         Of the layer explained, 0..1.
     threshold : float
-        Of the detector.
+        What that layer must reach to convict the script.
     layer, how : int, str
-        The layer with the highest score, and how it was uncovered.
+        The layer that decides, and how it was uncovered.
     text : str
         What the network reads of that layer: clean, of a long one head and tail.
     pieces : tuple of Piece
@@ -71,8 +71,8 @@ class Explanation:
         return f"Explanation(score={self.score:.4f}, layer={self.layer}, {len(self.pieces)} pieces)"
 
     def shades(self) -> list[tuple[str, float]]:
-        """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's."""
-        heaviest = max((piece.weight for piece in self.pieces), default=0.0) or 1.0
+        """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's, or of one nat."""
+        heaviest = max([1.0, *(piece.weight for piece in self.pieces)])
         return [
             (_shown(self.text[piece.start : piece.end]), max(0.0, piece.weight / heaviest))
             for piece in self.pieces
@@ -98,7 +98,7 @@ class Explanation:
         """Return a line for each of the nearest training clusters."""
         return [
             f"like {one.similarity:.2f}  {'malicious' if one.label else 'clean'}, {one.source}, "
-            f"{one.scripts} scripts such as {one.sha256[:16]}"
+            f"{one.scripts} script{'s' * (one.scripts > 1)} such as {one.sha256[:16]}"
             for one in self.nearest
         ]
 
@@ -117,7 +117,7 @@ def _shown(piece: str) -> str:
 
 
 def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
-    """Explain the score of a script's layer with the highest score.
+    """Explain the score of the layer of a script that decides.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
     spans += [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
     return Explanation(
         score=verdict.score,
-        threshold=detector.threshold,
+        threshold=detector.layer_threshold if verdict.layer else detector.threshold,
         layer=verdict.layer,
         how=verdict.layers[verdict.layer].how,
         text=text,

@@ -179,7 +179,6 @@ class Folder(Commands):
         self.text = text
         self.frames = [Frame("", 0)]
         self.match = _TOKEN.match
-        self.take = {kind: getattr(self, f"_take_{kind}") for kind in _TAKEN}
 
     def run(self) -> str:
         """Read the text to its end; return the limit that stopped it, or ""."""
@@ -229,7 +228,7 @@ class Folder(Commands):
             return match.end()
         end = match.end(kind)
         if take := self.take.get(kind):
-            take(match[kind], position, end)
+            take(self, match[kind], position, end)
             return end if self.frames[-1].kind == '"' else match.end()
         if kind == "block":
             close = self.text.find("#>", end)
@@ -475,6 +474,9 @@ class Folder(Commands):
         outer = self.frames[-1]
         outer.items.append(item)
         return end
+
+
+Folder.take = {kind: getattr(Folder, f"_take_{kind}") for kind in _TAKEN}  # no names to look up per token
 
 
 def _whole(digits: str) -> int:

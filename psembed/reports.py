@@ -14,8 +14,8 @@ from urllib.parse import quote
 import polars as pl
 
 from psembed import __version__
+from psembed.child import printable
 from psembed.detector import Verdict
-from psembed.events import printable
 
 SCHEMA = {
     "path": pl.String,
@@ -77,7 +77,7 @@ def write_table(
 
 
 def tree(verdict: Verdict) -> Iterator[str]:
-    """Yield a line a layer, indented by its depth, children after their parent, the highest with a *."""
+    """Yield a line a layer, indented by its depth, children after their parent, the deciding one with a *."""
     below: dict[int, list[int]] = {}
     for number, layer in enumerate(verdict.layers):
         below.setdefault(layer.parent, []).append(number)

@@ -7,7 +7,6 @@ from __future__ import annotations  # so that an older Python gets as far as the
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 from collections import Counter
@@ -88,10 +87,10 @@ def _reasons(detector: Detector, *, colour: bool) -> Callable:
 def _verdicts(given: Iterable, cluster: str | None) -> Iterator[Iterable]:
     """Give the verdicts on the items, by processes here or, at an address, by Dask workers."""
     from psembed import workers
-    from psembed.detector import chunks, judge
+    from psembed.detector import chunks, judge, lost
 
     if cluster is None:
-        yield workers.in_order(judge, chunks(given), processes=os.cpu_count() or 1)
+        yield workers.in_order(judge, chunks(given), lost=lost)
         return
     with workers.dask(cluster) as client:
         yield workers.on_dask(client, judge, chunks(given))

@@ -70,6 +70,12 @@ def test_nothing_live_is_shown(explained):
     assert explained.to_text().splitlines()[0].startswith("  +2.99")
 
 
+def test_nothing_is_marked_where_nothing_raises_the_score():
+    pieces = (explain.Piece(0, 3, -2.0), explain.Piece(3, 6, -0.1), explain.Piece(6, 9, 0.25))
+    told = explain.Explanation(0.1, 0.5, 0, "script", "abcdefghi", pieces)
+    assert [share for _, share in told.shades()] == [0.0, 0.0, 0.25]
+
+
 def test_html_is_escaped():
     text = "<script>alert(1)</script> Invoke-Evil"
     layers = (LayerScore("script", -1, 0, len(text), 0.9),)

@@ -328,9 +328,36 @@ def test_a_clean_script_has_one_layer():
     assert unwrap(CLEAN, limits=GENEROUS) == ([Layer(CLEAN, "script", -1, 0)], "")
 
 
+UNSEEN = (
+    "&<##>('ie'+'x') ('Write-Output 1;'+' 2345')",
+    "& <# c #> ('ie'+'x') ('Write-Output '+'12345')",
+    ".<##>('ie'+'x') ('Write-Output '+'12345')",
+    "& `\n('i'+'ex') ('Write-Output '+'12345')",
+    "$x='iex';&$x'Write-Output 12345'",
+    "$x='iex';&${x} 'Write-Output 12345'",
+    "$x='iex';&$x('Write-Output '+'12345')",
+    "$x='iex';'Write-Output 12345' | <##> &$x",
+    "$x='iex';if(1){.$x ('Write-Output '+'12345')}",
+    ";<##>. ('ie'+'x') ('Write-Output '+'12345')",
+    "powershell -nop `\n-c 'Write-Output 12345'",
+    "[Text.Encoding]::ASCII.GetString([byte[]](87,114,105,116,101,45,79,117,116,112,117,116,32,49))",
+    "[uri]::UnescapeDataString('Write-Output%20123456')",
+    "[regex]::Unescape('Write-Output\\x20123456')",
+    "('654321 tuptuO-etirW'[-1..-19] -join '')",
+    "-join [ <##> char[]](87,114,105,116,101,45,79,117,116)",
+    "$w.('Down'+'loadString').Invoke('Write-Output')",
+)
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_no_spelling_of_a_call_is_passed_over(text):
+    assert unwrap(text, *may_run([text])) == unwrap(text)
+    assert len(unwrap(text).layers) > 1
+
+
 def test_most_clean_text_need_not_be_folded():
     texts = [
-        CLEAN,
+        "Get-ChildItem *.log | ForEach-Object { Remove-Item $_ }",
         "$a = 'x' + $b -f 1; Get-Item $a",
         "Invoke-WebRequest $url -OutFile a.zip",
         "\ud800",

@@ -9,7 +9,7 @@ import types
 import polars as pl
 import pytest
 
-from psembed import cli, detector
+from psembed import cli, detector, workers
 from psembed.detector import LayerScore, Verdict
 
 SCRIPT = LayerScore("script", -1, 0, 7, 0.1)
@@ -116,17 +116,19 @@ def test_nothing_to_score_is_said(tmp_path, capsys):
     assert capsys.readouterr().err == "psembed: nothing to score; 1 files of other kinds left out\n"
 
 
-def test_a_cluster_gives_the_verdicts_that_threads_give(files, tmp_path, monkeypatch):
-    """The released detector on Dask workers of this machine, against the same in this process."""
+def test_processes_and_a_cluster_give_the_verdicts_that_this_process_gives(files, tmp_path, monkeypatch):
+    """The released detector here, in processes of a pool, and on Dask workers of this machine."""
     monkeypatch.undo()
+    monkeypatch.setattr(workers, "ROWS", 1)
     paths = [files["b"], files["a"], files["c"], files["a"]]
     codes = set()
-    for name, more in (("threads", []), ("dask", ["--cluster", "local"])):
+    for name, alone, more in (("here", 9, []), ("pool", 1, []), ("dask", 1, ["--cluster", "local"])):
+        monkeypatch.setattr(workers, "ALONE", alone)
         target = str(tmp_path / f"{name}.jsonl")
         codes.add(cli.main(["score", *paths, "--format", "jsonl", "--output", target, *more]))
     assert len(codes) == 1
-    assert (tmp_path / "dask.jsonl").read_text() == (tmp_path / "threads.jsonl").read_text()
-    assert (tmp_path / "dask.jsonl").read_text().count("\n") == 4
+    found = [(tmp_path / f"{name}.jsonl").read_text() for name in ("here", "pool", "dask")]
+    assert found[0] == found[1] == found[2] and found[0].count("\n") == 4
 
 
 def test_the_base_install_suffices(files):
