@@ -5,8 +5,6 @@ can repeat it. Every figure is a median of repeats; what is compared takes turns
 """
 
 import re
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -22,6 +20,7 @@ from psembed import (
     bench_training,
     control,
     corpus,
+    measuring,
     plots,
     sources,
     tokens,
@@ -35,17 +34,6 @@ SCRIPTS, REPEATS = 4_000, 5
 SNAPSHOTS = (
     "poshcode-poshcode.github.io", "kbtale-powershell", "fleschutz-powershell", "scriptrunner-actionpacks",
 )  # fmt: skip
-
-
-def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Run all, one after the other, REPEATS times over; return the median wall time of each in seconds."""
-    seconds = {name: [] for name in works}
-    for _ in range(REPEATS):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
 def files(root: Path) -> tuple[list[bytes], str]:
@@ -98,7 +86,7 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
         }
         works = {name: work for name, work in works.items() if work}
         _check_same(works)
-        seconds = _in_turn(works)
+        seconds = measuring.in_turn(works, REPEATS)
     speeds = {name: column.str.len_bytes().sum() / 1e6 / taken for name, taken in seconds.items()}
     return {f"{name}_mb_per_s": speeds.get(name) for name in ("tokenise", "re", "hf", "engine")} | {
         f"tokenise_vs_{name}": speeds["tokenise"] / speeds[name] if name in speeds else None

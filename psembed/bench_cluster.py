@@ -2,12 +2,11 @@
 
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psembed import corpus, detector, distributed, tokens, workers
+from psembed import corpus, detector, distributed, measuring, tokens, workers
 from psembed.bench_scoring import spread
 from psembed.detector import Item
 from psembed.tokens import Vocabulary
@@ -42,9 +41,7 @@ def main(contents: list[bytes]) -> dict | None:
         with workers.dask(workers.LOCAL, workers=count) as client:
             for name, work in _works(client, rated).items():
                 work()  # workers load what they need
-                started = time.perf_counter()
-                work()
-                rate = len(rated) / (time.perf_counter() - started)
+                rate = len(rated) / measuring.timed(work)
                 found.setdefault(name, []).append({"workers": count, "scripts_per_second": rate})
     return found
 

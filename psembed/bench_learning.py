@@ -4,19 +4,15 @@ Each figure comes from a process of its own, so that its peak memory is its own.
 run's token stream where there is one, otherwise a generated one; a larger corpus repeats its scripts.
 """
 
-import resource
 import shutil
-import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from psembed import benchmark, control, embedding
+from psembed import benchmark, control, embedding, measuring
 from psembed.corpus import decode
 from psembed.stream import TokenStream, store, write
 
@@ -39,7 +35,7 @@ def main(root: Path) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         stream, corpus = _stream(root, Path(folder))
         compared = {
-            name: alone(work, stream.folder, COMPARED)
+            name: measuring.alone(work, stream.folder, COMPARED)
             for name, work in (("ours", _ours), ("gensim", _gensim))
         }
         growth = [_growth(stream.folder, scripts, Path(folder)) for scripts in SIZES]
@@ -54,12 +50,6 @@ def main(root: Path) -> dict:
         "slope": float(slope),
         "straight": float(1 - left.var() / seconds.var()),
     }
-
-
-def alone(work, *arguments) -> dict:
-    """Run `work` in a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
 
 
 def _stream(root: Path, folder: Path) -> tuple[TokenStream, str]:
@@ -106,7 +96,7 @@ def _size(stream: TokenStream, n: int) -> int:
 
 
 def _measured(started: float, tokens: int, vectors) -> dict:
-    seconds, peak = time.perf_counter() - started, peak_gb()
+    seconds, peak = time.perf_counter() - started, measuring.peak_gb()
     scores = benchmark.run(vectors, seed=1, half="development", min_count=20)["summary"]["development"]
     return {
         "seconds": seconds,
@@ -120,9 +110,9 @@ def _measured(started: float, tokens: int, vectors) -> dict:
 def _growth(folder: Path, scripts: int, into: Path) -> dict:
     """Learn from a corpus of so many scripts, made by another process than the one that is measured."""
     grown = into / f"{scripts}"
-    alone(_repeat, folder, scripts, grown)
+    measuring.alone(_repeat, folder, scripts, grown)
     try:
-        return alone(_grown, grown)
+        return measuring.alone(_grown, grown)
     finally:
         shutil.rmtree(grown)
 
@@ -145,23 +135,8 @@ def _grown(folder: Path) -> dict:
         "scripts": len(stream),
         "tokens": int(stream.ends[-1]),
         "seconds": time.perf_counter() - started,
-        "peak_gb": peak_gb(),
+        "peak_gb": measuring.peak_gb(),
     }
-
-
-def peak_gb() -> float:
-    """Return this process's peak memory in GB (10**9 bytes).
-
-    On Linux it is asked of /proc, because there ru_maxrss begins with the peak of the process that started
-    this one.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024 / 1e9
-    return (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    )
 
 
 def figure_rows(found: dict) -> list[dict]:

@@ -9,14 +9,13 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from psembed import baselines, bench_learning, corpus, detector, workers
+from psembed import baselines, corpus, detector, measuring, workers
 from psembed.batches import Samples
 from psembed.detector import Detector, Item
 from psembed.errors import PsembedError
@@ -77,18 +76,10 @@ def spread(contents: list[bytes], count: int) -> list[bytes]:
 
 
 def _in_turn(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median wall time of each in seconds; they take turns, after a warm-up each."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(REPEATS + 1):
-        for name, work in works.items():
-            seconds[name].append(_timed(work))
-    return {name: statistics.median(taken[1:]) for name, taken in seconds.items()}
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    """Return the median wall time of each in seconds, after a warm-up."""
+    for work in works.values():
+        work()
+    return measuring.in_turn(works, REPEATS)
 
 
 def _in_layers(contents: list[bytes]) -> Callable[[], object]:
@@ -147,7 +138,7 @@ def _latency(contents: list[bytes]) -> dict[str, float]:
 def _milliseconds(work: Callable[[bytes], object], contents: list[bytes]) -> list[float]:
     """Return the 1st to the 99th percentile."""
     work(contents[0])
-    return statistics.quantiles([1e3 * _timed(partial(work, data)) for data in contents], n=100)
+    return statistics.quantiles([1e3 * measuring.timed(partial(work, data)) for data in contents], n=100)
 
 
 def _program(data: bytes) -> Callable[[], object]:
@@ -165,10 +156,10 @@ def _sized(contents: list[bytes], size: int) -> dict[str, float]:
     """Score one script of so many bytes, made of several, in a process of its own."""
     joined = b"\n".join(contents)
     data = (joined * (size // len(joined) + 1))[:size]
-    return bench_learning.alone(_measured, data)
+    return measuring.alone(_measured, data)
 
 
 def _measured(data: bytes) -> dict[str, float]:
     ours = Detector.load()
-    seconds = _timed(lambda: ours.verdict(data))
-    return {"bytes": len(data), "seconds": seconds, "peak_gb": bench_learning.peak_gb()}
+    seconds = measuring.timed(lambda: ours.verdict(data))
+    return {"bytes": len(data), "seconds": seconds, "peak_gb": measuring.peak_gb()}

@@ -157,8 +157,8 @@ class Detector:
         Content of manifest.json.
     """
 
-    def __init__(self, session, encoder: Encoder, manifest: dict, known: Neighbours | None = None):
-        self._session, self._encoder, self._known = session, encoder, known
+    def __init__(self, session, encoder: Encoder, manifest: dict, folder: Path):
+        self._session, self._encoder, self._folder = session, encoder, folder
         self.manifest = manifest
         self.threshold, self.layer_threshold, self.temperature = (
             float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
@@ -179,17 +179,10 @@ class Detector:
         """
         folder = Path(folder) if folder else RELEASED
         manifest = _read_manifest(folder)
-        told = NEIGHBOURS in manifest["sha256"]
-        for name in (MODEL, TOKENIZER, *[NEIGHBOURS] * told):
-            found, expected = _sha256(folder / name), manifest["sha256"].get(name)
-            if found != expected:
-                raise ModelError(
-                    f"{name} has SHA-256 {found}, manifest.json expects {expected}: the files do not "
-                    "belong together; copy the whole folder again"
-                )
+        for name in (MODEL, TOKENIZER, *[NEIGHBOURS] * (NEIGHBOURS in manifest["sha256"])):
+            _check_hash(folder, name, manifest)
         encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
-        known = neighbours.read(folder / NEIGHBOURS) if told else None
-        return cls(open_session(folder / MODEL), encoder, manifest, known)
+        return cls(open_session(folder / MODEL), encoder, manifest, folder)
 
     def score(self, texts: list[str]) -> np.ndarray:
         """Return float32[n], each script's score in 0..1; higher is more likely malicious.
@@ -220,6 +213,14 @@ class Detector:
     def nearest(self, clean: str) -> list[Neighbour]:
         """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
         return self._known.nearest(self.features([clean])[0]) if self._known else []
+
+    @functools.cached_property
+    def _known(self) -> Neighbours | None:
+        """The training clusters, read when they are first asked for: scoring needs none."""
+        if NEIGHBOURS not in self.manifest["sha256"]:
+            return None
+        _check_hash(self._folder, NEIGHBOURS, self.manifest)
+        return neighbours.read(self._folder / NEIGHBOURS)
 
     def _scores(self, clean_texts: Sequence[str]) -> list[float]:
         return self._run(clean_texts, SCORE)[:, 0].tolist()
@@ -390,6 +391,15 @@ def _check_numbers(manifest: dict) -> None:
         raise ModelError(f"{MANIFEST}: temperature is {value!r}, expected a number above 0")
     if not isinstance(manifest.get("sha256"), dict):
         raise ModelError(f"{MANIFEST}: sha256 must name {MODEL} and {TOKENIZER}; write it with save_manifest")
+
+
+def _check_hash(folder: Path, name: str, manifest: dict) -> None:
+    found, expected = _sha256(folder / name), manifest["sha256"].get(name)
+    if found != expected:
+        raise ModelError(
+            f"{name} has SHA-256 {found}, manifest.json expects {expected}: the files do not "
+            "belong together; copy the whole folder again"
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -178,7 +178,6 @@ class Folder(Commands):
         super().__init__(budget, untrusted)
         self.text = text
         self.frames = [Frame("", 0)]
-        self.match = _TOKEN.match
 
     def run(self) -> str:
         """Read the text to its end; return the limit that stopped it, or ""."""
@@ -222,7 +221,7 @@ class Folder(Commands):
 
     def _token(self, position: int) -> int:
         """Take in the token at `position`; return where the next one starts."""
-        match = self.match(self.text, position)
+        match = _TOKEN.match(self.text, position)
         kind = match.lastgroup
         if kind in _UNSEEN:
             return match.end()

@@ -66,11 +66,9 @@ def in_order(
     batches = iter(batches)
     for batch in itertools.islice(batches, ALONE):
         yield from work(batch)
-    for batch in batches:  # one more, at least
-        batches = itertools.chain([batch], batches)
-        break
-    else:
+    if (more := next(batches, None)) is None:
         return
+    batches = itertools.chain([more], batches)
     waiting: deque[tuple[list[Given], Future]] = deque()
     while True:
         try:
@@ -171,7 +169,8 @@ def ahead(
     waiting = deque() if waiting is None else waiting
     try:
         for batch in batches:
-            waiting.append((batch, submit(batch)))
+            waiting.append((batch, Future()))  # in it before a pool that just broke refuses it
+            waiting[-1] = (batch, submit(batch))
             if len(waiting) > most:
                 yield from _next(waiting)
         while waiting:

@@ -1,6 +1,10 @@
-"""What every test gets: no staging folder or mirror of the caller's, and repeatable property tests."""
+"""What every test gets: no staging folder or mirror of the caller's, and repeatable property tests.
+
+For those that ask: the processes that are begun.
+"""
 
 import os
+import subprocess
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,3 +20,17 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def _no_staging(monkeypatch):
     monkeypatch.delenv("PSEMBED_STAGING", raising=False)
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """The processes begun, in order."""
+
+    class Process(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            processes.append(self)
+
+    processes = []
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    return processes

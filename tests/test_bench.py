@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from psembed import bench, bench_learning, bench_scoring, bench_training, network, sources
+from psembed import bench, bench_learning, bench_scoring, bench_training, measuring, network, sources
 from psembed.batches import Samples
 from psembed.errors import CorpusError
 from psembed.snapshots import blob_id, write_snapshot
@@ -102,14 +102,14 @@ def test_keras_is_given_the_same_scripts_and_gives_the_networks_scores(tmp_path)
 def ballast(millions):
     """Hold so many million doubles for a moment, and return the peak memory."""
     np.ones(millions * 1_000_000).sum()
-    return bench_learning.peak_gb()
+    return measuring.peak_gb()
 
 
 def test_peak_memory_is_that_of_the_process_alone():
-    least = bench_learning.alone(ballast, 1)
+    least = measuring.alone(ballast, 1)
     assert ballast(100) > 0.8  # which a new process must neither inherit nor hide
-    assert bench_learning.alone(ballast, 1) < least + 0.1
-    assert 0.3 < bench_learning.alone(ballast, 50) - least < 0.5
+    assert measuring.alone(ballast, 1) < least + 0.1
+    assert 0.3 < measuring.alone(ballast, 50) - least < 0.5
 
 
 def test_hugging_face_does_the_same_work(tmp_path):
@@ -139,9 +139,8 @@ def test_a_process_of_re_returns_the_ids_of_its_part(monkeypatch):
 
 
 def test_what_is_compared_takes_turns(monkeypatch):
-    monkeypatch.setattr(bench, "REPEATS", 3)
     done = []
-    seconds = bench._in_turn({name: lambda name=name: done.append(name) for name in "ab"})
+    seconds = measuring.in_turn({name: lambda name=name: done.append(name) for name in "ab"}, 3)
     assert done == ["a", "b"] * 3
     assert seconds.keys() == {"a", "b"} and min(seconds.values()) >= 0
 

@@ -23,20 +23,6 @@ def answers(does: str, **limits) -> tuple[str, ...]:
     return script(f"{SERVE}serve(lambda request: {does}, **{limits})")
 
 
-@pytest.fixture
-def begun(monkeypatch):
-    """The processes begun, in order."""
-
-    class Process(subprocess.Popen):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            processes.append(self)
-
-    processes = []
-    monkeypatch.setattr(subprocess, "Popen", Process)
-    return processes
-
-
 def test_requests_of_any_bytes_are_answered_by_one_process(begun):
     with closing(Child(answers("request[::-1]"))) as echo:
         for request in (b"", b"\0\n\r\n", bytes(range(256)), b"x" * 10_000_000):

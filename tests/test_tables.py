@@ -52,20 +52,6 @@ def one_child(monkeypatch):
         yield
 
 
-@pytest.fixture
-def begun(monkeypatch):
-    """The processes begun, in order."""
-
-    class Process(subprocess.Popen):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            processes.append(self)
-
-    processes = []
-    monkeypatch.setattr(subprocess, "Popen", Process)
-    return processes
-
-
 def write(name: str = "t.parquet", row_group_size: int | None = None, **columns) -> str:
     pl.DataFrame(columns).write_parquet(name, row_group_size=row_group_size)
     return name
