@@ -76,8 +76,11 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     table, own = [], dict(rows.group_by("protocol", "model"))
     for fpr in fprs:
         marked = flagged(rows, fpr=fpr)
-        limits = marked.select("protocol", "model", "seed", "threshold").unique(maintain_order=True)
-        limits = limits.group_by("protocol", "model").agg(pl.col("threshold").mean(), seeds=pl.len())
+        limits = (
+            pl.DataFrame(thresholds(rows, fprs=[fpr]))
+            .group_by("protocol", "model")
+            .agg(pl.col("threshold").mean(), seeds=pl.col("seed").n_unique())
+        )
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
         found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
         positive = {key: bootstrap.by_seed(own) for key, own in found.group_by("protocol", "model")}
