@@ -76,11 +76,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     table, own = [], dict(rows.group_by("protocol", "model"))
     for fpr in fprs:
         marked = flagged(rows, fpr=fpr)
-        limits = (
-            pl.DataFrame(thresholds(rows, fprs=[fpr]))
-            .group_by("protocol", "model")
-            .agg(pl.col("threshold").mean(), seeds=pl.col("seed").n_unique())
-        )
+        limits = marked.select("protocol", "model", "seed", "threshold").unique(maintain_order=True)
+        limits = limits.group_by("protocol", "model").agg(pl.col("threshold").mean(), seeds=pl.len())
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
         found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
         positive = {key: bootstrap.by_seed(own) for key, own in found.group_by("protocol", "model")}
@@ -225,13 +222,16 @@ def _rates(
 def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     """Return the network, or else the traditional model, that finds most of validation at `fpr`.
 
-    Only validation data are looked at; of equal models the first by name is taken. An ensemble is not a
+    Only validation data are looked at; of equal models the first by name is taken. Networks are chosen among
+    those with the most seeds: the best of many single trainings is the luckiest one. An ensemble is not a
     single network and never chosen, nor is one that reads windows, which is not how it is exported.
     """
     traditional = pl.col("model").is_in(BASELINES)
     other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with(WINDOWED)
-    single = ~traditional & ~other if deep else traditional
-    validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
+    single = rows.filter(~traditional & ~other if deep else traditional)
+    seeds = pl.col("seed").n_unique().over("model")
+    single = single.filter(seeds == seeds.max())
+    validation = _per_script(flagged(single, fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)
         .group_by("model")

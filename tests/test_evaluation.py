@@ -134,6 +134,13 @@ def test_windows_are_no_network_of_their_own():
     assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
 
 
+def test_a_single_lucky_training_is_not_the_best_network():
+    lucky = rows(model="transformer", lift=2.0)
+    table = pl.concat([rows(seed=1, lift=0.6), rows(seed=2, lift=0.6), lucky])
+    assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
+    assert evaluation.best(pl.concat([rows(seed=1, lift=0.6), lucky]), fpr=0.05, deep=True) == "transformer"
+
+
 def test_countings_weigh_clusters_and_scripts():
     table = rows(lift=0.0).with_columns(share=pl.lit(1.0))  # no positive is found
     first = table.filter((pl.col("part") == "test") & (pl.col("label") == 1)).head(1)
