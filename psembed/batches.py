@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+RATIO = 16  # clean scripts to a malicious one in an epoch, at most
 BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
 
 
@@ -46,6 +47,24 @@ def length_order(samples: Samples) -> np.ndarray:
     """Return int64[n], the scripts from short to long (a token costs about four characters)."""
     cost = 4 * np.count_nonzero(samples.tokens, axis=1) + np.count_nonzero(samples.characters, axis=1)
     return np.argsort(cost, kind="stable")
+
+
+def clean_turns(labels: np.ndarray) -> int:
+    """Return in how many epochs a clean script comes once: so many that RATIO holds."""
+    clean, malicious = np.bincount(labels, minlength=2)
+    return max(1, math.ceil(clean / (RATIO * malicious)))
+
+
+def draws(labels: np.ndarray, *, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield, without end, the rows of an epoch: all malicious scripts and a part of the clean ones.
+
+    The clean ones take turns (`clean_turns`), and are dealt anew after that. Most are soon told apart, so
+    passes over all of them would cost most of the time and teach little.
+    """
+    clean, malicious = (np.flatnonzero(labels == label) for label in (0, 1))
+    while True:
+        for part in np.array_split(random.permutation(clean), clean_turns(labels)):
+            yield np.sort(np.concatenate([malicious, part]))
 
 
 def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedIOBase
 
 LENGTH = struct.Struct("<I")
@@ -98,9 +98,15 @@ def serve(answer: Callable[[bytes], bytes], *, memory: int | None = None) -> Non
         _say(sys.stdout.buffer, answer(request))
 
 
-def is_panic(error: BaseException) -> bool:
-    """Return whether an error is a panic of a package written in Rust, which derives from BaseException."""
-    return type(error).__name__ == "PanicException"
+@contextlib.contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise a RuntimeError where a package written in Rust panics, which else only BaseException catches."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise RuntimeError(str(error)) from error
+        raise
 
 
 def reason(error: BaseException) -> str:

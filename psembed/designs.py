@@ -107,7 +107,9 @@ def _score(summary: list, config):
     from keras import layers
 
     joined = layers.Concatenate()(summary) if len(summary) > 1 else summary[0]
-    hidden = layers.Dense(config.units, activation="relu")(layers.Dropout(config.dropout)(joined))
+    hidden = layers.Dense(config.units, activation="relu", name="features")(
+        layers.Dropout(config.dropout)(joined)
+    )
     # float32 whatever the policy: half precision has no number between 0.9995 and 1
     output = layers.Dense(1, activation="sigmoid", name="score", dtype="float32")
     return output(layers.Dropout(config.dropout)(hidden))
@@ -163,7 +165,9 @@ def _lstm(steps, mask, config):
     """Return [n, units]: the maximum over the states of an LSTM that reads from left to right."""
     from keras import layers
 
-    states = layers.LSTM(config.units, return_sequences=True, name="lstm")(steps)
+    # float32 whatever the policy: not every cuDNN has an LSTM in half precision
+    lstm = layers.LSTM(config.units, return_sequences=True, name="lstm", dtype="float32")
+    states = lstm(steps)
     return _masked_max(states, mask, floor=-1.0)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from psembed import bootstrap, calibration, metrics
 from psembed.baselines import BASELINES
-from psembed.labels import COPIES
+from psembed.labels import COPIES, DROPPED
 from psembed.scores import WINDOWED
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
@@ -76,11 +76,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     table, own = [], dict(rows.group_by("protocol", "model"))
     for fpr in fprs:
         marked = flagged(rows, fpr=fpr)
-        limits = (
-            pl.DataFrame(thresholds(rows, fprs=[fpr]))
-            .group_by("protocol", "model")
-            .agg(pl.col("threshold").mean(), seeds=pl.col("seed").n_unique())
-        )
+        limits = marked.select("protocol", "model", "seed", "threshold").unique(maintain_order=True)
+        limits = limits.group_by("protocol", "model").agg(pl.col("threshold").mean(), seeds=pl.len())
         settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
         found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
         positive = {key: bootstrap.by_seed(own) for key, own in found.group_by("protocol", "model")}
@@ -152,6 +149,29 @@ def _counted(rows: pl.DataFrame) -> pl.DataFrame:
     return found[0].join(found[1], on=["protocol", "model"])
 
 
+def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return what the rates would be, had no rule dropped a script of the test part.
+
+    Training and thresholds stay as they are. Seeds that have not scored the dropped scripts are left out.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, tpr, positives, fpr, negatives, and with the dropped scripts counted under the label
+        their source gave them tpr_kept, positives_kept, fpr_kept, negatives_kept. Without columns if none
+        were scored.
+    """
+    keys = ["protocol", "model", "seed"]
+    scored = rows.filter(pl.col("part") == DROPPED).select(keys).unique()
+    if scored.is_empty():
+        return pl.DataFrame()
+    marked = flagged(rows.join(scored, on=keys, how="semi", maintain_order="left"), fpr=fpr)
+    counted = marked.with_columns(weight=pl.lit(1.0))
+    as_is = _counted(counted.filter(pl.col("part") == "test"))
+    kept = _counted(counted.filter(pl.col("part").is_in(["test", DROPPED])))
+    return as_is.join(kept, on=["protocol", "model"], suffix="_kept").sort("protocol", "model")
+
+
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
     """Return what an analyst would see of every model of a `coverage` table at the rate asked for.
 
@@ -202,13 +222,16 @@ def _rates(
 def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     """Return the network, or else the traditional model, that finds most of validation at `fpr`.
 
-    Only validation data are looked at; of equal models the first by name is taken. An ensemble is not a
+    Only validation data are looked at; of equal models the first by name is taken. Networks are chosen among
+    those with the most seeds: the best of many single trainings is the luckiest one. An ensemble is not a
     single network and never chosen, nor is one that reads windows, which is not how it is exported.
     """
     traditional = pl.col("model").is_in(BASELINES)
     other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with(WINDOWED)
-    single = ~traditional & ~other if deep else traditional
-    validation = _per_script(flagged(rows.filter(single), fpr=fpr), "validation")
+    single = rows.filter(~traditional & ~other if deep else traditional)
+    seeds = pl.col("seed").n_unique().over("model")
+    single = single.filter(seeds == seeds.max())
+    validation = _per_script(flagged(single, fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)
         .group_by("model")

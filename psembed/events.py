@@ -16,13 +16,13 @@ import sys
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from psembed.child import Child, is_panic, module, printable, serve
+from psembed.child import Child, module, panics_as_errors, printable, serve
 from psembed.errors import SourceError
 
 SCRIPT_BLOCK = 4104  # event id
@@ -181,7 +181,7 @@ def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:
     from evtx import PyEvtxParser
 
     damaged, found, size = 0, [], 0
-    try:
+    with suppress(Exception), panics_as_errors():
         records = PyEvtxParser(BytesIO(_header() + chunk), 1).records_json()
         while size < MAX_REPLY:
             try:
@@ -194,9 +194,6 @@ def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:
             if str(SCRIPT_BLOCK) in record["data"]:
                 found.append((record["timestamp"], record["data"]))
                 size += len(record["data"])
-    except BaseException as error:
-        if not isinstance(error, Exception) and not is_panic(error):
-            raise
     return damaged + 1, found
 
 

@@ -13,6 +13,7 @@ DROP_CONFLICT = "a near-duplicate cluster holds both classes"
 DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
 DROP_ASIDE = "a copy whose cluster belongs to another group"
 DROP_EMPTY = "nothing is left after cleaning"
+DROPPED = "dropped"  # the part of test scripts that a rule dropped
 COPIES = "copies"  # the part of test scripts whose cluster another test script stands for
 
 CIPHERS = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
@@ -98,6 +99,16 @@ def drop(audited: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
         listed.select("sha256", "reason"), on="sha256", how="left", maintain_order="left", validate="m:1"
     )
     return joined.with_columns(dropped=pl.coalesce("reason", "dropped")).drop("reason")
+
+
+def dropped_tests(audited: pl.DataFrame) -> pl.DataFrame:
+    """Return the scripts of the test part that a rule dropped, one per cluster and class.
+
+    What is empty is left out. They are scored, so that the effect of the rules on every rate can be shown.
+    """
+    listed = audited.filter((pl.col("dropped") != "") & (pl.col("part") == "test") & (pl.col("clean") != ""))
+    columns = ["sha256", "source", "stratum", "label", "cluster", "text", "clean", "dropped"]
+    return listed.select(columns).unique(["cluster", "label"], keep="first", maintain_order=True)
 
 
 def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:

@@ -7,7 +7,9 @@ cost only what they hold.
 TensorFlow is imported inside the functions that need it.
 """
 
+import contextlib
 import functools
+import itertools
 import logging
 import math
 import time
@@ -17,13 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from psembed.batches import Samples, batches, run_batches
+from psembed.batches import Samples, batches, clean_turns, draws, run_batches
 from psembed.designs import DESIGNS
 from psembed.errors import CorpusError, ModelError, ParameterError
 from psembed.workspace import atomic
 
 log = logging.getLogger(__name__)
 
+FULL = "float32"
+_NEAREST = 1e-7  # of a score to 0 and 1, where its log-odds are taken
 WARM_UP = 50  # steps at most; a tenth of all where that is fewer
 
 
@@ -67,6 +71,17 @@ def device() -> str:
     return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', gpus[0].name)})"
 
 
+def precision() -> str:
+    """Return the Keras policy to train with: bfloat16 arithmetic where every GPU has it, else float32."""
+    import tensorflow as tf
+
+    able = [
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return "mixed_bfloat16" if able and all(able) else FULL
+
+
 def strategy():
     """Return how training is spread: over all GPUs where there are several, else on one device."""
     import tensorflow as tf
@@ -93,7 +108,7 @@ def seed_everything(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
+def build(matrix: np.ndarray, *, config: Config | None = None, seed: int, policy: str = FULL):
     """Build the compiled model.
 
     Parameters
@@ -104,6 +119,8 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
     config : Config, optional
     seed : int
         Seeds initial weights and dropout.
+    policy : str
+        Keras' dtype policy: FULL, or "mixed_bfloat16", which computes in half the bits; weights are float32.
 
     Returns
     -------
@@ -130,24 +147,38 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int):
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     seed_everything(seed)
     names, design = DESIGNS[config.design]
-    with strategy().scope():
+    with strategy().scope(), _policy(policy):
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
         model = keras.Model(list(inputs.values()), design(inputs, matrix, config), name=config.design)
         model.compile(
             optimizer=keras.optimizers.AdamW(
                 config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0
             ),
-            loss=keras.losses.BinaryCrossentropy(label_smoothing=config.smoothing),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=config.smoothing),
             jit_compile=False,
         )
     return model
 
 
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int, seed: int) -> list[dict]:
     """Train for so many epochs, and keep the weights of the one that did best on validation.
 
-    Better means a higher average precision on validation (to four digits), then a lower loss there.
-    Classes are not weighted: weighting the few malicious scripts up made training unsteady.
+    An epoch has all malicious scripts and a part of the clean ones (`batches.draws`). The loss is taken with
+    the log-odds raised by as much as the odds of an epoch are above those of all scripts, so that scores are
+    those of all (prior correction, King and Zeng 2001). Better means a higher average precision on validation
+    (to four digits), then a lower loss there.
 
     Parameters
     ----------
@@ -156,9 +187,9 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
     data, validation : Samples
         With labels of both classes.
     epochs, batch : int
-        Passes over the data, scripts per step.
+        Passes over the malicious scripts, scripts per step.
     seed : int
-        Seeds the order of batches.
+        Seeds what an epoch has, and the order of batches.
 
     Returns
     -------
@@ -174,13 +205,16 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
-    random, step = np.random.default_rng(seed), _training_step(model)
-    rates = _learning_rates(model, steps=epochs * math.ceil(len(data) / batch))
+    turns = clean_turns(data.labels)
+    random, step = np.random.default_rng(seed), _training_step(model, turns)
+    drawn = list(itertools.islice(draws(data.labels, random=random), epochs))
+    rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
     history: list[dict] = []
     best: tuple[tuple[float, float], list] | None = None
-    for epoch in range(epochs):
+    for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
-        loss = _one_epoch(model, step, data, batches(data, size=batch, random=random), rates)
+        part = data.rows(rows)
+        loss = _one_epoch(model, step, part, batches(part, size=batch, random=random), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
@@ -216,7 +250,7 @@ def _require_classes(samples: Samples, part: str) -> None:
         raise CorpusError(f"{part} holds {counts.tolist()} scripts of class 0, 1: both classes are needed")
 
 
-def _training_step(model) -> Callable:
+def _training_step(model, turns: int) -> Callable:
     """Return a function of (inputs, labels, share) that takes one step and returns the loss.
 
     It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
@@ -230,8 +264,9 @@ def _training_step(model) -> Callable:
 
     def step(inputs, labels, share):
         with tf.GradientTape() as tape:
-            scores = model(inputs, training=True)
-            loss = share * model.compute_loss(y=labels, y_pred=scores)
+            scores = tf.clip_by_value(model(inputs, training=True), _NEAREST, 1 - _NEAREST)
+            odds = tf.math.log(scores) - tf.math.log1p(-scores) + math.log(turns)
+            loss = share * model.compute_loss(y=labels, y_pred=odds)
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
@@ -286,7 +321,7 @@ def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
     """Return average precision and log loss (nats) on the validation part."""
     from sklearn.metrics import average_precision_score
 
-    scores = np.clip(predict(model, validation, batch=batch).astype(np.float64), 1e-7, 1 - 1e-7)
+    scores = predict(model, validation, batch=batch).astype(np.float64).clip(_NEAREST, 1 - _NEAREST)
     truth = validation.labels == 1
     losses = -np.log(np.where(truth, scores, 1 - scores))
     return float(average_precision_score(truth, scores)), float(losses.mean())

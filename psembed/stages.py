@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 WORK, RESULTS, FIGURES = "work/{p}/", "paper/results/{p}/", "figures/{p}/"
 
+SAMPLES = (WORK + "samples.parquet", WORK + "dropped.parquet")
+
 
 def _scores(name: str) -> tuple[str, ...]:
     return tuple(f"{RESULTS}scores/{name}_{protocol}.parquet" for protocol in ("p0", "p1", "p2"))
@@ -51,12 +53,12 @@ STAGES = (
         (WORK + "vectors.npz", WORK + "seeds/"),
         (*_figures("01_token_map", "02_token_groups"), f"{FIGURES}01_token_map.html"),
     ),
-    Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), (WORK + "samples.parquet",)),
-    Stage("06_baselines", (WORK + "samples.parquet",), _scores("baselines")),
+    Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), SAMPLES),
+    Stage("06_baselines", SAMPLES, _scores("baselines")),
     Stage(
         "07_cnn_lstm",
         (
-            WORK + "samples.parquet",
+            *SAMPLES,
             WORK + "vocabulary.parquet",
             WORK + "vectors.npz",
             WORK + "stream/",

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
-from psembed.child import Child, is_panic, module, reason, serve
+from psembed.child import Child, module, panics_as_errors, reason, serve
 from psembed.errors import SourceError
 
 try:
@@ -253,11 +253,10 @@ def _asked(child: Child, request: dict) -> dict | pl.DataFrame:
     if answer is None:
         raise SourceError(FAILED)
     try:
-        told = json.loads(answer) if answer.startswith(b"{") else pl.read_ipc_stream(answer)
-    except BaseException as error:
-        if isinstance(error, Exception) or is_panic(error):
-            raise SourceError(FAILED) from error
-        raise
+        with panics_as_errors():
+            told = json.loads(answer) if answer.startswith(b"{") else pl.read_ipc_stream(answer)
+    except Exception as error:
+        raise SourceError(FAILED) from error
     if isinstance(told, dict) and "error" in told:
         raise SourceError(str(told["error"]))
     return told
@@ -306,12 +305,11 @@ class _Reader:
         """Answer a request of `_kinds` or `_part`; errors and panics become answers, too."""
         try:
             asked = json.loads(request)
-            return self._opened(**asked) if "table" in asked else self._part(**asked)
+            with panics_as_errors():
+                return self._opened(**asked) if "table" in asked else self._part(**asked)
         except SourceError as error:
             told = str(error)
-        except BaseException as error:
-            if not isinstance(error, Exception) and not is_panic(error):
-                raise
+        except Exception as error:
             told = f"the table is damaged or no Parquet file ({reason(error)})"
         return json.dumps({"error": told}).encode("ascii")
 

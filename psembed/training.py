@@ -132,14 +132,24 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
     """
     weights, log = _files(folder, training, settings)
     if not _are_kept(weights, log):
-        name, matrix, data, validation, seed = training
-        vectors = starting_vectors(name, matrix, seed=seed)
-        model = network.build(vectors, config=NETWORKS[name], seed=seed)
-        history = network.train(model, data, validation, seed=seed, **settings)
+        model, history = _made(training, settings)
         folder.mkdir(parents=True, exist_ok=True)
         network.save(model, weights)
         write_json(log, history)
     return network.load(weights), json.loads(log.read_text(encoding="utf-8"))
+
+
+def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
+    """Train, in half precision where the device is good at it; the network returned is in full precision."""
+    name, matrix, data, validation, seed = training
+    vectors, policy = starting_vectors(name, matrix, seed=seed), network.precision()
+    model = network.build(vectors, config=NETWORKS[name], seed=seed, policy=policy)
+    history = network.train(model, data, validation, seed=seed, **settings)
+    if policy == network.FULL:
+        return model, history
+    full = network.build(vectors, config=NETWORKS[name], seed=seed)
+    full.set_weights(model.get_weights())
+    return full, history
 
 
 def _are_kept(weights: Path, log: Path) -> bool:
@@ -157,7 +167,8 @@ def _key(training: Training, settings: dict) -> str:
     code = [module_hash(package / f"{name}.py") for name in MODULES]
     versions = [library_version(name) for name in ("tensorflow", "keras")]
     name, matrix, data, validation, seed = training
-    made_by = [asdict(NETWORKS[name]), name.endswith("_random"), seed, settings, code, versions]
+    kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
+    made_by = [*kind, seed, settings, code, versions]
     digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
     for array in (matrix, *(part for samples in (data, validation) for part in vars(samples).values())):
         digest.update(repr((array.shape, array.dtype.str)).encode())

@@ -72,7 +72,8 @@ def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
     data = Samples(tokens, random.integers(1, 97, (256, 64)).astype(np.int32), labels)
     matrix = np.vstack([np.zeros(8), random.normal(size=(19, 8))]).astype(np.float32)
     monkeypatch.setattr(bench_training, "LENGTHS", {"token_length": 64, "char_length": 64})
-    monkeypatch.setattr(bench_training, "SETTINGS", {"epochs": 6, "batch": 16})
+    monkeypatch.setattr(bench_training, "EPOCHS", {"ours": 6, "plain": 6})
+    monkeypatch.setattr(bench_training, "BATCH", 16)
     monkeypatch.setattr(bench_training, "_data", lambda work: (matrix, data, data))
     for name in ("samples.parquet", "vectors.npz"):
         (tmp_path / "work" / "control").mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from psembed import child
-from psembed.child import Child, is_panic, module, reason
+from psembed.child import Child, module, panics_as_errors, reason
 
 SERVE = "import os, sys, time; from psembed.child import serve; "
 
@@ -161,8 +161,12 @@ class PanicException(BaseException):
     """What a panic looks like from outside."""
 
 
-def test_panics_are_told_from_interruptions():
-    assert is_panic(PanicException()) and not is_panic(KeyboardInterrupt())
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(PanicException, RuntimeError), (KeyboardInterrupt,) * 2, (ValueError,) * 2]
+)
+def test_panics_become_errors_and_interruptions_do_not(raised, seen):
+    with pytest.raises(seen, match="why"), panics_as_errors():
+        raise raised("why")
 
 
 @pytest.mark.parametrize(

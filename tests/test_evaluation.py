@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from psembed import evaluation
+from psembed import evaluation, labels
 from psembed.errors import TooFewNegativesError
 
 
@@ -134,6 +134,13 @@ def test_windows_are_no_network_of_their_own():
     assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
 
 
+def test_a_single_lucky_training_is_not_the_best_network():
+    lucky = rows(model="transformer", lift=2.0)
+    table = pl.concat([rows(seed=1, lift=0.6), rows(seed=2, lift=0.6), lucky])
+    assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
+    assert evaluation.best(pl.concat([rows(seed=1, lift=0.6), lucky]), fpr=0.05, deep=True) == "transformer"
+
+
 def test_countings_weigh_clusters_and_scripts():
     table = rows(lift=0.0).with_columns(share=pl.lit(1.0))  # no positive is found
     first = table.filter((pl.col("part") == "test") & (pl.col("label") == 1)).head(1)
@@ -161,3 +168,20 @@ def test_a_seed_that_scored_more_parts_weighs_no_more():
         for table in (both, pl.concat([both, more]))
     ]
     assert tables[0]["threshold"].item() == pytest.approx(tables[1]["threshold"].item())
+
+
+def test_without_the_rules_dropped_scripts_count_under_their_sources_label():
+    extra = {
+        "protocol": "p1", "model": "cnn_lstm", "seed": 1, "part": labels.DROPPED, "score": [0.99, 0.99, 0.1],
+        "label": [0, 1, 1], "sha256": ["x", "y", "z"], "cluster": [900, 901, 902], "stratum": "s",
+    }  # fmt: skip
+    scored = rows()
+    dropped = pl.DataFrame(extra).cast(scored.schema).select(scored.columns)
+    unscored = rows(model="svm", lift=0.0)  # has not scored them: left out
+    found = evaluation.without_rules(pl.concat([scored, dropped, unscored]), fpr=0.05)
+    row = found.row(0, named=True)
+    assert found["model"].to_list() == ["cnn_lstm"]
+    assert (row["tpr"], row["positives"], row["fpr"], row["negatives"]) == (0.1, 20, 0.05, 100)
+    assert row["tpr_kept"] == pytest.approx(3 / 22) and row["positives_kept"] == 22
+    assert row["fpr_kept"] == pytest.approx(6 / 101) and row["negatives_kept"] == 101
+    assert evaluation.without_rules(scored, fpr=0.05).is_empty()

@@ -167,3 +167,15 @@ def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
     assert found["C22"].tolist() == [True, False, False, False]
     assert found["C23"].tolist() == [False, True, False, False]
     assert found["C24"].tolist() == [False, False, True, False]
+
+
+def test_dropped_test_scripts_are_one_a_cluster_and_class_and_none_is_empty():
+    table = {
+        "sha256": list("abcdef"), "source": "s", "stratum": "s", "label": [1, 1, 0, 1, 1, 0], "family": "",
+        "cluster": [1, 1, 1, 2, 3, 4], "text": "t", "clean": ["t", "t", "t", "t", "", "t"],
+        "dropped": ["why", "why", "why", "", "why", "why"],
+        "part": ["test", "test", "test", "test", "test", "train"],
+    }  # fmt: skip
+    found = labels.dropped_tests(pl.DataFrame(table))
+    assert found["sha256"].to_list() == ["a", "c"] and set(found["dropped"]) == {"why"}
+    assert "part" not in found.columns

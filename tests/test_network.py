@@ -158,6 +158,45 @@ def test_batches_hold_every_script_once_and_like_lengths_together():
     assert all(np.array_equal(*pair) for pair in zip(chosen, again, strict=True))
 
 
+def test_an_epoch_has_all_malicious_scripts_and_clean_ones_take_turns():
+    labels = np.repeat([0, 1, 0], [150, 7, 151])
+    drawn, turns = batches.draws(labels, random=np.random.default_rng(2)), batches.clean_turns(labels)
+    assert turns == 3
+    for _ in range(2):
+        epochs = [next(drawn) for _ in range(turns)]
+        assert all(np.array_equal(rows, np.unique(rows)) for rows in epochs)
+        assert [(labels[rows] == 1).sum() for rows in epochs] == [7, 7, 7]
+        clean = np.concatenate([rows[labels[rows] == 0] for rows in epochs])
+        assert sorted(clean) == np.flatnonzero(labels == 0).tolist()
+        assert max(map(len, epochs)) <= 7 * (1 + batches.RATIO)
+    few = np.array([0, 1, 0, 1])
+    assert np.array_equal(next(batches.draws(few, random=np.random.default_rng(2))), np.arange(4))
+
+
+def test_scores_are_those_of_all_scripts_though_an_epoch_has_few_clean_ones(monkeypatch):
+    """Scripts that cannot be told apart get the share of malicious ones among all, not in an epoch."""
+    monkeypatch.setattr(batches, "RATIO", 2)
+    config = Config(filters=4, units=4, dropout=0.0, learning_rate=0.1, smoothing=0.0)
+    ones, labels = np.ones((180, BLOCK), np.int32), (np.arange(180) % 9 == 0).astype(np.int8)
+    assert batches.clean_turns(labels) == 4
+    model, data = network.build(matrix(), config=config, seed=1), Samples(ones, ones, labels)
+    network.train(model, data, data, epochs=40, batch=12, seed=1)
+    assert network.predict(model, data).mean() == pytest.approx(1 / 9, abs=0.02)
+
+
+def test_half_precision_learns_and_becomes_full():
+    model = network.build(matrix(), config=SMALL, seed=1, policy="mixed_bfloat16")
+    fit(model, samples(240), epochs=12)
+    full = network.build(matrix(), config=SMALL, seed=1)
+    full.set_weights(model.get_weights())
+    test = samples(90, seed=5)
+    scores, rounded = network.predict(full, test), network.predict(model, test)
+    assert average_precision_score(test.labels, scores) > 0.9
+    assert 0 < np.abs(scores - rounded).max() < 0.1
+    assert {weight.dtype for weight in full.weights} == {"float32"}
+    assert full.get_layer("features").compute_dtype == "float32"
+
+
 @settings(deadline=None, max_examples=60)
 @given(arrays(np.int32, st.tuples(st.integers(1, 4), st.integers(0, 150)), elements=st.integers(0, 1)))
 def test_trim_keeps_every_id_and_lines_up_with_blocks(ids):

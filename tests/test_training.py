@@ -54,6 +54,16 @@ def test_every_input_is_in_the_key():
     assert len({base, *others}) == 8
 
 
+def test_what_half_precision_trained_is_kept_in_full_and_apart(tmp_path, monkeypatch):
+    full, _ = training.trained(tmp_path, given(), **SETTINGS)
+    monkeypatch.setattr(network, "precision", lambda: "mixed_bfloat16")
+    half, _ = training.trained(tmp_path, given(), **SETTINGS)
+    assert len(list(tmp_path.glob("*.keras"))) == 2
+    assert {layer.compute_dtype for layer in half.layers} == {layer.compute_dtype for layer in full.layers}
+    scores = [network.predict(model, given().data) for model in (full, half)]
+    assert 0 < np.abs(np.subtract(*scores)).max() < 0.1
+
+
 def test_several_processes_leave_what_one_leaves_and_repeat_exactly(tmp_path):
     plan = [given(seed=1), given(seed=2)]
     for folder in ("a", "b"):
