@@ -11,7 +11,7 @@ from psembed.scores import WINDOWED
 
 #: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
 PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
-PROTOCOLS = {"p1": "P1: in distribution", "p2": "P2: across sources"}
+PROTOCOLS = {"p0": "P0: naive split", "p1": "P1: in distribution", "p2": "P2: across sources"}
 MODELS = {
     "one_line_rule": "one-line rule",
     "length": "length",
@@ -34,8 +34,8 @@ MODELS = {
 }
 #: Models whose ROC curves are drawn where there are more than colours.
 CURVES = (
-    "one_line_rule", "bag_of_words", "char_3gram", "gradient_boosting",
-    "character_cnn", "cnn_lstm", "multiscale",
+    "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
+    "cnn_lstm", "cnn_lstm_tuned", "multiscale",
 )  # fmt: skip
 
 
@@ -127,8 +127,11 @@ def draw_training(table: pl.DataFrame) -> Figure:
             axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
         axes.set(xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axes.grid(alpha=0.25, linewidth=0.5)
-    panels[0][1].set_ylabel("binary cross-entropy")
+    panels[0][1].set_ylabel("binary cross-entropy (nats)")
     _legend(figure, panels[0][1], columns=2)
     return figure
 
