@@ -16,7 +16,7 @@ import polars as pl
 from sklearn.metrics import average_precision_score
 
 from psembed import embedding, labels, network, training
-from psembed.batches import Samples, clean_turns
+from psembed.batches import Samples, draws
 from psembed.tokens import Encoder
 from psembed.training import Training
 
@@ -44,8 +44,8 @@ def main(root: Path) -> dict | None:
         return None
     matrix, train, validation = _data(made[0])
     found = {name: work(matrix, train, validation) for name, work in (("ours", _ours), ("plain", _plain))}
-    clean, malicious = np.bincount(train.labels, minlength=2)
-    an_epoch = {"ours": malicious + clean / clean_turns(train.labels), "plain": len(train)}
+    drawn = next(draws(train.labels, random=np.random.default_rng(SEEDS[0])))
+    an_epoch = {"ours": len(drawn), "plain": len(train)}
     for name, side in found.items():
         read = an_epoch[name] * EPOCHS[name] * len(SEEDS)
         side |= {"epochs": EPOCHS[name], "scripts_per_second": read / side["seconds"]}

@@ -127,12 +127,13 @@ def draw_training(table: pl.DataFrame) -> Figure:
             axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
         axes.set(xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axes.grid(alpha=0.25, linewidth=0.5)
-    panels[0][1].set_ylabel("binary cross-entropy (nats)")
-    _legend(figure, panels[0][1], columns=2)
+    first = panels[0][1]  # its axis is that of all
+    first.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    first.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    first.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    first.set_ylabel("binary cross-entropy (nats)")
+    _legend(figure, first, columns=2)
     return figure
 
 

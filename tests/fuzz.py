@@ -12,7 +12,6 @@ import base64
 import contextlib
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -33,11 +32,11 @@ def instrumented() -> contextlib.AbstractContextManager:
 
 
 with instrumented():
-    from psembed import golden, inputs
+    from psembed import golden, inputs, measuring
     from psembed.detector import Detector, Item
     from psembed.layers import unwrap
 
-SECONDS, MEMORY = 2.0, 10**9
+SECONDS, MEMORY_GB = 2.0, 1.0
 SPLICES = (
     b"'+'", b"`", b"[char]", b"-join", b"-f", b"-bxor 35", b"%{[char]$_}", b"FromBase64String('", b"-enc ",
     b"$(", b"@'\n", b"\n'@", b"<#", b"#>", b"((((((((", b"))))))))", b"\x00", b"\xff\xfe", b"\xed\xa0\x80",
@@ -156,7 +155,10 @@ def main() -> int:
 
 
 def by_coverage(watch: "Watch", seeds: list[bytes], *, folder: Path, seed: int) -> None:
-    """Let libFuzzer choose the inputs: it keeps, in the folder, and mutates those that take a new path."""
+    """Let libFuzzer choose the inputs: it keeps, in the folder, and mutates those that take a new path.
+
+    It does not return: the process ends with the status of the watch.
+    """
     import atheris
 
     def tried(data: bytes) -> None:
@@ -203,18 +205,14 @@ class Watch:
 
     @property
     def status(self) -> int:
-        """The exit status: 1 if anything failed."""
-        return 1 if self.failures or self.peak > MEMORY else 0
-
-    @property
-    def peak(self) -> int:
-        """Memory of this process at its highest, in bytes."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        """The exit status: 1 if anything failed, or took more than MEMORY_GB."""
+        return 1 if self.failures or measuring.peak_gb() > MEMORY_GB else 0
 
     def __str__(self) -> str:
         """Return what has been found so far."""
         found = f"{self.inputs:,} inputs, {self.failures} failures, slowest {self.slowest:.2f} s"
-        return f"{found}, peak {self.peak / 1e9:.2f} GB{' (too much)' if self.peak > MEMORY else ''}"
+        peak = measuring.peak_gb()
+        return f"{found}, peak {peak:.2f} GB{' (too much)' if peak > MEMORY_GB else ''}"
 
 
 if __name__ == "__main__":
