@@ -1,4 +1,4 @@
-"""Encoded scripts, cut to their content and batched by length: what training and scoring share.
+"""Encoded scripts, cut to their content and grouped by length: what training and scoring share.
 
 NumPy only, so that the detector needs no TensorFlow.
 """
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RATIO = 16  # clean scripts to a malicious one in an epoch, at most
+GROUPS = 4  # that a batch is cut into by length
 BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Encoded scripts: tokens int32[n, T], characters int32[n, C], labels int8[n] or None."""
+    """Encoded scripts: tokens integer[n, T], characters integer[n, C], labels int8[n] or None."""
 
     tokens: np.ndarray
     characters: np.ndarray
@@ -32,7 +32,7 @@ class Samples:
 
 
 def trim(ids: np.ndarray) -> np.ndarray:
-    """Cut padding off int32[n, L] down to the shortest multiple of BLOCK that keeps every id.
+    """Cut padding off integer[n, L] down to the shortest multiple of BLOCK that keeps every id.
 
     A row length that is no multiple of BLOCK is padded up to one, and at least one block is kept.
     """
@@ -49,40 +49,38 @@ def length_order(samples: Samples) -> np.ndarray:
     return np.argsort(cost, kind="stable")
 
 
-def clean_turns(labels: np.ndarray) -> int:
-    """Return in how many epochs a clean script comes once: so many that RATIO holds."""
+def clean_turns(labels: np.ndarray, *, ratio: int) -> int:
+    """Return in how many epochs a clean script comes once: so many that `ratio` holds."""
     clean, malicious = np.bincount(labels, minlength=2)
-    return max(1, math.ceil(clean / (RATIO * malicious)))
+    return max(1, math.ceil(clean / (ratio * malicious)))
 
 
-def draws(labels: np.ndarray, *, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield, without end, the rows of an epoch: all malicious scripts and a part of the clean ones.
+def draws(labels: np.ndarray, *, ratio: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield, without end, the rows of an epoch: all malicious scripts, `ratio` times as many clean at most.
 
     The clean ones take turns (`clean_turns`), and are dealt anew after that. Most are soon told apart, so
     passes over all of them would cost most of the time and teach little.
     """
     clean, malicious = (np.flatnonzero(labels == label) for label in (0, 1))
     while True:
-        for part in np.array_split(random.permutation(clean), clean_turns(labels)):
+        for part in np.array_split(random.permutation(clean), clean_turns(labels, ratio=ratio)):
             yield np.sort(np.concatenate([malicious, part]))
 
 
-def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield index arrays of up to `size` scripts in random order, scripts of like length together.
-
-    Scripts are shuffled, cut into pools of 16 batches, and sorted by length within a pool only, so
-    batches stay mixed. Every script comes once.
-    """
-    position = np.empty(len(samples), dtype=np.int64)
-    position[length_order(samples)] = np.arange(len(samples))
+def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iterator[Samples]:
+    """Yield up to `size` scripts at a time, in random order; every script comes once."""
     order = random.permutation(len(samples))
-    cuts = []
-    for start in range(0, len(order), size * 16):
-        pool = order[start : start + size * 16]
-        pool = pool[np.argsort(position[pool], kind="stable")]
-        cuts.extend(pool[low : low + size] for low in range(0, len(pool), size))
-    for index in random.permutation(len(cuts)):
-        yield cuts[index]
+    for start in range(0, len(order), size):
+        yield samples.rows(order[start : start + size])
+
+
+def by_length(batch: Samples) -> list[Samples]:
+    """Return a batch in GROUPS parts, from short scripts to long, each trimmed to its longest.
+
+    Batches of scripts of like length would hold no padding either, but learn worse: long scripts are more
+    often malicious, so such batches say in turn that most are and that few are.
+    """
+    return [batch.rows(chosen) for chosen in np.array_split(length_order(batch), GROUPS)]
 
 
 def run_batches(

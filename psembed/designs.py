@@ -2,7 +2,7 @@
 
 Padding never counts, in any of them: embeddings and convolutions are masked, pooling skips what is
 masked, and row lengths are multiples of batches.BLOCK, so that strides and windows line up. `figure4` is
-the study's, `character_cnn` and `token_cnn` are its predecessors; `multiscale` and `transformer` are ours.
+the study's, `character_cnn` and `token_cnn` are its predecessors; `transformer` and `wide` are ours.
 
 Keras is imported inside the functions that need it.
 """
@@ -13,18 +13,22 @@ import numpy as np
 
 BOTH = ("tokens", "characters")
 CHARACTERS = 97  # 0 pads, 1 to 95 are printable ASCII, 96 is every other character
-_NO_WEIGHT = 1e4  # taken from the logit of a masked step before a softmax: exp(-10,000) is 0 in float32
+_BUCKETS, _MULTIPLIER = 2**16, 30_011  # of hashed n-grams; a hash stays below 2^31
 
 
 def figure4(inputs: dict, matrix: np.ndarray, config):
     """Return the score of the study's Figure 4: convolutions over both views, an LSTM, two dense layers."""
+    return _score(_figure4_features(inputs, matrix, config), config)
+
+
+def _figure4_features(inputs: dict, matrix: np.ndarray, config) -> list:
     from keras import layers, ops
 
     characters = _character_branch(inputs["characters"], config)
     steps, mask = _token_branch(inputs["tokens"], matrix, config)
     repeated = ops.expand_dims(characters, 1) * ops.ones_like(mask)  # as in the public fakejobs topology
     joined = layers.Concatenate()([steps, repeated])
-    return _score([characters, _masked_max(steps, mask, floor=0.0), _lstm(joined, mask, config)], config)
+    return [characters, _masked_max(steps, mask, floor=0.0), _lstm(joined, mask, config)]
 
 
 def token_cnn_lstm(inputs: dict, matrix: np.ndarray, config):
@@ -44,31 +48,8 @@ def character_cnn(inputs: dict, matrix: np.ndarray, config):
     return _score([_character_branch(inputs["characters"], config)], config)
 
 
-def multiscale(inputs: dict, matrix: np.ndarray, config):
-    """Return the score of our first design: every scale pooled by maximum, mean and attention.
-
-    Characters are read by a convolution with a stride (8 characters, every 4) and one over its steps;
-    tokens alone, in threes, and as a bag: trained vectors of their own, summed whatever the order.
-    """
-    from keras import layers, ops
-
-    fine, mask = _strided(inputs["characters"], config)
-    wide = layers.Conv1D(config.filters, 5, padding="same", activation="relu")(fine) * mask
-    summary = [*_pooled(fine, mask), *_pooled(wide, mask), _attention(wide, mask)]
-
-    ids = inputs["tokens"]
-    steps, mask = _token_vectors(ids, matrix, config)
-    single = layers.Dense(64, activation="relu")(steps) * mask
-    triple = layers.Conv1D(config.filters, 3, padding="same", activation="relu")(single) * mask
-    bag = layers.Embedding(len(matrix), 32, embeddings_initializer="uniform", name="bag")(ids) * mask
-    count = ops.sum(mask, axis=1)
-    summary += [*_pooled(single, mask), *_pooled(triple, mask), _attention(triple, mask)]
-    summary += [ops.sum(bag, axis=1) / ops.sqrt(count + 1.0), ops.log(count + 1.0) / 8.0]
-    return _score(summary, config)
-
-
 def transformer(inputs: dict, matrix: np.ndarray, config):
-    """Return the score of our second design: self-attention over both views, eight ids a step.
+    """Return the score of our first design: self-attention over both views, eight ids a step.
 
     Convolutions bring each view down to one step per eight tokens or 32 characters; a single
     pre-normalised attention block then lets the steps of both read each other.
@@ -92,13 +73,27 @@ def transformer(inputs: dict, matrix: np.ndarray, config):
     return _score(_pooled(steps, mask), config)
 
 
+def wide(inputs: dict, matrix: np.ndarray, config):
+    """Return the score of our second design: Figure 4 with bags of n-grams beside it, as linear models have.
+
+    After wide and deep learning (Cheng et al. 2016): vectors of tokens, of pairs of tokens and of four
+    characters in a row, added up and their maximum, whatever the order.
+    """
+    tokens, characters = inputs["tokens"], inputs["characters"]
+    features = _figure4_features(inputs, matrix, config)
+    features += _bag(tokens, 1, buckets=len(matrix), name="token_bag")
+    features += _bag(tokens, 2, buckets=_BUCKETS, name="pair_bag")
+    features += _bag(characters, 4, buckets=_BUCKETS, name="character_bag")
+    return _score(features, config)
+
+
 DESIGNS: dict[str, tuple[tuple[str, ...], Callable]] = {
     "figure4": (BOTH, figure4),
     "token_cnn_lstm": (BOTH[:1], token_cnn_lstm),
     "token_cnn": (BOTH[:1], token_cnn),
     "character_cnn": (BOTH[1:], character_cnn),
-    "multiscale": (BOTH, multiscale),
     "transformer": (BOTH, transformer),
+    "wide": (BOTH, wide),
 }
 """Each design's inputs and the function that joins them into a score."""
 
@@ -200,10 +195,17 @@ def _pooled(steps, mask) -> list:
     return [ops.max(steps, axis=1), ops.sum(steps, axis=1) / (ops.sum(mask, axis=1) + 1.0)]
 
 
-def _attention(steps, mask, *, heads: int = 4):
-    """Return [n, heads * d]: means of the steps, weighted as each head learns."""
+def _bag(ids, size: int, *, buckets: int, name: str) -> list:
+    """Return sum (over the root of the count) and maximum (or 0) of the vectors of n-grams: two of [n, 16].
+
+    N-grams of more than one id are hashed into `buckets`; the ids after the end are 0, as padding is.
+    """
     from keras import layers, ops
 
-    weights = ops.softmax(layers.Dense(heads)(steps) - _NO_WEIGHT * (1.0 - mask), axis=1)
-    means = ops.matmul(ops.transpose(weights, (0, 2, 1)), steps)
-    return ops.reshape(means, (-1, heads * steps.shape[-1]))
+    mask, hashed = _mask(ids), ids
+    for place in range(1, size):
+        later = ops.pad(ids[:, place:], ((0, 0), (0, place)))
+        hashed = ops.mod(hashed * _MULTIPLIER + later, buckets)
+    vectors = layers.Embedding(buckets, 16, embeddings_initializer="uniform", name=name)(hashed) * mask
+    total = ops.sum(vectors, axis=1) / ops.sqrt(ops.sum(mask, axis=1) + 1.0)
+    return [total, ops.relu(ops.max(vectors, axis=1))]

@@ -5,6 +5,7 @@ alone.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,7 @@ from psembed.scores import WINDOWED
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
 BINS = 15  # of the reliability table
-MIXED = "ensemble"  # name of averaged scores; neither a traditional model nor a single network
+MIXED, COMMITTEE = "ensemble", "committee"  # averaged scores; neither traditional nor a single network
 COMPARED = {
     "C17": (("cnn_lstm_tuned", "cnn_lstm_random"),),
     "C18": (("cnn_lstm", "token_cnn_lstm"), ("cnn_lstm", "character_cnn")),
@@ -24,6 +25,7 @@ COMPARED = {
 }
 """Pairs of models that a claim sets against each other; MEMBERS make the ensemble of C19."""
 MEMBERS = ("token_3gram", "character_cnn")
+NGRAMS, FEATURES = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram"), "gradient_boosting"
 
 
 def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
@@ -227,11 +229,14 @@ def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     single network and never chosen, nor is one that reads windows, which is not how it is exported.
     """
     traditional = pl.col("model").is_in(BASELINES)
-    other = (pl.col("model") == MIXED) | pl.col("model").str.ends_with(WINDOWED)
+    other = pl.col("model").is_in([MIXED, COMMITTEE]) | pl.col("model").str.ends_with(WINDOWED)
     single = rows.filter(~traditional & ~other if deep else traditional)
     seeds = pl.col("seed").n_unique().over("model")
-    single = single.filter(seeds == seeds.max())
-    validation = _per_script(flagged(single, fpr=fpr), "validation")
+    return _most_found(single.filter(seeds == seeds.max()), fpr=fpr)
+
+
+def _most_found(rows: pl.DataFrame, *, fpr: float) -> str:
+    validation = _per_script(flagged(rows, fpr=fpr), "validation")
     return (
         validation.filter(pl.col("label") == 1)
         .group_by("model")
@@ -287,19 +292,53 @@ def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: in
     return names | tprs | {key: found[key] for key in ("difference", "low", "high", "n")}
 
 
-def ensemble(rows: pl.DataFrame, models: tuple[str, str]) -> pl.DataFrame:
-    """Return score rows named MIXED: the mean log-odds of two models, one row per seed of the second.
+def ensemble(rows: pl.DataFrame, models: Sequence[str], *, name: str = MIXED) -> pl.DataFrame:
+    """Return score rows called `name`: the mean log-odds of several models, one row per seed of the last.
 
-    A model with one seed (a traditional one) goes with every seed of the other.
+    Of the others, one with several seeds goes seed by seed, one with a single seed (a traditional model) with
+    every seed of the last.
     """
-    first, second = (rows.filter(pl.col("model") == model) for model in models)
-    keys = ["protocol", "part", "sha256"]
-    if first["seed"].n_unique() > 1:
-        keys.append("seed")
-    both = second.join(first.select(*keys, other="score"), on=keys, maintain_order="left")
-    odds = [calibration.log_odds(both[column].to_numpy()) for column in ("score", "other")]
-    mixed = (1 / (1 + np.exp(-(odds[0] + odds[1]) / 2))).astype(np.float32)
-    return both.drop("other").with_columns(model=pl.lit(MIXED), score=pl.Series(mixed, dtype=pl.Float32))
+    *others, last = (rows.filter(pl.col("model") == model) for model in models)
+    odds = calibration.log_odds(last["score"].to_numpy())
+    for other in others:
+        keys = ["protocol", "part", "sha256", *(["seed"] if other["seed"].n_unique() > 1 else [])]
+        scores = last.join(other.select(*keys, other="score"), on=keys, how="left", maintain_order="left")
+        odds = odds + calibration.log_odds(scores["other"].to_numpy())
+    mixed = (1 / (1 + np.exp(-odds / len(models)))).astype(np.float32)
+    mean = last.with_columns(model=pl.lit(name), score=pl.Series(mixed, dtype=pl.Float32))
+    return mean.filter(pl.col("score").is_not_nan())
+
+
+def committee(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return score rows called COMMITTEE: one member of each kind, those that find most of validation.
+
+    The kinds see different things of a script: n-grams, hand-made features of the whole, and a network that
+    reads in order. Nothing is returned of a protocol that lacks a kind.
+    """
+    made = []
+    for _, own in rows.group_by("protocol", maintain_order=True):
+        ngrams = own.filter(pl.col("model").is_in(NGRAMS))
+        if ngrams.height and FEATURES in own["model"]:
+            members = (_most_found(ngrams, fpr=fpr), FEATURES, best(own, fpr=fpr, deep=True))
+            made.append(ensemble(own, members, name=COMMITTEE))
+    return pl.concat(made) if made else rows.clear()
+
+
+def jointly(rows: pl.DataFrame, gain: dict, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
+    """Compare the committee with the best traditional model and the best network, as `gain` names them.
+
+    Returns
+    -------
+    dict
+        "traditional" and "deep", each as `paired` returns it; empty where there is no committee.
+    """
+    own = rows.filter(pl.col("protocol") == protocol)
+    if COMMITTEE not in own["model"]:
+        return {}
+    return {
+        rival: paired(own, (COMMITTEE, gain[rival]), fpr=fpr, seed=seed, rounds=rounds)
+        for rival in ("traditional", "deep")
+    }
 
 
 def comparisons(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> dict[str, dict]:

@@ -1,7 +1,7 @@
 """A design (psembed.designs) as a Keras model: built, trained, saved, and run.
 
 A script is two rows of integers (psembed.tokens.Encoder), padded with 0 at the end. Padding never
-counts, so a row may be cut to its content (psembed.batches), and batches of scripts of like length
+counts, so a row may be cut to its content (psembed.batches), and scripts of like length, taken together,
 cost only what they hold.
 
 TensorFlow is imported inside the functions that need it.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from psembed.batches import Samples, batches, clean_turns, draws, run_batches
+from psembed.batches import GROUPS, Samples, batches, by_length, clean_turns, draws, run_batches
 from psembed.designs import DESIGNS
 from psembed.errors import CorpusError, ModelError, ParameterError
 from psembed.workspace import atomic
@@ -44,11 +44,13 @@ class Config:
     dropout : float
         Share of features dropped before the output layer; a third of it on the embeddings.
     learning_rate, weight_decay : float
-        AdamW's; the rate rises over the first steps (WARM_UP), then falls along a cosine to nothing.
+        AdamW's; the rate rises over the first steps (WARM_UP), stays, and falls over the last third.
     smoothing : float
         Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
     trainable : bool
         Whether the token vectors are trained further or stay as given.
+    ratio : int
+        Clean scripts to a malicious one in an epoch, at most.
     """
 
     design: str = "figure4"
@@ -59,6 +61,7 @@ class Config:
     weight_decay: float = 1e-4
     smoothing: float = 0.02
     trainable: bool = False
+    ratio: int = 16
 
 
 def device() -> str:
@@ -172,7 +175,16 @@ def _policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int, seed: int) -> list[dict]:
+def train(
+    model,
+    data: Samples,
+    validation: Samples,
+    *,
+    epochs: int,
+    batch: int,
+    seed: int,
+    ratio: int = Config.ratio,
+) -> list[dict]:
     """Train for so many epochs, and keep the weights of the one that did best on validation.
 
     An epoch has all malicious scripts and a part of the clean ones (`batches.draws`). The loss is taken with
@@ -190,6 +202,8 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
         Passes over the malicious scripts, scripts per step.
     seed : int
         Seeds what an epoch has, and the order of batches.
+    ratio : int
+        Clean scripts to a malicious one in an epoch, at most.
 
     Returns
     -------
@@ -205,16 +219,16 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
-    turns = clean_turns(data.labels)
+    turns = clean_turns(data.labels, ratio=ratio)
     random, step = np.random.default_rng(seed), _training_step(model, turns)
-    drawn = list(itertools.islice(draws(data.labels, random=random), epochs))
+    drawn = list(itertools.islice(draws(data.labels, ratio=ratio, random=random), epochs))
     rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
     history: list[dict] = []
     best: tuple[tuple[float, float], list] | None = None
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
         part = data.rows(rows)
-        loss = _one_epoch(model, step, part, batches(part, size=batch, random=random), rates)
+        loss = _one_epoch(model, step, batches(part, size=batch, random=random), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
@@ -237,11 +251,14 @@ def train(model, data: Samples, validation: Samples, *, epochs: int, batch: int,
 
 
 def _learning_rates(model, *, steps: int) -> Iterator[float]:
-    """Yield the learning rate of each of so many steps: up in a line, then down along half a cosine."""
+    """Yield the learning rate of each of so many steps: up in a line, level, down in a line to nothing.
+
+    Warm-up, stable, decay (Hu et al. 2024): a rate that falls all the time learns less in few steps.
+    """
     highest = float(model.optimizer.learning_rate.numpy())
-    rising = max(1, min(WARM_UP, steps // 10))
+    rising, falling = max(1, min(WARM_UP, steps // 10)), max(1, steps // 3)
     for step in range(steps):
-        yield highest * min(1, (step + 1) / rising) * (1 + math.cos(math.pi * step / steps)) / 2
+        yield highest * min(1, (step + 1) / rising, (steps - step) / falling)
 
 
 def _require_classes(samples: Samples, part: str) -> None:
@@ -251,7 +268,7 @@ def _require_classes(samples: Samples, part: str) -> None:
 
 
 def _training_step(model, turns: int) -> Callable:
-    """Return a function of (inputs, labels, share) that takes one step and returns the loss.
+    """Return a function of the groups of a batch (`_groups`) that takes one step and returns the loss.
 
     It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
     of a strategy takes a share of the batch; the losses, and the gradients, are summed.
@@ -262,59 +279,72 @@ def _training_step(model, turns: int) -> Callable:
     with spread.scope():
         model.optimizer.build(model.trainable_variables)
 
-    def step(inputs, labels, share):
+    def loss_of(inputs, labels, share):
+        scores = tf.clip_by_value(model(inputs, training=True), _NEAREST, 1 - _NEAREST)
+        odds = tf.math.log(scores) - tf.math.log1p(-scores) + math.log(turns)
+        return share * model.compute_loss(y=labels, y_pred=odds)
+
+    def step(groups):
         with tf.GradientTape() as tape:
-            scores = tf.clip_by_value(model(inputs, training=True), _NEAREST, 1 - _NEAREST)
-            odds = tf.math.log(scores) - tf.math.log1p(-scores) + math.log(turns)
-            loss = share * model.compute_loss(y=labels, y_pred=odds)
+            loss = tf.add_n([loss_of(*group) for group in groups])
         gradients = tape.gradient(loss, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
 
     if spread.num_replicas_in_sync == 1:
-        kinds = [tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)]
-        return tf.function(step, input_signature=[_signature(model), *kinds])
+        group = _signature(model), tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
+        return tf.function(step, input_signature=[[group] * GROUPS])
 
     @tf.function(reduce_retracing=True)
-    def everywhere(inputs, labels, share):
-        return spread.reduce("SUM", spread.run(step, args=(inputs, labels, share)), axis=None)
+    def everywhere(groups):
+        return spread.reduce("SUM", spread.run(step, args=(groups,)), axis=None)
 
     return everywhere
 
 
-def _dealt(model, rows: Samples) -> tuple:
-    """Return what a training step takes of a batch (inputs, labels, share), dealt out to the devices."""
+def _groups(model, batch: Samples, place: int = 0, places: int = 1) -> list[tuple]:
+    """Return what a training step takes of a batch: inputs, labels and share in the loss of each group.
+
+    Parameters
+    ----------
+    place, places : int
+        Which device this is for, and of how many; scripts are dealt out to them in turn.
+    """
     import tensorflow as tf
 
-    spread, labels = model.distribute_strategy, rows.labels.astype(np.float32)[:, None]
-    count, feed = spread.num_replicas_in_sync, _feed(model, rows)
-    if count == 1:
-        return feed, labels, np.float32(1)
-
-    def hand(context):
-        n = context.replica_id_in_sync_group
-        picked = slice(n, None, count) if n < len(rows) else slice(1)  # an idle device's share is nothing
-        # times count, as Keras divides a loss by it
-        share = count * len(labels[picked]) / len(rows) if n < len(rows) else 0.0
-        inputs = [tf.constant(view[picked]) for view in feed]
-        return inputs, tf.constant(labels[picked]), tf.constant(share, tf.float32)
-
-    return spread.experimental_distribute_values_from_function(hand)
+    mine = np.arange(place, len(batch), places)
+    found = []
+    for group in by_length(batch.rows(mine if len(mine) else np.array([0]))):
+        share = places * len(group) / len(batch) if len(mine) else 0.0  # Keras divides a loss by places
+        rows = group if len(group) else batch.rows(np.array([0]))  # with no share
+        labels = tf.constant(rows.labels[:, None], tf.float32)
+        found.append(([tf.constant(view) for view in _feed(model, rows)], labels, tf.constant(share)))
+    return found
 
 
-def _one_epoch(model, step: Callable, data: Samples, chosen: Iterator, rates: Iterator) -> float:
+def _dealt(model, batch: Samples):
+    """Return the groups of a batch, dealt out to the devices."""
+    spread = model.distribute_strategy
+    places = spread.num_replicas_in_sync
+    if places == 1:
+        return _groups(model, batch)
+    return spread.experimental_distribute_values_from_function(
+        lambda context: _groups(model, batch, context.replica_id_in_sync_group, places)
+    )
+
+
+def _one_epoch(model, step: Callable, chosen: Iterator[Samples], rates: Iterator) -> float:
     """Take one step per batch of `chosen`, at the next of `rates`; return the mean loss per script."""
-    total = 0.0
-    for index in chosen:
-        rows = data.rows(index)
+    total = count = 0
+    for batch in chosen:
         model.optimizer.learning_rate = next(rates)
-        loss = float(step(*_dealt(model, rows)))
+        loss = float(step(_dealt(model, batch)))
         if not math.isfinite(loss):
             raise ModelError(
                 f"training loss became {loss}: lower the learning rate or check the token matrix"
             )
-        total += loss * len(rows)
-    return total / len(data)
+        total, count = total + loss * len(batch), count + len(batch)
+    return total / count
 
 
 def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
@@ -328,7 +358,7 @@ def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
 
 
 def _feed(model, rows: Samples) -> list[np.ndarray]:
-    return [getattr(rows, tensor.name) for tensor in model.inputs]
+    return [getattr(rows, tensor.name).astype(np.int32) for tensor in model.inputs]
 
 
 def predict(model, samples: Samples, *, batch: int = 256) -> np.ndarray:

@@ -28,14 +28,15 @@ MODELS = {
     "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
     "cnn_lstm_fasttext": "CNN-LSTM, FastText vectors",
     "transformer": "transformer",
-    "multiscale": "multi-scale CNN",
-    "multiscale_hardened": "multi-scale CNN, hardened",
+    "wide": "CNN-LSTM, n-gram bags",
+    "cnn_lstm_tuned_hardened": "CNN-LSTM, hardened",
     "ensemble": "ensemble",
+    "committee": "committee",
 }
 #: Models whose ROC curves are drawn where there are more than colours.
 CURVES = (
     "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
-    "cnn_lstm", "cnn_lstm_tuned", "multiscale",
+    "cnn_lstm_tuned", "cnn_lstm_tuned_hardened", "committee",
 )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""Trained networks kept by what made them: an interrupted run takes up where it stopped."""
+"""Networks trained and asked, several at a time; kept by what made them, so an interrupted run goes on."""
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -30,9 +31,9 @@ NETWORKS = {
     "token_cnn_lstm": Config(design="token_cnn_lstm"),
     "token_cnn": Config(design="token_cnn"),
     "character_cnn": Config(design="character_cnn"),
-    "multiscale": Config(design="multiscale", trainable=True),
-    "multiscale_hardened": Config(design="multiscale", trainable=True),
     "transformer": Config(design="transformer"),
+    "wide": Config(design="wide"),
+    "cnn_lstm_tuned_hardened": Config(trainable=True, ratio=5),  # thrice as many malicious ones
 }
 """The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
 starts from random token vectors (`starting_vectors`), one named fasttext from FastText's, the others from
@@ -49,9 +50,22 @@ class Training(NamedTuple):
     seed: int
 
 
+class Scored(NamedTuple):
+    """What a trained network gives: scores float32[n] by part, its history, its number of parameters."""
+
+    scores: dict[str, np.ndarray]
+    history: list[dict]
+    parameters: int
+
+
 def encoded(encoder: Encoder, scripts: pl.DataFrame) -> Samples:
-    """Return scripts (columns clean and label) as a network reads them."""
-    return Samples(*encoder.encode(scripts["clean"]), scripts["label"].to_numpy())
+    """Return scripts (columns clean and label) as a network reads them, in small integers."""
+    tokens, characters = encoder.encode(scripts["clean"])
+    return Samples(_narrowed(tokens), _narrowed(characters), scripts["label"].to_numpy())
+
+
+def _narrowed(ids: np.ndarray) -> np.ndarray:
+    return ids.astype(np.min_scalar_type(ids.max(initial=0)))
 
 
 def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
@@ -63,23 +77,35 @@ def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
     return vectors
 
 
-def window_scores(model, encoder: Encoder, scripts: pl.DataFrame) -> np.ndarray:
-    """Return the highest score of any window of each script, its head and tail among them (float32[n]).
+def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarray]:
+    """Return scripts as `encoded` does, and after them the windows over the long ones, with their owners.
 
     A script longer than the encoder's characters is also read in windows of that length that overlap by
     half, or, where that would be more than WINDOWS, in WINDOWS spread over it: nothing in the middle is
     lost, and a long clean script gets more chances to look malicious.
+
+    Returns
+    -------
+    samples : Samples
+        Without labels.
+    owners : int64[len(samples)]
+        The script that each of them is of.
     """
-    width, owners, pieces = encoder.char_length, [], []
-    for owner, text in enumerate(scripts["clean"].to_list()):
+    width, texts = encoder.char_length, scripts["clean"].to_list()
+    owners, pieces = list(range(len(texts))), list(texts)
+    for owner, text in enumerate(texts):
         if len(text) > width:
             count = min(WINDOWS, math.ceil(2 * len(text) / width) - 1)
             starts = np.linspace(0, len(text) - width, count).astype(int).tolist()
             pieces += [text[start : start + width] for start in starts]
             owners += [owner] * count
-    best = network.predict(model, encoded(encoder, scripts))
-    if pieces:
-        np.maximum.at(best, owners, network.predict(model, Samples(*encoder.encode(pieces))))
+    return Samples(*map(_narrowed, encoder.encode(pieces))), np.array(owners, dtype=np.int64)
+
+
+def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Return the highest score of each owner (float32[n]), as `windows` numbers them."""
+    best = np.zeros(owners.max(initial=-1) + 1, dtype=np.float32)
+    np.maximum.at(best, owners, scores)
     return best
 
 
@@ -98,19 +124,43 @@ def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **
         Trainings at a time, in processes of their own; 1 for this one.
     """
     missing = [training for training in trainings if not _are_kept(*_files(folder, training, settings))]
-    if processes == 1 or len(missing) < 2 or network.device() != "CPU":
-        for training in missing:
-            trained(folder, training, **settings)
-        return
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=network.one_thread
-    ) as pool:
-        for done in [pool.submit(_train, folder, training, settings) for training in missing]:
-            done.result()
+    for _ in _each(_train, [(folder, training) for training in missing], processes, settings):
+        pass
 
 
 def _train(folder: Path, training: Training, settings: dict) -> None:
     trained(folder, training, **settings)
+
+
+def score_all(
+    folder: Path, asked: Sequence[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
+) -> Iterator[Scored]:
+    """Yield what each trained network gives its parts, in the order asked, several at work at a time.
+
+    Parameters
+    ----------
+    folder, processes, **settings
+        As for `train_all`.
+    asked : sequence of (Training, dict of str to Samples)
+    """
+    return _each(_score, [(folder, *one) for one in asked], processes, settings)
+
+
+def _score(folder: Path, training: Training, parts: dict[str, Samples], settings: dict) -> Scored:
+    model, history = trained(folder, training, **settings)
+    scores = {part: network.predict(model, samples) for part, samples in parts.items()}
+    return Scored(scores, history, model.count_params())
+
+
+def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
+    """Yield work(*job, settings) of each job, in order."""
+    if processes == 1 or len(jobs) < 2 or network.device() != "CPU":
+        yield from (work(*job, settings) for job in jobs)
+        return
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=network.one_thread
+    ) as pool:
+        yield from pool.map(work, *zip(*jobs, strict=True), repeat(settings))
 
 
 def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:
@@ -142,12 +192,13 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
 def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     """Train, in half precision where the device is good at it; the network returned is in full precision."""
     name, matrix, data, validation, seed = training
-    vectors, policy = starting_vectors(name, matrix, seed=seed), network.precision()
-    model = network.build(vectors, config=NETWORKS[name], seed=seed, policy=policy)
-    history = network.train(model, data, validation, seed=seed, **settings)
+    config, policy = NETWORKS[name], network.precision()
+    vectors = starting_vectors(name, matrix, seed=seed)
+    model = network.build(vectors, config=config, seed=seed, policy=policy)
+    history = network.train(model, data, validation, seed=seed, ratio=config.ratio, **settings)
     if policy == network.FULL:
         return model, history
-    full = network.build(vectors, config=NETWORKS[name], seed=seed)
+    full = network.build(vectors, config=config, seed=seed)
     full.set_weights(model.get_weights())
     return full, history
 

@@ -67,6 +67,34 @@ def test_an_ensemble_is_the_mean_log_odds_and_no_single_network():
     assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
 
 
+def test_a_committee_is_one_of_each_kind_chosen_on_validation_data():
+    good = [rows(model="token_3gram", lift=0.6), rows(model="gradient_boosting", lift=0.5)]
+    networks = [rows(seed=1, lift=0.4), rows(seed=2, lift=0.4)]
+    poor = [rows(model="bag_of_words", lift=0.1), rows(model="svm_char_3gram", lift=0.2)]
+    table = pl.concat([*poor, *good, *networks])
+    found = evaluation.committee(table, fpr=0.05)
+    members = ("token_3gram", "gradient_boosting", "cnn_lstm")
+    assert found.equals(evaluation.ensemble(table, members, name=evaluation.COMMITTEE))
+    one = found.filter((pl.col("seed") == 1) & (pl.col("sha256") == "test100"))["score"].item()
+    odds = [np.log(p / (1 - p)) for p in (0.6, 0.5, 0.4)]
+    assert one == pytest.approx(1 / (1 + np.exp(-np.mean(odds))), abs=1e-6)
+    both = pl.concat([table, found])
+    for deep, name in ((True, "cnn_lstm"), (False, "token_3gram")):
+        assert evaluation.best(both, fpr=0.05, deep=deep) == name
+
+
+def test_a_committee_stands_beside_its_rivals_and_needs_every_kind():
+    kinds = [rows(model="token_3gram"), rows(model="gradient_boosting"), rows()]
+    table = pl.concat([*kinds, evaluation.committee(pl.concat(kinds), fpr=0.05)])
+    gain = evaluation.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=100)
+    found = evaluation.jointly(table, gain, protocol="p1", fpr=0.05, seed=1, rounds=100)
+    assert found["deep"]["models"] == ["committee", "cnn_lstm"]
+    assert found["traditional"]["models"] == ["committee", "gradient_boosting"]
+    for lacking in range(2):
+        assert evaluation.committee(pl.concat(kinds[:lacking] + kinds[lacking + 1 :]), fpr=0.05).is_empty()
+    assert evaluation.jointly(pl.concat(kinds), gain, protocol="p1", fpr=0.05, seed=1, rounds=100) == {}
+
+
 def test_calibration_is_fitted_on_validation_alone():
     table = rows(lift=0.4)
     found = evaluation.calibrated(table, protocol="p1", model="cnn_lstm")
@@ -130,7 +158,7 @@ def test_claims_are_compared_where_their_models_are_there():
 
 
 def test_windows_are_no_network_of_their_own():
-    table = pl.concat([rows(lift=0.6), rows(model="multiscale_windows", lift=2.0)])
+    table = pl.concat([rows(lift=0.6), rows(model="cnn_lstm_tuned_windows", lift=2.0)])
     assert evaluation.best(table, fpr=0.05, deep=True) == "cnn_lstm"
 
 

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,7 +50,7 @@ def fit(model, data: Samples, **changes) -> list[dict]:
 @pytest.fixture(scope="module")
 def trained():
     model = network.build(matrix(), config=SMALL, seed=1)
-    return model, fit(model, samples(240))
+    return model, fit(model, samples(240), epochs=10)
 
 
 def test_learns_the_planted_difference(trained):
@@ -119,14 +121,16 @@ def test_the_lstm_can_run_on_cudnn():
     assert settings["recurrent_dropout"] == 0 and settings["use_bias"] and not settings["unroll"]
 
 
-def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+def test_the_learning_rate_warms_up_stays_and_falls():
     model = network.build(matrix(), config=Config(learning_rate=0.5), seed=1)
-    rates = list(network._learning_rates(model, steps=1000))
+    rates = np.array(list(network._learning_rates(model, steps=1000)))
     assert len(rates) == 1000 and rates[0] == pytest.approx(0.5 / network.WARM_UP)
-    assert np.argmax(rates) == network.WARM_UP - 1 and rates[500] == pytest.approx(0.25)
-    assert rates[-1] < 1e-5
+    assert np.allclose(rates[network.WARM_UP - 1 : 667], 0.5)
+    assert rates[833] == pytest.approx(0.25, rel=0.01) and 0 < rates[-1] < 0.01
+    assert (np.diff(rates[: network.WARM_UP]) > 0).all() and (np.diff(rates[668:]) < 0).all()
     few = list(network._learning_rates(model, steps=20))
-    assert np.argmax(few) == 1 and few[10] == pytest.approx(0.25)
+    assert few[:3] == [0.25, 0.5, 0.5] and few[-1] < 0.1
+    assert len(list(network._learning_rates(model, steps=1))) == 1
 
 
 def test_keeps_the_best_epoch_and_a_saved_model_scores_the_same(tmp_path, monkeypatch):
@@ -148,19 +152,66 @@ def test_keeps_the_best_epoch_and_a_saved_model_scores_the_same(tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_batches_hold_every_script_once_and_like_lengths_together():
-    data = samples(500)
+def identified(count: int) -> Samples:
+    """Scripts that can be told by their label, of lengths 1 to BLOCK."""
+    ids = (np.arange(BLOCK) < 1 + np.arange(count)[:, None] % BLOCK).astype(np.int32)
+    return Samples(ids, ids, np.arange(count))
+
+
+def test_batches_hold_every_script_once_in_random_order():
+    data = identified(500)
     chosen = list(batches.batches(data, size=32, random=np.random.default_rng(0)))
-    assert sorted(np.concatenate(chosen)) == list(range(500))
-    lengths = np.count_nonzero(data.tokens, axis=1)
-    assert np.mean([lengths[rows].std() for rows in chosen]) < lengths.std() / 2
-    again = list(batches.batches(data, size=32, random=np.random.default_rng(0)))
-    assert all(np.array_equal(*pair) for pair in zip(chosen, again, strict=True))
+    order = np.concatenate([batch.labels for batch in chosen])
+    assert [len(batch) for batch in chosen] == [32] * 15 + [20]
+    assert sorted(order) == list(range(500)) and not np.array_equal(order, np.arange(500))
+    again = batches.batches(data, size=32, random=np.random.default_rng(0))
+    assert np.array_equal(order, np.concatenate([batch.labels for batch in again]))
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 30])
+def test_groups_hold_every_script_once_from_short_to_long(count):
+    data = samples(count)
+    data = Samples(data.tokens, data.characters, np.arange(count))
+    groups = batches.by_length(data)
+    assert len(groups) == batches.GROUPS
+    assert sorted(np.concatenate([group.labels for group in groups])) == list(range(count))
+    lengths = [np.count_nonzero(group.tokens, axis=1) for group in groups if len(group)]
+    assert all(short.max() <= long.min() for short, long in pairwise(lengths))
+    widths = [(group.tokens.shape[1], group.tokens.any(axis=0).sum()) for group in groups if len(group)]
+    assert all(used <= width < used + BLOCK for width, used in widths)
+
+
+@pytest.mark.parametrize("places", [1, 2, 3])
+def test_every_script_has_the_same_share_in_the_loss_wherever_it_is_dealt(places):
+    model, data = network.build(matrix(), config=SMALL, seed=1), samples(10)
+    dealt = [group for place in range(places) for group in network._groups(model, data, place, places)]
+    assert len(dealt) == places * batches.GROUPS
+    each = [float(share) / len(labels) for _, labels, share in dealt if share > 0]
+    assert each == pytest.approx([places / 10] * len(each))
+    assert sum(len(labels) for _, labels, share in dealt if share > 0) == 10
+    alone = network._groups(model, data.rows(np.array([0])), 1, 2)
+    assert all(share == 0 and len(labels) == 1 for _, labels, share in alone)
+
+
+def test_a_step_by_groups_is_a_step_on_the_whole_batch():
+    config, data, moved = Config(filters=8, units=8, dropout=0.0), samples(33), []
+    for whole in (True, False):
+        model = network.build(matrix(), config=config, seed=1)
+        model.compile(keras.optimizers.SGD(0.1), keras.losses.BinaryCrossentropy(from_logits=True))
+        groups = network._groups(model, data)
+        if whole:
+            labels, share = data.labels[:, None].astype(np.float32), np.float32(1 / batches.GROUPS)
+            groups = [(network._feed(model, data), labels, share)] * batches.GROUPS
+        loss = float(network._training_step(model, 1)(groups))
+        moved.append((loss, network.predict(model, data)))
+    assert moved[0][0] == pytest.approx(moved[1][0], rel=1e-5)
+    assert np.abs(moved[0][1] - moved[1][1]).max() < 1e-5
 
 
 def test_an_epoch_has_all_malicious_scripts_and_clean_ones_take_turns():
     labels = np.repeat([0, 1, 0], [150, 7, 151])
-    drawn, turns = batches.draws(labels, random=np.random.default_rng(2)), batches.clean_turns(labels)
+    drawn = batches.draws(labels, ratio=16, random=np.random.default_rng(2))
+    turns = batches.clean_turns(labels, ratio=16)
     assert turns == 3
     for _ in range(2):
         epochs = [next(drawn) for _ in range(turns)]
@@ -168,19 +219,18 @@ def test_an_epoch_has_all_malicious_scripts_and_clean_ones_take_turns():
         assert [(labels[rows] == 1).sum() for rows in epochs] == [7, 7, 7]
         clean = np.concatenate([rows[labels[rows] == 0] for rows in epochs])
         assert sorted(clean) == np.flatnonzero(labels == 0).tolist()
-        assert max(map(len, epochs)) <= 7 * (1 + batches.RATIO)
+        assert max(map(len, epochs)) <= 7 * (1 + 16)
     few = np.array([0, 1, 0, 1])
-    assert np.array_equal(next(batches.draws(few, random=np.random.default_rng(2))), np.arange(4))
+    assert np.array_equal(next(batches.draws(few, ratio=16, random=np.random.default_rng(2))), np.arange(4))
 
 
-def test_scores_are_those_of_all_scripts_though_an_epoch_has_few_clean_ones(monkeypatch):
+def test_scores_are_those_of_all_scripts_though_an_epoch_has_few_clean_ones():
     """Scripts that cannot be told apart get the share of malicious ones among all, not in an epoch."""
-    monkeypatch.setattr(batches, "RATIO", 2)
     config = Config(filters=4, units=4, dropout=0.0, learning_rate=0.1, smoothing=0.0)
     ones, labels = np.ones((180, BLOCK), np.int32), (np.arange(180) % 9 == 0).astype(np.int8)
-    assert batches.clean_turns(labels) == 4
+    assert batches.clean_turns(labels, ratio=2) == 4
     model, data = network.build(matrix(), config=config, seed=1), Samples(ones, ones, labels)
-    network.train(model, data, data, epochs=40, batch=12, seed=1)
+    network.train(model, data, data, epochs=40, batch=12, seed=1, ratio=2)
     assert network.predict(model, data).mean() == pytest.approx(1 / 9, abs=0.02)
 
 

@@ -116,7 +116,7 @@ def _robustness() -> pl.DataFrame:
     cells = [
         (p, m, w)
         for p in ("p1", "p2")
-        for m in ("bag_of_words", "multiscale_windows")
+        for m in ("bag_of_words", "cnn_lstm_tuned_windows")
         for w in ("case", "backticks")
     ]
     rows = [(*cell, -n / 20, -n / 20 - 0.05, -n / 20 + 0.02) for n, cell in enumerate(cells)]

@@ -115,18 +115,48 @@ def test_scripts_are_encoded_with_their_labels():
     assert rows.labels.tolist() == [0, 1] and rows.tokens[0, 0] == 2 and rows.characters.shape == (2, 64)
 
 
-def test_windows_find_what_head_and_tail_leave_out(monkeypatch):
-    """A stand-in for a network that scores the share of `z` in what it is shown."""
+def test_narrow_integers_hold_every_id_and_score_the_same():
+    words = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(300)]
+    encoder = Encoder(words, token_length=64, char_length=64)
+    scripts = pl.DataFrame({"clean": [" ".join(words[-40:]), "a"], "label": [1, 0]})
+    rows, wide = training.encoded(encoder, scripts), encoder.encode(scripts["clean"])
+    assert rows.tokens.max() > 255 and rows.characters.dtype == np.uint8
+    assert all(np.array_equal(*pair) for pair in zip((rows.tokens, rows.characters), wide, strict=True))
+    model = network.build(given().matrix, seed=1)
+    narrow = Samples(given().data.tokens.astype(np.uint8), given().data.characters.astype(np.uint8))
+    assert np.array_equal(network.predict(model, narrow), network.predict(model, given().data))
 
-    def predict(_, samples: Samples) -> np.ndarray:
-        z = ord("z") - 31
-        return (samples.characters == z).mean(axis=1).astype(np.float32)
 
-    monkeypatch.setattr(network, "predict", predict)
+def test_windows_find_what_head_and_tail_leave_out():
+    """The share of `z` in what is shown stands for a network's score."""
     encoder = Encoder(["x"], token_length=64, char_length=64)
     texts = ["a" * 64, "z" * 32, "a" * 400 + "z" * 64 + "a" * 400, "a" * 10**5 + "z" * 10**5]
     scripts = pl.DataFrame({"clean": texts, "label": [0, 1, 1, 1]})
-    whole = predict(None, training.encoded(encoder, scripts))
-    windows = training.window_scores(None, encoder, scripts)
-    assert whole.tolist() == [0, 0.5, 0, 0.25]
-    assert windows[:2].tolist() == [0, 0.5] and windows[2] >= 0.5 and windows[3] == 1
+    samples, owners = training.windows(encoder, scripts)
+    scores = (samples.characters == ord("z") - 31).mean(axis=1).astype(np.float32)
+    assert scores[:4].tolist() == [0, 0.5, 0, 0.25] and owners[:4].tolist() == [0, 1, 2, 3]
+    assert np.bincount(owners).tolist() == [1, 1, 1 + training.WINDOWS, 1 + training.WINDOWS]
+    found = training.highest(scores, owners)
+    assert found[:2].tolist() == [0, 0.5] and found[2] >= 0.5 and found[3] == 1
+
+
+def test_a_part_without_scripts_has_no_scores():
+    scripts = pl.DataFrame(schema={"clean": pl.String, "label": pl.Int8})
+    samples, owners = training.windows(Encoder(["x"], token_length=64, char_length=64), scripts)
+    assert len(samples) == len(training.highest(np.empty(0, np.float32), owners)) == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_networks_are_asked_in_order_whatever_was_trained_before(tmp_path, processes):
+    plan = [given(seed=1), given("character_cnn", seed=2)]
+    training.train_all(tmp_path, plan[:1], processes=1, **SETTINGS)
+    parts = {"test": samples(5), "validation": samples(2)}
+    found = list(
+        training.score_all(tmp_path, [(one, parts) for one in plan], processes=processes, **SETTINGS)
+    )
+    assert len(found) == len(plan) == len(list(tmp_path.glob("*.keras")))
+    for one, given_back in zip(plan, found, strict=True):
+        model, history = training.trained(tmp_path, one, **SETTINGS)
+        assert given_back.history == history and given_back.parameters == model.count_params()
+        for part, own in parts.items():
+            assert np.allclose(given_back.scores[part], network.predict(model, own), atol=1e-6)
