@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+UNKNOWN, OTHER = 1, 96  # what hides a token, a character: the ids of those that have none of their own
+SHORTEST = 0.3  # of a script, that cropping leaves
 GROUPS = 4  # that a batch is cut into by length
 BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
 
@@ -72,6 +74,40 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
     order = random.permutation(len(samples))
     for start in range(0, len(order), size):
         yield samples.rows(order[start : start + size])
+
+
+def altered(batch: Samples, *, hidden: float, cropped: float, random: np.random.Generator) -> Samples:
+    """Return scripts with some ids hidden and some scripts cut to a window, so none can be learned by heart.
+
+    Parameters
+    ----------
+    hidden : float
+        Share of ids that become UNKNOWN or OTHER.
+    cropped : float
+        Share of scripts of which a window is left: SHORTEST to all of it, from a place at random, the same
+        in both views.
+    """
+    views = {"tokens": batch.tokens, "characters": batch.characters}
+    if cropped:
+        chosen = random.random(len(batch)) < cropped
+        shares = np.where(chosen, random.uniform(SHORTEST, 1, len(batch)), 1.0)
+        starts = random.random(len(batch)) * (1 - shares)
+        views = {name: _window(ids, starts, shares) for name, ids in views.items()}
+    if hidden:
+        for name, substitute in (("tokens", UNKNOWN), ("characters", OTHER)):
+            ids = views[name]
+            chosen = (ids > 0) & (random.random(ids.shape) < hidden)
+            views[name] = np.where(chosen, ids.dtype.type(substitute), ids)
+    return Samples(**views, labels=batch.labels)
+
+
+def _window(ids: np.ndarray, starts: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return `shares` of the content of each row from `starts` (a share, too) on, at the row's beginning."""
+    content = np.count_nonzero(ids, axis=1)
+    first, length = (starts * content).astype(int), np.ceil(shares * content).astype(int)
+    places = np.arange(ids.shape[1])
+    moved = np.take_along_axis(ids, np.minimum(places + first[:, None], ids.shape[1] - 1), axis=1)
+    return np.where(places < length[:, None], moved, 0)
 
 
 def by_length(batch: Samples) -> list[Samples]:

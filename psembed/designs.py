@@ -51,10 +51,10 @@ def character_cnn(inputs: dict, matrix: np.ndarray, config):
 def transformer(inputs: dict, matrix: np.ndarray, config):
     """Return the score of our first design: self-attention over both views, eight ids a step.
 
-    Convolutions bring each view down to one step per eight tokens or 32 characters; a single
-    pre-normalised attention block then lets the steps of both read each other.
+    Convolutions bring each view down to one step per eight tokens or 32 characters; pre-normalised
+    attention blocks then let the steps of both read each other.
     """
-    from keras import layers, ops
+    from keras import layers
 
     tokens, token_mask = _token_branch(inputs["tokens"], matrix, config)
     characters, character_mask = _character_steps(inputs["characters"], config)
@@ -62,15 +62,21 @@ def transformer(inputs: dict, matrix: np.ndarray, config):
     character_mask = layers.MaxPooling1D(4)(character_mask)
     steps = layers.Concatenate(axis=1)([tokens, characters])
     mask = layers.Concatenate(axis=1)([token_mask, character_mask])
+    for _ in range(config.blocks):
+        steps = _attention(steps, mask, config)
+    return _score(_pooled(layers.Activation("relu")(steps) * mask, mask), config)
+
+
+def _attention(steps, mask, config):
+    """Return steps [n, L, filters] that have read each other: attention and two dense layers, added."""
+    from keras import layers, ops
+
     heads, normal = 4, layers.LayerNormalization()(steps)
     seen = ops.transpose(mask, (0, 2, 1)) > 0.5
-    read = layers.MultiHeadAttention(heads, config.filters // heads, name="attention")(
-        normal, normal, attention_mask=seen
-    )
+    read = layers.MultiHeadAttention(heads, config.filters // heads)(normal, normal, attention_mask=seen)
     steps = (steps + read) * mask
     inner = layers.Dense(2 * config.filters, activation="relu")(layers.LayerNormalization()(steps))
-    steps = layers.Activation("relu")(steps + layers.Dense(config.filters)(inner)) * mask
-    return _score(_pooled(steps, mask), config)
+    return steps + layers.Dense(config.filters)(inner)
 
 
 def wide(inputs: dict, matrix: np.ndarray, config):

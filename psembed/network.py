@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from psembed.batches import GROUPS, Samples, batches, by_length, clean_turns, draws, run_batches
+from psembed.batches import GROUPS, Samples, altered, batches, by_length, clean_turns, draws, run_batches
 from psembed.designs import DESIGNS
 from psembed.errors import CorpusError, ModelError, ParameterError
 from psembed.workspace import atomic
@@ -51,6 +51,11 @@ class Config:
         Whether the token vectors are trained further or stay as given.
     ratio : int
         Clean scripts to a malicious one in an epoch, at most.
+    blocks : int
+        Attention blocks of the transformer.
+    hidden, cropped : float
+        Share of tokens and characters hidden, and of scripts cut to a window, each time one is trained on
+        (`batches.altered`).
     """
 
     design: str = "figure4"
@@ -62,6 +67,9 @@ class Config:
     smoothing: float = 0.02
     trainable: bool = False
     ratio: int = 16
+    blocks: int = 1
+    hidden: float = 0.0
+    cropped: float = 0.0
 
 
 def device() -> str:
@@ -183,7 +191,7 @@ def train(
     epochs: int,
     batch: int,
     seed: int,
-    ratio: int = Config.ratio,
+    config: Config | None = None,
 ) -> list[dict]:
     """Train for so many epochs, and keep the weights of the one that did best on validation.
 
@@ -201,9 +209,9 @@ def train(
     epochs, batch : int
         Passes over the malicious scripts, scripts per step.
     seed : int
-        Seeds what an epoch has, and the order of batches.
-    ratio : int
-        Clean scripts to a malicious one in an epoch, at most.
+        Seeds what an epoch has, the order of batches, and what is hidden and cut.
+    config : Config, optional
+        Its ratio, hidden and cropped count here.
 
     Returns
     -------
@@ -219,16 +227,18 @@ def train(
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
-    turns = clean_turns(data.labels, ratio=ratio)
+    config = config or Config()
+    turns = clean_turns(data.labels, ratio=config.ratio)
     random, step = np.random.default_rng(seed), _training_step(model, turns)
-    drawn = list(itertools.islice(draws(data.labels, ratio=ratio, random=random), epochs))
+    altering = {"hidden": config.hidden, "cropped": config.cropped, "random": np.random.default_rng(seed)}
+    drawn = list(itertools.islice(draws(data.labels, ratio=config.ratio, random=random), epochs))
     rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
     history: list[dict] = []
     best: tuple[tuple[float, float], list] | None = None
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
-        part = data.rows(rows)
-        loss = _one_epoch(model, step, batches(part, size=batch, random=random), rates)
+        chosen = batches(data.rows(rows), size=batch, random=random)
+        loss = _one_epoch(model, step, (altered(one, **altering) for one in chosen), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]

@@ -30,13 +30,14 @@ MODELS = {
     "transformer": "transformer",
     "wide": "CNN-LSTM, n-gram bags",
     "cnn_lstm_tuned_hardened": "CNN-LSTM, hardened",
+    "transformer_tuned_hardened": "transformer, hardened",
     "ensemble": "ensemble",
     "committee": "committee",
 }
 #: Models whose ROC curves are drawn where there are more than colours.
 CURVES = (
     "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
-    "cnn_lstm_tuned", "cnn_lstm_tuned_hardened", "committee",
+    "cnn_lstm_tuned_hardened", "transformer_tuned_hardened", "committee",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from psembed.batches import Samples
 from psembed.fingerprint import library_version, module_hash
 from psembed.network import Config
 from psembed.tokens import Encoder
-from psembed.workspace import write_json
+from psembed.workspace import atomic, write_json
 
 WINDOWS = 16  # of one script, at most
 MODULES = ("network", "designs", "batches")  # the code that decides what training gives
@@ -34,6 +34,9 @@ NETWORKS = {
     "transformer": Config(design="transformer"),
     "wide": Config(design="wide"),
     "cnn_lstm_tuned_hardened": Config(trainable=True, ratio=5),  # thrice as many malicious ones
+    "transformer_tuned_hardened": Config(
+        design="transformer", trainable=True, ratio=5, blocks=2, hidden=0.1, cropped=0.5
+    ),
 }
 """The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
 starts from random token vectors (`starting_vectors`), one named fasttext from FastText's, the others from
@@ -140,7 +143,7 @@ def score_all(
     Parameters
     ----------
     folder, processes, **settings
-        As for `train_all`.
+        As for `train_all`; scores are kept beside the network, as <key>.<hash of the scripts>.npy.
     asked : sequence of (Training, dict of str to Samples)
     """
     return _each(_score, [(folder, *one) for one in asked], processes, settings)
@@ -148,8 +151,18 @@ def score_all(
 
 def _score(folder: Path, training: Training, parts: dict[str, Samples], settings: dict) -> Scored:
     model, history = trained(folder, training, **settings)
-    scores = {part: network.predict(model, samples) for part, samples in parts.items()}
+    weights, _ = _files(folder, training, settings)
+    scores = {part: _scores(weights, model, samples) for part, samples in parts.items()}
     return Scored(scores, history, model.count_params())
+
+
+def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
+    path = weights.with_suffix(f".{_digest(samples.tokens, samples.characters)[:16]}.npy")
+    if not path.is_file():
+        found = network.predict(model, samples)
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
+    return np.load(path)
 
 
 def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
@@ -195,7 +208,7 @@ def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     config, policy = NETWORKS[name], network.precision()
     vectors = starting_vectors(name, matrix, seed=seed)
     model = network.build(vectors, config=config, seed=seed, policy=policy)
-    history = network.train(model, data, validation, seed=seed, ratio=config.ratio, **settings)
+    history = network.train(model, data, validation, seed=seed, config=config, **settings)
     if policy == network.FULL:
         return model, history
     full = network.build(vectors, config=config, seed=seed)
@@ -220,8 +233,13 @@ def _key(training: Training, settings: dict) -> str:
     name, matrix, data, validation, seed = training
     kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
     made_by = [*kind, seed, settings, code, versions]
-    digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
-    for array in (matrix, *(part for samples in (data, validation) for part in vars(samples).values())):
+    arrays = (matrix, *(array for samples in (data, validation) for array in vars(samples).values()))
+    return _digest(*arrays, started=json.dumps(made_by, sort_keys=True))[:32]
+
+
+def _digest(*arrays: np.ndarray, started: str = "") -> str:
+    digest = hashlib.sha256(started.encode())
+    for array in arrays:
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from psembed import batches, network
 from psembed.batches import BLOCK, Samples
 from psembed.errors import CorpusError, ModelError, ParameterError
 from psembed.network import Config
+from psembed.tokens import Encoder
 
 SMALL = Config(filters=8, units=8, learning_rate=0.01)
 
@@ -224,13 +226,69 @@ def test_an_epoch_has_all_malicious_scripts_and_clean_ones_take_turns():
     assert np.array_equal(next(batches.draws(few, ratio=16, random=np.random.default_rng(2))), np.arange(4))
 
 
+def scripts_of(lengths: list[int]) -> Samples:
+    """Scripts of so many tokens and four times as many characters, each the number of its place."""
+    tokens = np.zeros((len(lengths), 2 * BLOCK), np.uint16)
+    characters = np.zeros((len(lengths), 8 * BLOCK), np.uint16)
+    for row, length in enumerate(lengths):
+        tokens[row, :length] = np.arange(2, length + 2)
+        characters[row, : 4 * length] = np.arange(2, 4 * length + 2)
+    return Samples(tokens, characters, np.arange(len(lengths), dtype=np.int8) % 2)
+
+
+def test_a_cropped_script_is_a_window_the_same_in_both_views():
+    data = scripts_of([100, 1, 0, 128] * 50)
+    cut = batches.altered(data, hidden=0, cropped=1, random=np.random.default_rng(3))
+    assert np.array_equal(cut.labels, data.labels) and cut.tokens.dtype == np.uint16
+    for row, length in enumerate([100, 1, 0, 128] * 50):
+        tokens, characters = (view[view > 0].astype(int) for view in (cut.tokens[row], cut.characters[row]))
+        for kept, whole in ((tokens, length), (characters, 4 * length)):
+            assert np.array_equal(kept, np.arange(kept[0], kept[0] + len(kept))) if len(kept) else whole == 0
+            assert batches.SHORTEST * whole <= len(kept) <= whole
+        if length > 1:
+            assert abs(characters[0] - 2 - 4 * (tokens[0] - 2)) <= 4
+            assert abs(len(characters) - 4 * len(tokens)) <= 8
+    lengths = np.count_nonzero(cut.tokens, axis=1)[::4]
+    assert lengths.min() < 50 and lengths.max() > 85
+
+
+def test_the_share_asked_for_is_hidden_and_cropped():
+    data = scripts_of([128] * 400)
+    same = batches.altered(data, hidden=0, cropped=0, random=np.random.default_rng(3))
+    assert all(np.array_equal(getattr(same, name), getattr(data, name)) for name in ("tokens", "characters"))
+    part = batches.altered(data, hidden=0, cropped=0.5, random=np.random.default_rng(3))
+    assert (part.tokens != data.tokens).any(axis=1).mean() == pytest.approx(0.5, abs=0.08)
+    some = batches.altered(
+        scripts_of([128, 64] * 200), hidden=0.1, cropped=0, random=np.random.default_rng(3)
+    )
+    for view, substitute in ((some.tokens, batches.UNKNOWN), (some.characters, batches.OTHER)):
+        assert (view[1::2] > 0).sum(axis=1).max() in (64, 256)
+        assert (view[view > 0] == substitute).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_what_hides_an_id_is_what_the_encoder_gives_the_unknown():
+    encoder = Encoder(["known"], token_length=BLOCK, char_length=BLOCK)
+    tokens, characters = encoder.encode(pl.Series(["strange \u2603"]))
+    assert batches.UNKNOWN in tokens and batches.OTHER in characters
+
+
+def test_a_network_learns_from_altered_scripts():
+    config = Config(filters=8, units=8, learning_rate=0.02, hidden=0.1, cropped=0.5)
+    model, data = network.build(matrix(), config=config, seed=1), samples(240)
+    plain = network.train(model, data, data, epochs=1, batch=32, seed=1)
+    model = network.build(matrix(), config=config, seed=1)
+    other = network.train(model, data, data, epochs=12, batch=32, seed=1, config=config)
+    assert other[0]["loss"] != plain[0]["loss"]
+    assert other[-1]["val_average_precision"] > 0.9
+
+
 def test_scores_are_those_of_all_scripts_though_an_epoch_has_few_clean_ones():
     """Scripts that cannot be told apart get the share of malicious ones among all, not in an epoch."""
     config = Config(filters=4, units=4, dropout=0.0, learning_rate=0.1, smoothing=0.0)
     ones, labels = np.ones((180, BLOCK), np.int32), (np.arange(180) % 9 == 0).astype(np.int8)
     assert batches.clean_turns(labels, ratio=2) == 4
     model, data = network.build(matrix(), config=config, seed=1), Samples(ones, ones, labels)
-    network.train(model, data, data, epochs=40, batch=12, seed=1, ratio=2)
+    network.train(model, data, data, epochs=40, batch=12, seed=1, config=network.Config(ratio=2))
     assert network.predict(model, data).mean() == pytest.approx(1 / 9, abs=0.02)
 
 

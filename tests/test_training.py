@@ -146,6 +146,18 @@ def test_a_part_without_scripts_has_no_scores():
     assert len(samples) == len(training.highest(np.empty(0, np.float32), owners)) == 0
 
 
+def test_what_was_scored_is_not_scored_again(tmp_path, monkeypatch):
+    plan = [(given(), {"test": samples(5)})]
+    (first,) = training.score_all(tmp_path, plan, processes=1, **SETTINGS)
+    asked = []
+    monkeypatch.setattr(network, "predict", lambda _, rows: asked.append(rows) or np.zeros(len(rows)))
+    (again,) = training.score_all(tmp_path, plan, processes=1, **SETTINGS)
+    assert not asked and np.array_equal(first.scores["test"], again.scores["test"])
+    other = samples(6)
+    (third,) = training.score_all(tmp_path, [(given(), {"test": other})], processes=1, **SETTINGS)
+    assert asked == [other] and not third.scores["test"].any()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_networks_are_asked_in_order_whatever_was_trained_before(tmp_path, processes):
     plan = [given(seed=1), given("character_cnn", seed=2)]
