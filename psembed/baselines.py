@@ -32,11 +32,11 @@ HASH_COLUMNS = 2**20
 CODES = 96  # line ends and tabs as a space, 94 visible ASCII characters, one code for everything else
 TREES = 200
 SVM_PASSES = 10_000  # at most; it stops when it has converged
-BUDGET = 6  # strengths tried on validation data, for every model that is tuned
+BUDGET = 7  # strengths tried on validation data, for every model that is tuned
 # Strengths: the higher, the weaker the regularisation. Each grid is in that order, strongest first.
-INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # C of logistic regression
-INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # C of the support vector machine
-LEAVES = (2, 4, 8, 16, 32, 64)  # of each boosted tree
+INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # C of logistic regression
+INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C of the support vector machine
+LEAVES = (2, 4, 8, 16, 32, 64, 128)  # of each boosted tree
 DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
 _BATCH = 2048  # scripts turned into counts at once
 

@@ -22,8 +22,8 @@ PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
-script; 2 the request itself was wrong, or `score` found none but could not score an input; 130 stopped with
-Ctrl-C.
+script; 2 the request itself was wrong, `score` found none but could not score an input, or `score` could not
+write what it found; 130 stopped with Ctrl-C.
 """
 
 
@@ -49,17 +49,26 @@ def main(arguments: list[str] | None = None) -> int:
     except PsembedError as error:
         print(f"psembed: {error}", file=sys.stderr)
         return 1 if isinstance(error, StageError) else 2
-    except KeyboardInterrupt:
-        print("\npsembed: stopped; the same command goes on from here", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\npsembed: stopped; {str(stop) or 'the same command goes on from here'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains again as it ends
         return 1
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         print("psembed: the disk is full: make room and run again", file=sys.stderr)
         return 1
+    finally:
+        _drop_what_cannot_be_written()
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Flush standard output; else the interpreter fails to as it ends, and exits with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _with_packages(arguments: list[str]) -> int:

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from psembed import corpus, neighbours, workers
 from psembed.batches import Samples
 from psembed.errors import ModelError
-from psembed.export import FEATURES, SCORE, open_session, run_onnx
-from psembed.layers import Unwrapped, may_run, paired, unwrap
+from psembed.export import FEATURES, SCORE, open_session, run_onnx, to_onnx
+from psembed.layers import LITERALS, Layer, Unwrapped, may_run, paired, unwrap
 from psembed.neighbours import Neighbour, Neighbours
 from psembed.tokens import Encoder
 from psembed.workspace import write_json
@@ -76,9 +77,11 @@ class Verdict:
     score : float or None
         Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
     malicious : bool or None
-        Whether the script itself reaches the threshold, or a layer in it that of layers.
+        Whether the script itself reaches the threshold, or a layer in it that of layers. A command line that
+        does nothing but hand over an encoded script is judged by that script.
     layer : int or None
-        The layer that decides: of those that convict the one with the highest score, else 0, the script.
+        The layer that decides: of those that convict the one with the highest score, else the script, 0, or
+        what it does nothing but hand over.
     layers : tuple of LayerScore
         The script itself first (psembed.layers).
     read : str
@@ -143,6 +146,34 @@ def save_manifest(
     return manifest
 
 
+def assemble(
+    folder: Path,
+    model,
+    encoder: Encoder,
+    clean_scripts: Iterable[str],
+    *,
+    threshold: float,
+    temperature: float,
+    fpr: float,
+    profile: str,
+) -> "Detector":
+    """Export a Keras network as a detector; its threshold of layers is fitted on clean scripts (as decoded).
+
+    Raises
+    ------
+    ModelError
+        As `save_manifest` and `Detector.fit_layer_threshold` do, or if the network cannot be exported.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    to_onnx(model, folder / MODEL)
+    (folder / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
+    settings = {"threshold": threshold, "temperature": temperature, "fpr": fpr, "profile": profile}
+    save_manifest(folder, layer_threshold=1.0, **settings)  # until it is fitted
+    layer_threshold = Detector.load(folder).fit_layer_threshold(clean_scripts, fpr=fpr)
+    save_manifest(folder, layer_threshold=layer_threshold, **settings)
+    return Detector.load(folder)
+
+
 class Detector:
     """An exported detector; make one with `Detector.load`.
 
@@ -155,10 +186,11 @@ class Detector:
         What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
         Content of manifest.json.
+    folder : Path
     """
 
     def __init__(self, session, encoder: Encoder, manifest: dict, folder: Path):
-        self._session, self._encoder, self._folder = session, encoder, folder
+        self._session, self._encoder, self.folder = session, encoder, folder
         self.manifest = manifest
         self.threshold, self.layer_threshold, self.temperature = (
             float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
@@ -214,13 +246,25 @@ class Detector:
         """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
         return self._known.nearest(self.features([clean])[0]) if self._known else []
 
+    def remember(self, known: pl.DataFrame) -> None:
+        """Put training clusters (`neighbours.clusters`) into the folder, for `nearest` of the next `load`."""
+        neighbours.write(self.folder / NEIGHBOURS, known, self.features(known["clean"].to_list()))
+        save_manifest(
+            self.folder,
+            threshold=self.threshold,
+            layer_threshold=self.layer_threshold,
+            temperature=self.temperature,
+            fpr=self.manifest["fpr"],
+            profile=self.manifest["created_from"],
+        )
+
     @functools.cached_property
     def _known(self) -> Neighbours | None:
         """The training clusters, read when they are first asked for: scoring needs none."""
         if NEIGHBOURS not in self.manifest["sha256"]:
             return None
-        _check_hash(self._folder, NEIGHBOURS, self.manifest)
-        return neighbours.read(self._folder / NEIGHBOURS)
+        _check_hash(self.folder, NEIGHBOURS, self.manifest)
+        return neighbours.read(self.folder / NEIGHBOURS)
 
     def _scores(self, clean_texts: Sequence[str]) -> list[float]:
         return self._run(clean_texts, SCORE)[:, 0].tolist()
@@ -308,12 +352,10 @@ class Detector:
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
             for layer, (_, score) in zip(found.layers, scored, strict=True)
         )
-        guilty = [
-            number
-            for number, layer in enumerate(layers)
-            if layer.score >= (self.layer_threshold if number else self.threshold)
-        ]
-        highest = max(guilty, key=lambda number: layers[number].score, default=0)
+        limits = self._limits(found.layers)
+        guilty = [number for number, limit in enumerate(limits) if layers[number].score >= limit]
+        outermost = [number for number, limit in enumerate(limits) if limit == self.threshold]
+        highest = max(guilty or outermost, key=lambda number: layers[number].score)
         cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
         return replace(
             verdict,
@@ -324,6 +366,20 @@ class Detector:
             read=self.view(scored[highest][0]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
         )
+
+    def _limits(self, layers: list[Layer]) -> list[float]:
+        """Return the score from which each layer convicts: never, where it only carries another."""
+        carriers = {layer.parent for layer in layers if layer.carried}
+        limits: list[float] = []
+        carried_outermost: list[bool] = []
+        for number, layer in enumerate(layers):
+            carried_outermost.append(number == 0 or (layer.carried and carried_outermost[layer.parent]))
+            spelled = layer.how == LITERALS and layer.parent in carriers
+            if number in carriers or spelled:
+                limits.append(math.inf)
+            else:
+                limits.append(self.threshold if carried_outermost[number] else self.layer_threshold)
+        return limits
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:

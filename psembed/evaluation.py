@@ -21,11 +21,10 @@ MIXED, COMMITTEE = "ensemble", "committee"  # averaged scores; neither tradition
 COMPARED = {
     "C17": (("cnn_lstm_tuned", "cnn_lstm_random"),),
     "C18": (("cnn_lstm", "token_cnn_lstm"), ("cnn_lstm", "character_cnn")),
-    "C19": ((MIXED, "character_cnn"), (MIXED, "token_3gram")),
 }
-"""Pairs of models that a claim sets against each other; MEMBERS make the ensemble of C19."""
-MEMBERS = ("token_3gram", "character_cnn")
+"""Pairs of models that a claim sets against each other; those of C19 depend on validation (`partners`)."""
 NGRAMS, FEATURES = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram"), "gradient_boosting"
+CHARACTERS = "character_cnn"
 
 
 def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
@@ -309,19 +308,37 @@ def ensemble(rows: pl.DataFrame, models: Sequence[str], *, name: str = MIXED) ->
     return mean.filter(pl.col("score").is_not_nan())
 
 
-def committee(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return score rows called COMMITTEE: one member of each kind, those that find most of validation.
+def partners(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
+    """Return the members of a protocol's MIXED: CHARACTERS, and of n-gram models the best on validation.
 
-    The kinds see different things of a script: n-grams, hand-made features of the whole, and a network that
-    reads in order. Nothing is returned of a protocol that lacks a kind.
+    Empty where one was not run.
     """
-    made = []
+    ngrams = rows.filter(pl.col("model").is_in(NGRAMS))
+    if not ngrams.height or CHARACTERS not in rows["model"]:
+        return ()
+    return _most_found(ngrams, fpr=fpr), CHARACTERS
+
+
+def _experts(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
+    ngrams = rows.filter(pl.col("model").is_in(NGRAMS))
+    if not ngrams.height or FEATURES not in rows["model"]:
+        return ()
+    return _most_found(ngrams, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
+
+
+def mixtures(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return score rows of both ensembles, their members chosen on validation, protocol by protocol.
+
+    MIXED is the study's kind, an n-gram model and a character network (`partners`). COMMITTEE has one member
+    of each kind that sees other things of a script: n-grams, hand-made features of the whole, and the best
+    network, which reads in order. Nothing is returned of a protocol that lacks a member.
+    """
+    made = [rows.clear()]
     for _, own in rows.group_by("protocol", maintain_order=True):
-        ngrams = own.filter(pl.col("model").is_in(NGRAMS))
-        if ngrams.height and FEATURES in own["model"]:
-            members = (_most_found(ngrams, fpr=fpr), FEATURES, best(own, fpr=fpr, deep=True))
-            made.append(ensemble(own, members, name=COMMITTEE))
-    return pl.concat(made) if made else rows.clear()
+        for name, choose in ((MIXED, partners), (COMMITTEE, _experts)):
+            if members := choose(own, fpr=fpr):
+                made.append(ensemble(own, members, name=name))
+    return pl.concat(made)
 
 
 def jointly(rows: pl.DataFrame, gain: dict, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
@@ -342,12 +359,16 @@ def jointly(rows: pl.DataFrame, gain: dict, *, protocol: str, fpr: float, seed: 
 
 
 def comparisons(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> dict[str, dict]:
-    """Return claim -> protocol -> `paired` results of COMPARED, claims whose models were not run left out."""
+    """Return claim -> protocol -> `paired` results of COMPARED and of MIXED against its members (C19).
+
+    Claims whose models were not run are left out.
+    """
     found: dict[str, dict] = {}
-    for claim, pairs in COMPARED.items():
-        wanted = {model for pair in pairs for model in pair}
-        for (protocol,), own in rows.group_by("protocol", maintain_order=True):
-            if wanted <= set(own["model"].unique()):
+    for (protocol,), own in rows.group_by("protocol", maintain_order=True):
+        members = tuple((MIXED, model) for model in partners(own, fpr=fpr))
+        for claim, pairs in (COMPARED | {"C19": members}).items():
+            wanted = {model for pair in pairs for model in pair}
+            if wanted and wanted <= set(own["model"].unique()):
                 compared = [paired(own, pair, fpr=fpr, seed=seed, rounds=rounds) for pair in pairs]
                 found.setdefault(claim, {})[protocol] = compared
     return found
@@ -391,10 +412,26 @@ def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> p
 
 
 def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return the share flagged in the test part by protocol, model, class and stratum, with n."""
+    """Return the share flagged of the test part with interval and n, by protocol, model, class, stratum."""
     test = _per_script(flagged(rows, fpr=fpr), "test")
     keys = ["protocol", "model", "label", "stratum"]
-    return test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys)
+    return with_interval(
+        test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys), "flagged"
+    )
+
+
+def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
+    """Add <share>_low and <share>_high, the exact binomial 95% interval of a share (mean over seeds) of n.
+
+    Null where n is 0.
+    """
+    bounds = [
+        metrics.binomial_interval(round(value * n), n) if n else (None, None)
+        for value, n in table.select(share, "n").iter_rows()
+    ]
+    low, high = zip(*bounds, strict=True) if bounds else ((), ())
+    named = {f"{share}_low": low, f"{share}_high": high}
+    return table.with_columns(**{name: pl.Series(values, dtype=pl.Float64) for name, values in named.items()})
 
 
 def roc(rows: pl.DataFrame) -> pl.DataFrame:

@@ -34,6 +34,27 @@ KINDS = {
 download-and-run; decodes or decrypts and executes. The rules are ours: the study gives pictures only."""
 
 
+def copies(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Count what is really different in each labelled set.
+
+    Parameters
+    ----------
+    scripts : DataFrame
+        Files with columns source, kind, label, normalised (hash) and cluster.
+
+    Returns
+    -------
+    DataFrame
+        One row for each labelled set and class: source, label, files, distinct (once normalised), clusters
+        (of near-duplicates), and largest, the files of its largest cluster.
+    """
+    labelled = scripts.filter((pl.col("kind") == "labelled") & pl.col("label").is_not_null())
+    sizes = labelled.with_columns(alike=pl.len().over("source", "label", "cluster"))
+    counts = {"distinct": pl.col("normalised").n_unique(), "clusters": pl.col("cluster").n_unique()}
+    counted = sizes.group_by("source", "label").agg(files=pl.len(), **counts, largest=pl.col("alike").max())
+    return counted.sort("source", "label")
+
+
 def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
     """Count near-duplicate clusters that two labelled strata share.
 
@@ -101,14 +122,42 @@ def drop(audited: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(dropped=pl.coalesce("reason", "dropped")).drop("reason")
 
 
-def dropped_tests(audited: pl.DataFrame) -> pl.DataFrame:
-    """Return the scripts of the test part that a rule dropped, one per cluster and class.
+def listed(audited: pl.DataFrame) -> pl.DataFrame:
+    """Return sha256, source, label and the reason (`dropped`) of every script that a rule dropped."""
+    columns = ["dropped", "source", "label", "sha256"]
+    return audited.filter(pl.col("dropped") != "").select(columns).sort(columns)
+
+
+def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
+    """Return the scripts that a rule dropped and that would be tested.
 
     What is empty is left out. They are scored, so that the effect of the rules on every rate can be shown.
+
+    Returns
+    -------
+    DataFrame
+        The columns of samples that scoring needs, `dropped`, and p1 and p2: "test" where the protocol would
+        test the script, else "".
     """
-    listed = audited.filter((pl.col("dropped") != "") & (pl.col("part") == "test") & (pl.col("clean") != ""))
+    test, part = pl.col("part") == splits.TEST, pl.lit(splits.TEST)
+    wild = pl.when(pl.col("label") == 1).then(pl.col("source") == wild_source).otherwise(test)
     columns = ["sha256", "source", "stratum", "label", "cluster", "text", "clean", "dropped"]
-    return listed.select(columns).unique(["cluster", "label"], keep="first", maintain_order=True)
+    would_be = audited.filter((pl.col("dropped") != "") & (pl.col("clean") != "")).select(
+        *columns,
+        p1=pl.when(test).then(part).otherwise(pl.lit("")),
+        p2=pl.when(wild).then(part).otherwise(pl.lit("")),
+    )
+    return would_be.filter((pl.col("p1") != "") | (pl.col("p2") != ""))
+
+
+def dropped_of(dropped: pl.DataFrame, protocol: str) -> dict[str, pl.DataFrame]:
+    """Return those of `dropped_tests` that a protocol would test, as the part DROPPED.
+
+    One per cluster and class; empty if there are none, and for P0.
+    """
+    own = dropped.filter(pl.col(protocol) == splits.TEST) if protocol in dropped.columns else dropped.clear()
+    own = own.unique(["cluster", "label"], keep="first", maintain_order=True)
+    return {DROPPED: own} if own.height else {}
 
 
 def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:

@@ -31,6 +31,12 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
+_LAUNCHER = re.compile(
+    rf"[\w \t:\\/.%\"'-]{{0,200}}\b(?:powershell|pwsh)(?:\.exe)?[\"']?"
+    rf"(?:[ \t]+[{DASHES}/](?![cf])[a-z]+(?:[ \t:=]+(?:[\"']?\w+[\"']?|[\"']{{2}}))?)*+[ \t]*[\"']?",
+    re.IGNORECASE,
+)
+_LAUNCHER_LENGTH = 300  # characters, without what is encoded
 _Q = SINGLE_QUOTES + DOUBLE_QUOTES
 _GAP = r"(?:\s|<\#(?:[^\#]|\#[^>])*\#+>|`\r?\n)*"  # what may stand between two tokens
 # For polars, whose regular expressions take linear time whatever they say. After a dot that runs a command a
@@ -91,12 +97,15 @@ class Layer:
         Place of the layer it was found in; -1 for the script itself.
     depth : int
         How many were unwrapped before; that of its parent for "literals".
+    carried : bool
+        Whether its parent is a command line that hands it to PowerShell, encoded, and does nothing else.
     """
 
     text: str
     how: str
     parent: int
     depth: int
+    carried: bool = False
 
 
 class Unwrapped(NamedTuple):
@@ -161,14 +170,15 @@ class _Unwrapping:
         for found in folded.run:
             self._add(found.value, found.how or GIVEN, place)
         for found in folded.decoded:
+            carried = found.how == ENCODED_COMMAND and hands_over(text, found.begin, found.end)
             for value, how in self._texts(found, text):
-                self._add(value, how, place)
+                self._add(value, how, place, carried=carried)
         if folded.cut:
             raise Cut(folded.cut)
-        for value, how in self._in_plain_sight(folded.text):
-            self._add(value, how, place)
+        for value, how, carried in self._in_plain_sight(folded.text):
+            self._add(value, how, place, carried=carried)
 
-    def _add(self, text: str, how: str, parent: int) -> None:
+    def _add(self, text: str, how: str, parent: int, *, carried: bool = False) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
         text = paired(text.replace("\0", ""))  # NULs end a .NET buffer
         stripped = text.strip()
@@ -183,7 +193,7 @@ class _Unwrapping:
         if len(self.layers) >= self.limits.layers:
             raise Cut("layers")
         self.seen.add(stripped)
-        self.layers.append(Layer(text, how, parent, depth))
+        self.layers.append(Layer(text, how, parent, depth, carried))
 
     def _texts(self, found: Found, script: str) -> Iterator[tuple[str, str]]:
         """Yield (text, how) of a decoded string, of characters, or of bytes: compressed or text."""
@@ -213,8 +223,8 @@ class _Unwrapping:
         text = literals.decoded(self.budget, data)
         return "" if ascii_share(text) < ASCII_SHARE and literals.guessed_codec(data) == "latin-1" else text
 
-    def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield (text, how) of encoded commands and other Base64, wherever it stands, in strings too."""
+    def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str, bool]]:
+        """Yield (text, how, carried) of encoded commands and other Base64, wherever they stand."""
         taken: set[str] = set()
         for match in _PARAMETER.finditer(text):
             self.budget.check_time()
@@ -222,14 +232,15 @@ class _Unwrapping:
             if is_encoded_parameter(name):
                 taken.add(match[2])
                 if found := self._encoded_command(match[2]):
-                    yield found, ENCODED_COMMAND
+                    yield found, ENCODED_COMMAND, hands_over(text, *match.span(2))
         if not _MENTIONS.search(text):
             return
         deflate = "deflate" in text.lower()
         for match in _BARE.finditer(text):
             self.budget.check_time()
             if match[0] not in taken:
-                yield from self._bare(match[0], deflate=deflate)
+                for value, how in self._bare(match[0], deflate=deflate):
+                    yield value, how, False
 
     def _encoded_command(self, digits: str) -> str:
         """Return the script of an encoded command: UTF-16, else UTF-8 where that is no text; "": neither."""
@@ -251,6 +262,12 @@ class _Unwrapping:
         for text, how in self._of_bytes(data, BASE64, deflate=deflate):
             if ascii_share(text) >= BARE_ASCII_SHARE:
                 yield text, how
+
+
+def hands_over(text: str, begin: int, end: int) -> bool:
+    """Tell whether `text` is one command line, and only hands PowerShell what text[begin:end] encodes."""
+    rest = (text[:begin] + text[end:]).strip()
+    return len(rest) <= _LAUNCHER_LENGTH and bool(_LAUNCHER.fullmatch(rest))
 
 
 def plausible(text: str) -> bool:

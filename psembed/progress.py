@@ -1,7 +1,12 @@
 """What a person sees of a run: one line per step while it goes on, plain tables at the end."""
 
+import math
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import TextIO
+
+ERASE = "\r\033[K"  # the line that the cursor is in
+STEP = 0.2  # seconds between two pictures of a meter
 
 
 class Progress:
@@ -26,13 +31,58 @@ class Progress:
     def show(self, text: str) -> None:
         """Redraw the line with `text` after its label, on a terminal only."""
         if self.live:
-            print(f"\r\033[K{self.label} {text}", end="", file=self.stream, flush=True)
+            print(f"{ERASE}{self.label} {text}", end="", file=self.stream, flush=True)
 
     def end(self, outcome: str) -> None:
         """Write the line for good."""
         if self.stream is not None:
-            start = "\r\033[K" if self.live else ""
+            start = ERASE if self.live else ""
             print(f"{start}{self.label} {outcome}", file=self.stream, flush=True)
+
+
+class Meter:
+    """How many things are done, and how fast, in a line that is redrawn on a terminal; elsewhere nothing.
+
+    Leaving it as a context erases the line.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Where to.
+    done : str
+        What has been done to a thing: scored.
+    total : int, optional
+        How many things there are, for a bar; None if that is not known.
+    """
+
+    def __init__(self, stream: TextIO, done: str, total: int | None = None):
+        self.stream, self.done, self.total = stream, done, total
+        self.live = stream.isatty()
+        self.started, self.shown = monotonic(), -math.inf
+
+    def __enter__(self) -> "Meter":
+        """Return the meter."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Erase the line."""
+        self.erase()
+
+    def show(self, count: int) -> None:
+        """Redraw the line, unless it was drawn a moment ago."""
+        now = monotonic()
+        if self.live and now - self.shown >= STEP:
+            self.shown = now
+            amount = f"{count:,}" if self.total is None else bar(count, max(count, self.total))
+            rate = count / max(now - self.started, 1e-9)
+            text = f"{ERASE}{amount} {self.done}, {rate:,.0f} a second"
+            print(text, end="", file=self.stream, flush=True)
+
+    def erase(self) -> None:
+        """Leave an empty line to others until `show` is called again."""
+        if self.shown > -math.inf:
+            print(ERASE, end="", file=self.stream, flush=True)
+        self.shown = -math.inf
 
 
 def clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from io import BytesIO
 from typing import BinaryIO, TextIO
 from urllib.parse import quote
 
@@ -113,8 +114,10 @@ def write_csv(verdicts: Iterable[Verdict], stream: TextIO) -> None:
 
 
 def write_parquet(verdicts: Iterable[Verdict], stream: BinaryIO) -> None:
-    """Write the columns of SCHEMA."""
-    pl.DataFrame([row(verdict) for verdict in verdicts], schema=SCHEMA).write_parquet(stream)
+    """Write the columns of SCHEMA, from memory: polars would tell of a full disk as of a damaged table."""
+    table = BytesIO()
+    pl.DataFrame([row(verdict) for verdict in verdicts], schema=SCHEMA).write_parquet(table)
+    stream.write(table.getbuffer())
 
 
 def write_sarif(verdicts: Iterable[Verdict], stream: TextIO) -> None:

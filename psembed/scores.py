@@ -14,6 +14,13 @@ from psembed.workspace import Workspace, atomic
 
 FACTS = ("sha256", "source", "stratum", "label", "cluster")
 FOLDER = "scores"
+TABLES = {
+    "baselines": ("p0", "p1", "p2"),
+    "networks": ("p0", "p1", "p2"),
+    "ablations": ("p1", "p2"),
+    "budgets": ("p1",),
+}
+"""The score tables of chapters 6 and 7, and the protocols that each has a file of."""
 WINDOWED = "_windows"  # ends the name of a network that reads long scripts so
 _SEPARATOR = "|"  # of model, seed and share in the name of a column
 
@@ -66,7 +73,7 @@ def write(workspace: Workspace, name: str, rows: pl.DataFrame) -> None:
 def read(
     workspace: Workspace, names: list[str], *, protocols: tuple[str, ...] = ("p0", "p1", "p2")
 ) -> pl.DataFrame:
-    """Read the score tables `write` wrote under these names, in that order.
+    """Read those of TABLES that `write` wrote under these names, in that order.
 
     Raises
     ------
@@ -78,7 +85,8 @@ def read(
     found = [
         _long(workspace.input(workspace.results / FOLDER / f"{name}_{protocol}.parquet"), protocol)
         for name in names
-        for protocol in protocols
+        for protocol in TABLES[name]
+        if protocol in protocols
     ]
     return pl.concat(found)
 

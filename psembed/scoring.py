@@ -7,14 +7,17 @@ from __future__ import annotations  # so that an older Python gets as far as the
 
 import argparse
 import contextlib
+import errno
+import os
+import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from psembed.errors import ParameterError
+from psembed.errors import ParameterError, PsembedError, SourceError
+from psembed.progress import Meter
 
 if TYPE_CHECKING:
     from psembed.detector import Detector
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 NEEDS = ("onnxruntime", "polars")
 FORMATS = ("table", "jsonl", "csv", "parquet", "sarif")  # of psembed.reports
 FOUND, UNREAD = 1, 2  # exit codes; 0 where all were scored and none is malicious
-STEP = 0.2  # seconds between two pictures of the progress
 
 
 def add_command(add) -> None:
@@ -45,31 +47,59 @@ def add_command(add) -> None:
     )
     command.epilog = (
         f"exit codes: 0 all were scored and none is malicious; {FOUND} some are malicious; {UNREAD} none is,"
-        " but some could not be scored, or the request was wrong"
+        " but some could not be scored, or the request was wrong, or what was found could not be written (the"
+        " disk is full)"
     )
 
 
 def score(options: argparse.Namespace) -> int:
     """Score what is named, write the verdicts, tell what came of every input, and return the exit code."""
+    counts = Counter()
+    try:
+        return _scored(options, counts)
+    except KeyboardInterrupt:
+        kept = f"{options.output} is as it was" if options.output else "what was written so far stays"
+        raise KeyboardInterrupt(f"{_counted(counts)}; {kept}") from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        kept = f"{options.output} is as it was" if options.output else "the output is cut short"
+        raise PsembedError(f"{'the disk is full, make room' if full else error}; {kept}") from error
+
+
+def _scored(options: argparse.Namespace, counts: Counter) -> int:
+    """Score what is named, count the verdicts that were written by their word, and return the exit code."""
     from psembed.detector import released
     from psembed.inputs import items
     from psembed.reports import BINARY, WRITERS, word
 
+    _heed_interrupts()
     binary = options.format in BINARY
     if binary and not options.output and sys.stdout.isatty():
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
     detector = released()
-    given, counts = items(options.paths, column=options.column), Counter()
+    given = items(options.paths, column=options.column)
+    total = _total(options.paths) if sys.stderr.isatty() else None
     with (
         _verdicts(given, options.cluster) as verdicts,
         _target(options.output, binary=binary) as stream,
     ):
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
-        WRITERS[options.format](_watched(verdicts, counts, word), stream, **why)
+        meter = Meter(sys.stderr, "scored", total)
+        with contextlib.closing(_watched(verdicts, counts, word, meter, stream)) as watched:
+            WRITERS[options.format](watched, stream, **why)
+            stream.flush()
     print(_summary(counts, given), file=sys.stderr)
     return FOUND if counts["malicious"] else 0 if counts["clean"] == counts.total() > 0 else UNREAD
+
+
+def _heed_interrupts() -> None:
+    """Let Ctrl-C end a wait for standard input, which polars, once imported, makes it outlast."""
+    if hasattr(signal, "siginterrupt"):  # which Windows has not
+        signal.siginterrupt(signal.SIGINT, True)
 
 
 def _reasons(detector: Detector, *, colour: bool) -> Callable:
@@ -112,31 +142,58 @@ def _opened(path: Path, *, binary: bool) -> IO:
     return path.open("wb") if binary else path.open("w", encoding="utf-8", newline="")
 
 
-def _watched(verdicts: Iterable, counts: Counter, word) -> Iterator:
-    """Yield verdicts, count them by word, name unread ones, and show progress on a terminal."""
-    live, started, shown = sys.stderr.isatty(), time.monotonic(), 0.0
-    for verdict in verdicts:
-        counts[word(verdict)] += 1
-        now = time.monotonic()
-        if live and now - shown > STEP:
-            done, shown = counts.total(), now
-            rate = done / max(now - started, 1e-9)
-            print(f"\r\033[K{done:,} scored, {rate:,.0f} a second", end="", file=sys.stderr, flush=True)
-        yield verdict
-    if live:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+def _total(paths: Sequence[str]) -> int | None:
+    """Return how many scripts are named; None with standard input or event logs: only reading them tells."""
+    from psembed.inputs import LOG, STDIN, Inputs, Item
+
+    class Unread(Inputs):
+        def _file(self, path: str) -> Iterator[Item]:
+            yield Item(path, None)
+
+    if STDIN in paths:
+        return None
+    named = [item.name for item in Unread(paths)]
+    return None if any(name.lower().endswith(LOG) for name in named) else sum(map(_rows, named))
+
+
+def _rows(path: str) -> int:
+    """Return how many scripts a file holds: a table as many as its footer says, any other one."""
+    from psembed.inputs import TABLE
+    from psembed.tables import row_groups
+
+    if not path.lower().endswith(TABLE) or not os.path.isfile(path):
+        return 1
+    try:
+        with open(path, "rb") as stream:
+            return sum(rows for _, rows in row_groups(stream))
+    except (OSError, SourceError):
+        return 1  # what is told of it
+
+
+def _watched(verdicts: Iterable, counts: Counter, word: Callable, meter: Meter, stream: IO) -> Iterator:
+    """Yield verdicts, count by word those that were written, and keep the meter out of a terminal's lines."""
+    shared = stream.isatty()
+    with meter:
+        meter.show(0)
+        for verdict in verdicts:
+            if shared:
+                meter.erase()
+            yield verdict
+            counts[word(verdict)] += 1
+            meter.show(counts.total())
+
+
+def _counted(counts: Counter) -> str:
+    """Say how many were scored, with what result, and how many were not."""
+    scored = counts["malicious"] + counts["clean"]
+    unread = f"; {counts['not scored']:,} not scored" * bool(counts["not scored"])
+    return f"{scored:,} scored: {counts['malicious']:,} malicious, {counts['clean']:,} clean{unread}"
 
 
 def _summary(counts: Counter, given) -> str:
     """Say in a line what came of every input."""
-    scored = counts["malicious"] + counts["clean"]
     others = f"{given.left_out:,} files of other kinds left out" * bool(given.left_out)
     if not counts.total():
         return f"psembed: nothing to score; {others}".removesuffix("; ")
-    told = [
-        f"{scored:,} scored: {counts['malicious']:,} malicious, {counts['clean']:,} clean",
-        f"{counts['not scored']:,} not scored" * bool(counts["not scored"]),
-        others,
-        f"{given.links:,} links not followed" * bool(given.links),
-    ]
+    told = [_counted(counts), others, f"{given.links:,} links not followed" * bool(given.links)]
     return f"psembed: {'; '.join(filter(None, told))}"

@@ -5,13 +5,15 @@ Paths are relative to the project root; {p} stands for the profile. A path endin
 
 from dataclasses import dataclass
 
+from psembed.scores import FOLDER, TABLES
+
 WORK, RESULTS, FIGURES = "work/{p}/", "paper/results/{p}/", "figures/{p}/"
 
 SAMPLES = (WORK + "samples.parquet", WORK + "dropped.parquet")
 
 
 def _scores(name: str) -> tuple[str, ...]:
-    return tuple(f"{RESULTS}scores/{name}_{protocol}.parquet" for protocol in ("p0", "p1", "p2"))
+    return tuple(f"{RESULTS}{FOLDER}/{name}_{protocol}.parquet" for protocol in TABLES[name])
 
 
 def _figures(*slugs: str) -> tuple[str, ...]:
@@ -66,14 +68,17 @@ STAGES = (
         ),
         (
             *_scores("networks"),
+            *_scores("ablations"),
+            *_scores("budgets"),
             WORK + "network.keras",
+            WORK + "network_p2.keras",
             WORK + "tokenizer.json",
             *_figures("04_network", "07_training"),
         ),
     ),
     Stage(
         "08_evaluation",
-        (*_scores("baselines"), *_scores("networks")),
+        tuple(path for name in TABLES for path in _scores(name)),
         (
             WORK + "thresholds.json",
             *_figures("05_roc", "06_coverage", "09_robustness", "10_budget", "11_reliability"),
@@ -84,21 +89,25 @@ STAGES = (
         (
             WORK + "samples.parquet",
             WORK + "network.keras",
+            WORK + "network_p2.keras",
             WORK + "tokenizer.json",
             WORK + "thresholds.json",
-            RESULTS + "scores/networks_p1.parquet",
+            *_scores("networks"),
             RESULTS + "07_cnn_lstm.json",
         ),
-        (WORK + "detector/",),
+        (WORK + "detector/", WORK + "detector_p2/"),
     ),
     Stage(
         "10_case_studies",
         (
             WORK + "samples.parquet",
-            RESULTS + "scores/baselines_p1.parquet",
-            RESULTS + "scores/networks_p1.parquet",
+            *_scores("baselines"),
+            *_scores("networks"),
+            *_scores("ablations"),
+            RESULTS + "06_baselines.json",
             RESULTS + "07_cnn_lstm.json",
             WORK + "detector/",
+            WORK + "detector_p2/",
         ),
         (),
     ),

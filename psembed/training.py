@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from itertools import repeat
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ import polars as pl
 
 from psembed import network
 from psembed.batches import Samples
+from psembed.errors import StageError
 from psembed.fingerprint import library_version, module_hash
 from psembed.network import Config
 from psembed.tokens import Encoder
@@ -27,7 +29,9 @@ NETWORKS = {
     "cnn_lstm": Config(),
     "cnn_lstm_random": Config(trainable=True),
     "cnn_lstm_tuned": Config(trainable=True),
+    "cnn_lstm_frozen_random": Config(),
     "cnn_lstm_fasttext": Config(),
+    "cnn_lstm_tuned_fasttext": Config(trainable=True),
     "token_cnn_lstm": Config(design="token_cnn_lstm"),
     "token_cnn": Config(design="token_cnn"),
     "character_cnn": Config(design="character_cnn"),
@@ -166,14 +170,26 @@ def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
 
 
 def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
-    """Yield work(*job, settings) of each job, in order."""
+    """Yield work(*job, settings) of each job, in order.
+
+    Raises
+    ------
+    StageError
+        If a process is killed. What the others have finished is kept.
+    """
     if processes == 1 or len(jobs) < 2 or network.device() != "CPU":
         yield from (work(*job, settings) for job in jobs)
         return
     with ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=network.one_thread
     ) as pool:
-        yield from pool.map(work, *zip(*jobs, strict=True), repeat(settings))
+        try:
+            yield from pool.map(work, *zip(*jobs, strict=True), repeat(settings))
+        except BrokenProcessPool as error:
+            raise StageError(
+                "a process that trains or scores networks was killed, perhaps for want of memory: run again,"
+                " with processes = 1 if it happens again; networks that were finished are kept"
+            ) from error
 
 
 def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:

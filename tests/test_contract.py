@@ -131,6 +131,19 @@ def test_golden_file_is_small_and_repeats(folder, tmp_path):
     assert contents[0] == contents[1]
 
 
+def test_committed_golden_file_is_what_the_released_detector_gives_today(folder):
+    committed, today = (golden_lines(path / GOLDEN) for path in (RELEASED, folder))
+    assert [line | {"score": ...} for line in committed] == [line | {"score": ...} for line in today]
+    scores = [[s for line in lines if (s := line.get("score")) is not None] for lines in (committed, today)]
+    assert scores[0] == pytest.approx(scores[1], rel=0, abs=1e-6)
+
+
+def golden_lines(path):
+    """Return the header and the records."""
+    with gzip.open(path, "rt", encoding="ascii") as lines:
+        return list(map(json.loads, lines))
+
+
 def test_golden_texts_are_those_of_the_records(records):
     given = [golden.input_of(record) for record in records if record["kind"] == "text"]
     assert golden.texts() == given

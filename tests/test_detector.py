@@ -1,8 +1,11 @@
 """The detector scores text and bytes without TensorFlow and refuses what does not belong together."""
 
+import base64
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import polars as pl
@@ -57,18 +60,42 @@ def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
     assert alone.nearest(texts[0]) == []
     rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
     found = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
-    neighbours.write(copy / NEIGHBOURS, found, alone.features(texts))
-    manifest = detector.save_manifest(
-        copy, threshold=0.0, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
-    )
-    assert set(manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
+    alone.remember(found.with_columns(clean=pl.Series(texts)))
     loaded = Detector.load(copy)
+    assert set(loaded.manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
+    others = [name for name in loaded.manifest if name != "sha256"]
+    assert [loaded.manifest[name] for name in others] == [alone.manifest[name] for name in others]
     for row, text in enumerate(texts):
         assert loaded.nearest(text)[0].sha256 == str(row)
         assert loaded.explain(text).nearest[0].similarity == pytest.approx(1)
     (copy / NEIGHBOURS).write_bytes((copy / NEIGHBOURS).read_bytes() + b" ")
     with pytest.raises(ModelError, match=r"neighbours\.parquet has SHA-256"):
         Detector.load(copy)
+
+
+def test_threads_that_share_a_detector_are_told_what_one_is(copy):
+    texts = ["write-host hello", f"powershell -enc {encoded('iex payload')}", "$a = get-date " * 60]
+    rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
+    known = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
+    Detector.load(copy).remember(known.with_columns(clean=pl.Series(texts)))
+    threads = 8
+    start = Barrier(threads)
+
+    def told(loaded, first):
+        questions = [("score", texts), *((name, text) for name in ("verdict", "nearest") for text in texts)]
+        answers = {}
+        for ask, about in [*questions[first:], *questions[:first], ("explain", texts[first % 3])]:
+            answers[ask, str(about)] = getattr(loaded, ask)(about)
+        return answers | {("score", str(texts)): answers["score", str(texts)].tolist()}
+
+    def told_at_once(first):
+        start.wait(timeout=60)
+        return told(shared, first)
+
+    alone, shared = Detector.load(copy), Detector.load(copy)
+    expected = [told(alone, first) for first in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(told_at_once, range(threads))) == expected
 
 
 def test_order_and_chunks_do_not_change_scores(folder, monkeypatch):
@@ -191,6 +218,10 @@ class Layered(Detector):
         return clean
 
 
+def encoded(script: str) -> str:
+    return base64.b64encode(script.encode("utf-16-le")).decode()
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "malicious", "layer"),
     [
@@ -203,14 +234,50 @@ class Layered(Detector):
     ],
 )
 def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, layer):
-    import base64
-
-    payload = base64.b64encode("inside and long enough".encode("utf-16-le")).decode()
-    found = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}")
+    payload = encoded("inside and long enough")
+    found = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}; exit")
     assert (found.malicious, found.layer) == (malicious, layer)
     assert found.score == pytest.approx((outer, inner)[layer])
     assert [one.how for one in found.layers] == ["script", "-EncodedCommand"]
     assert found.read.split()[0] == ("powershell", "inside")[layer]
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "malicious"),
+    [(0.1, 0.1, False), (0.95, 0.4, False), (0.1, 0.6, True), (0.95, 0.9, True)],
+)
+def test_a_command_line_that_only_hands_a_script_over_is_judged_by_it(outer, inner, malicious):
+    line = f"powershell.exe -NoProfile -w hidden -enc {encoded('inside and long enough')}"
+    found = Layered(**{"powershell.exe": outer, "inside": inner}).verdict(line)
+    assert (found.malicious, found.layer, found.score) == (malicious, 1, pytest.approx(inner))
+
+
+def test_what_is_handed_over_twice_is_judged_by_the_innermost_script():
+    within = f"powershell -enc {encoded('inside and long enough')}"
+    found = Layered(powershell=0.9, pwsh=0.9, inside=0.6).verdict(f"pwsh -ec {encoded(within)}")
+    assert [one.score for one in found.layers] == pytest.approx([0.9, 0.9, 0.6])
+    assert (found.malicious, found.layer) == (True, 2)
+
+
+def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():
+    inner = {f"inside{n}": n / 20 for n in range(20)}
+    clean = [f"powershell -enc {encoded(name + ' and long enough')}; exit" for name in inner]
+    layered = Layered(powershell=0.1, **inner)
+    # Of 20 scripts a rate of one half allows 10 alarms, and layers a tenth of that: the one that scores 0.95.
+    assert layered.fit_layer_threshold(clean, fpr=0.5) == pytest.approx(0.9)
+    assert layered.fit_layer_threshold(clean[:5], fpr=0.5) == 0.5  # never below the script's own
+    with pytest.raises(ModelError, match="layers score 1"):
+        Layered(powershell=0.1, **dict.fromkeys(inner, 1.0)).fit_layer_threshold(clean, fpr=0.5)
+
+
+def test_a_network_becomes_a_detector(folder, tmp_path):
+    model, known = network.load(folder / "network.keras"), Detector.load(folder)
+    clean = [f"write-host {n}; powershell -enc {encoded('get-date payload')}" for n in range(8)]
+    settings = {"threshold": 0.0001, "temperature": 1.5, "fpr": 0.001}
+    made = detector.assemble(tmp_path / "new", model, known._encoder, clean, **settings, profile="smoke")
+    assert np.array_equal(made.score(clean), known.score(clean))
+    assert {name: made.manifest[name] for name in settings} == settings
+    assert made.layer_threshold == made.fit_layer_threshold(clean, fpr=0.001)
 
 
 def test_a_lone_half_of_a_surrogate_pair_is_scored(folder):

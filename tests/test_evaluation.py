@@ -72,7 +72,7 @@ def test_a_committee_is_one_of_each_kind_chosen_on_validation_data():
     networks = [rows(seed=1, lift=0.4), rows(seed=2, lift=0.4)]
     poor = [rows(model="bag_of_words", lift=0.1), rows(model="svm_char_3gram", lift=0.2)]
     table = pl.concat([*poor, *good, *networks])
-    found = evaluation.committee(table, fpr=0.05)
+    found = evaluation.mixtures(table, fpr=0.05)
     members = ("token_3gram", "gradient_boosting", "cnn_lstm")
     assert found.equals(evaluation.ensemble(table, members, name=evaluation.COMMITTEE))
     one = found.filter((pl.col("seed") == 1) & (pl.col("sha256") == "test100"))["score"].item()
@@ -85,14 +85,35 @@ def test_a_committee_is_one_of_each_kind_chosen_on_validation_data():
 
 def test_a_committee_stands_beside_its_rivals_and_needs_every_kind():
     kinds = [rows(model="token_3gram"), rows(model="gradient_boosting"), rows()]
-    table = pl.concat([*kinds, evaluation.committee(pl.concat(kinds), fpr=0.05)])
+    table = pl.concat([*kinds, evaluation.mixtures(pl.concat(kinds), fpr=0.05)])
     gain = evaluation.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=100)
     found = evaluation.jointly(table, gain, protocol="p1", fpr=0.05, seed=1, rounds=100)
     assert found["deep"]["models"] == ["committee", "cnn_lstm"]
     assert found["traditional"]["models"] == ["committee", "gradient_boosting"]
     for lacking in range(2):
-        assert evaluation.committee(pl.concat(kinds[:lacking] + kinds[lacking + 1 :]), fpr=0.05).is_empty()
+        assert evaluation.mixtures(pl.concat(kinds[:lacking] + kinds[lacking + 1 :]), fpr=0.05).is_empty()
     assert evaluation.jointly(pl.concat(kinds), gain, protocol="p1", fpr=0.05, seed=1, rounds=100) == {}
+
+
+def test_the_ensemble_takes_the_n_gram_model_that_validation_likes_and_is_set_against_both():
+    kinds = {"token_3gram": 0.1, "bag_of_words": 0.4, "character_cnn": 0.3}
+    table = pl.concat([rows(model=model, lift=lift) for model, lift in kinds.items()])
+    assert evaluation.partners(table, fpr=0.05) == ("bag_of_words", "character_cnn")
+    found = evaluation.mixtures(table, fpr=0.05)
+    assert found["model"].unique().to_list() == [evaluation.MIXED]
+    pairs = evaluation.comparisons(pl.concat([table, found]), fpr=0.05, seed=1, rounds=50)["C19"]["p1"]
+    assert [row["models"] for row in pairs] == [["ensemble", "bag_of_words"], ["ensemble", "character_cnn"]]
+    alone = table.filter(pl.col("model") != "character_cnn")
+    assert evaluation.partners(alone, fpr=0.05) == () and evaluation.mixtures(alone, fpr=0.05).is_empty()
+
+
+def test_shares_get_the_exact_interval_of_their_counts():
+    table = pl.DataFrame({"found": [0.5, 0.0, None], "n": [10, 3, 0]})
+    low, high = evaluation.with_interval(table, "found").select("found_low", "found_high").to_dict().values()
+    assert low.to_list() == [pytest.approx(0.187086, abs=1e-5), 0.0, None]
+    assert high.to_list() == [pytest.approx(0.812914, abs=1e-5), pytest.approx(0.707598, abs=1e-5), None]
+    empty = evaluation.with_interval(table.clear(), "found")
+    assert empty.is_empty() and {"found_low", "found_high"} <= set(empty.columns)
 
 
 def test_calibration_is_fitted_on_validation_alone():

@@ -1,11 +1,14 @@
 """Explanations cover the text, find what drives the score, and show nothing live."""
 
+import io
 import itertools
+import re
+import sys
 
 import numpy as np
 import pytest
 
-from psembed import explain
+from psembed import cli, detector, explain
 from psembed.detector import LayerScore, Verdict
 from psembed.errors import ParameterError
 from psembed.neighbours import Neighbour
@@ -68,6 +71,51 @@ def test_nothing_live_is_shown(explained):
     for shown in (explained.to_terminal(), explained.to_text(), explained._repr_html_()):
         assert "like 0.97  malicious, a-source, 7 scripts such as abababababababab" in shown
     assert explained.to_text().splitlines()[0].startswith("  +2.99")
+
+
+@pytest.fixture
+def score_explained(tmp_path, monkeypatch):
+    """Run the command on TEXT, convicted by an address with what clears a screen; return its output."""
+    text = TEXT.replace("/payload", "/payload\033[2J")
+
+    class Judging(Planted):
+        def score_clean(self, texts):
+            return np.array([0.9 if "payload" in text else 0.1 for text in texts], dtype=np.float32)
+
+        def judge(self, items):
+            (score,) = self.score_clean([text]).tolist()
+            layers = (LayerScore("script", -1, 0, len(text), score),)
+            return [Verdict(item.name, "00", "ascii", score, True, 0, layers, text) for item in items]
+
+    def run(*options, terminal):
+        class Output(io.StringIO):
+            def isatty(self):
+                return terminal
+
+        (tmp_path / "a.ps1").write_text(text)
+        monkeypatch.setattr(detector, "released", Judging)
+        monkeypatch.setattr(sys, "stdout", Output())
+        assert cli.main(["score", str(tmp_path / "a.ps1"), "--explain", *options]) == 1
+        return sys.stdout.getvalue()
+
+    return run
+
+
+def test_a_terminal_gets_colours_and_nothing_else_does(score_explained, tmp_path):
+    coloured = score_explained(terminal=True)
+    reddest = re.search(r"\033\[30;48;5;196m(.*?)\033\[0m", coloured)
+    assert "hxxp://bad[.]example[.]test" in reddest[1]
+    assert "\033" not in re.sub(r"\033\[(30;48;5;\d+|0)m", "", coloured)
+    assert "\033" not in score_explained(terminal=False)
+    assert score_explained("--output", str(tmp_path / "why.txt"), terminal=True) == ""
+    assert "\033" not in (tmp_path / "why.txt").read_text()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_command_shows_nothing_live(score_explained, terminal):
+    shown = score_explained(terminal=terminal)
+    assert "http://" not in shown and "bad.example.test" not in shown
+    assert "hxxp://bad[.]example[.]test" in shown
 
 
 def test_nothing_is_marked_where_nothing_raises_the_score():

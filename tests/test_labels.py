@@ -171,11 +171,32 @@ def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
 
 def test_dropped_test_scripts_are_one_a_cluster_and_class_and_none_is_empty():
     table = {
-        "sha256": list("abcdef"), "source": "s", "stratum": "s", "label": [1, 1, 0, 1, 1, 0], "family": "",
-        "cluster": [1, 1, 1, 2, 3, 4], "text": "t", "clean": ["t", "t", "t", "t", "", "t"],
-        "dropped": ["why", "why", "why", "", "why", "why"],
-        "part": ["test", "test", "test", "test", "test", "train"],
+        "sha256": list("abcdefgh"), "source": list("swssswwz"), "stratum": "s", "family": "",
+        "label": [1, 1, 0, 1, 1, 0, 1, 1], "cluster": [1, 1, 1, 2, 3, 4, 5, 6], "text": "t",
+        "clean": ["t", "t", "t", "t", "", "t", "t", "t"],
+        "dropped": ["why", "why", "why", "", "why", "why", "why", "why"],
+        "part": ["test", "test", "test", "test", "test", "train", "train", "train"],
     }  # fmt: skip
-    found = labels.dropped_tests(pl.DataFrame(table))
-    assert found["sha256"].to_list() == ["a", "c"] and set(found["dropped"]) == {"why"}
-    assert "part" not in found.columns
+    found = labels.dropped_tests(pl.DataFrame(table), wild_source="w")
+    tested = {
+        protocol: [rows["sha256"].to_list() for rows in labels.dropped_of(found, protocol).values()]
+        for protocol in ("p0", "p1", "p2")
+    }
+    # P2 tests malicious scripts of the wild source alone, whatever their part; clean ones are as in P1.
+    assert tested == {"p0": [], "p1": [["a", "c"]], "p2": [["b", "c", "g"]]}
+    assert set(found["dropped"]) == {"why"} and "part" not in found.columns
+
+
+def test_every_dropped_script_is_listed_with_its_reason():
+    rows = {"sha256": ["b", "a", "c"], "source": "s", "label": [1, 1, 0], "dropped": ["why", "why", ""]}
+    assert labels.listed(pl.DataFrame(rows))["sha256"].to_list() == ["a", "b"]
+
+
+def test_copies_count_what_is_different_in_a_set():
+    files = {
+        "source": ["s"] * 4 + ["t"], "kind": ["labelled"] * 4 + ["benign"], "label": [1, 1, 1, 0, 0],
+        "normalised": [7, 7, 8, 9, 9], "cluster": [1, 1, 1, 2, 2],
+    }  # fmt: skip
+    found = labels.copies(pl.DataFrame(files)).to_dicts()
+    assert found[1] == {"source": "s", "label": 1, "files": 3, "distinct": 2, "clusters": 1, "largest": 3}
+    assert len(found) == 2

@@ -372,6 +372,41 @@ def test_nothing_to_unwrap(text):
     assert unwrap(text) == ([Layer(text, "script", -1, 0)], "")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "powershell -EncodedCommand {}",
+        "powershell.exe -NoP -NonI -W Hidden -Exec Bypass -Enc {}",
+        r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe -ec {}",
+        'cmd.exe /c "powershell -enc {}"',
+        'pwsh -e "{}"',
+        "  PowerShell /enc {} -NoLogo\n",
+    ],
+)
+def test_a_command_line_that_only_hands_a_script_over_carries_it(line):
+    layers = unwrap(line.format(encoded(PAYLOAD)), limits=GENEROUS).layers
+    assert [layer.carried for layer in layers if layer.text == PAYLOAD] == [True]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "powershell -enc {}; Get-Date",
+        "Get-Date\npowershell -enc {}",
+        "powershell -enc {} -Command calc",
+        "powershell -enc {} -File other.ps1",
+        "powershell -enc {} | Out-File a.txt",
+        "other.exe -enc {}",
+        "powershell (other) -enc {}",
+        "iex ([Text.Encoding]::Unicode.GetString([Convert]::FromBase64String('{}')))",
+    ],
+)
+def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
+    layers = unwrap(line.format(encoded(PAYLOAD)), limits=GENEROUS).layers
+    assert PAYLOAD in [layer.text for layer in layers]
+    assert not any(layer.carried for layer in layers)
+
+
 def test_three_deep():
     middle = ENCODERS["xor"](PAYLOAD)
     outer = ENCODERS["gzip"](middle)

@@ -1,18 +1,39 @@
 """`psembed score`: exit codes, output files, and a summary in which every input has its place."""
 
+import errno
 import io
+import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import polars as pl
 import pytest
 
-from psembed import cli, detector, workers
+from psembed import cli, detector, progress, reports, scoring, workers
 from psembed.detector import LayerScore, Verdict
 
 SCRIPT = LayerScore("script", -1, 0, 7, 0.1)
+FULL = "/dev/full"  # a file of Linux on a disk that is full
+BUFFERED = os.environ | {"PYTHONUNBUFFERED": ""}  # standard output of a program, as by default
+needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason=f"there is no {FULL}")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+    def pictures(self):
+        """What was drawn in the line of the progress, one after the other."""
+        return self.getvalue().split(progress.ERASE)
+
+    def seen(self):
+        """The lines as they stand in the end."""
+        return [line.rpartition(progress.ERASE)[2] for line in self.getvalue().split("\n")]
 
 
 @pytest.fixture(autouse=True)
@@ -73,26 +94,121 @@ def test_an_output_file_appears_whole(files, tmp_path, capsys):
     assert pl.read_parquet(target)["verdict"].to_list() == ["malicious"]
 
 
-def test_a_stopped_run_leaves_the_last_output(files, tmp_path, monkeypatch, released):
+@pytest.fixture
+def stopped_at_c(monkeypatch, released):
+    """Ctrl-C while the third script is scored, each being a batch of its own in this process."""
+    judge = released.judge
+
+    def stopping(self, items):
+        if items[0].name.endswith("c.ps1"):
+            raise KeyboardInterrupt
+        return judge(self, items)
+
+    monkeypatch.setattr(workers, "ROWS", 1)
+    monkeypatch.setattr(workers, "ALONE", 9)
+    monkeypatch.setattr(released, "judge", stopping)
+
+
+def test_a_stopped_run_tells_what_was_scored_and_keeps_what_was_written(files, stopped_at_c, capsys):
+    assert cli.main(["score", *[files[name] for name in "abc"], "--format", "csv"]) == 130
+    said = capsys.readouterr()
+    assert [line.split(",")[0] for line in said.out.splitlines()[1:]] == [files["a"], files["b"]]
+    assert said.err == ("\npsembed: stopped; 2 scored: 1 malicious, 1 clean; what was written so far stays\n")
+
+
+def test_a_stopped_run_leaves_the_last_output(files, tmp_path, stopped_at_c, capsys):
     target = tmp_path / "found.csv"
     target.write_text("before")
+    before = sorted(tmp_path.iterdir())
+    assert cli.main(["score", files["b"], files["c"], "--format", "csv", "--output", str(target)]) == 130
+    assert target.read_text() == "before" and sorted(tmp_path.iterdir()) == before
+    said = capsys.readouterr().err
+    assert said == f"\npsembed: stopped; 1 scored: 0 malicious, 1 clean; {target} is as it was\n"
 
-    def stopped(self, items):
+
+def test_what_was_not_yet_written_is_not_told(files, monkeypatch, capsys):
+    def stopped_at_the_second(verdicts, stream):
+        next(verdicts), next(verdicts)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(released, "judge", stopped)
-    assert cli.main(["score", files["a"], "--format", "csv", "--output", str(target)]) == 130
-    assert target.read_text() == "before" and len(list(tmp_path.iterdir())) == 5
+    monkeypatch.setitem(reports.WRITERS, "csv", stopped_at_the_second)
+    assert cli.main(["score", files["b"], files["a"], "--format", "csv"]) == 130
+    assert "stopped; 1 scored: 0 malicious, 1 clean;" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_ends_quietly(files, monkeypatch):
-    class Closed(io.StringIO):
-        def write(self, text):
-            raise BrokenPipeError
+@pytest.mark.skipif(os.name == "nt", reason="no signal can be sent")
+def test_ctrl_c_ends_a_wait_for_standard_input():
+    """The header comes just before standard input is read."""
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from psembed import cli; sys.exit(cli.main(['score', '--format', 'csv', '-']))"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **pipes) as process:
+        assert process.stdout.readline().startswith("path,")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(timeout=60) == 130
+        finally:
+            process.kill()
+        assert process.stderr.read().startswith("\npsembed: stopped; 0 scored")
 
-    monkeypatch.setattr(sys, "stdout", Closed())
-    monkeypatch.setattr("os.dup2", lambda *_: None)
-    assert cli.main(["score", files["a"]]) == 1
+
+@needs_full
+@pytest.mark.parametrize("form", scoring.FORMATS)
+def test_a_full_disk_is_no_verdict_and_leaves_the_last_output(files, tmp_path, monkeypatch, capsys, form):
+    target = tmp_path / "found"
+    target.write_text("before")
+    before = sorted(tmp_path.iterdir())
+    opened = scoring._opened
+    monkeypatch.setattr(scoring, "_opened", lambda _, binary: opened(scoring.Path(FULL), binary=binary))
+    assert cli.main(["score", files["a"], "--format", form, "--output", str(target)]) == 2
+    assert target.read_text() == "before" and sorted(tmp_path.iterdir()) == before
+    said = capsys.readouterr()
+    assert said.err == f"psembed: the disk is full, make room; {target} is as it was\n" and said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "the disk is full, make room"), (errno.EACCES, "Permission denied")]
+)
+def test_an_output_that_cannot_be_put_in_place_is_no_verdict(
+    files, tmp_path, monkeypatch, capsys, number, told
+):
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    target = tmp_path / "found.csv"
+    target.write_text("before")
+    monkeypatch.setattr(os, "replace", refused)
+    assert cli.main(["score", files["a"], "--format", "csv", "--output", str(target)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert told in said and said.endswith(f"{target} is as it was") and target.read_text() == "before"
+
+
+def program(path, stdout):
+    """Score with the released detector in a process of its own, which ends as users see it end."""
+    command = [sys.executable, "-m", "psembed", "score", path]
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, env=BUFFERED, text=True, check=False
+    )
+
+
+@needs_full
+def test_standard_output_on_a_full_disk_is_no_verdict(files):
+    with open(FULL, "w") as full:
+        done = program(files["b"], full)
+    assert done.returncode == 2
+    assert done.stderr == "psembed: the disk is full, make room; the output is cut short\n"
+
+
+def test_a_closed_pipe_ends_quietly(files):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = program(files["b"], writer)
+    finally:
+        os.close(writer)
+    assert done.returncode == 1 and done.stderr == ""
 
 
 def test_parquet_is_not_for_a_terminal(files, monkeypatch, capsys):
@@ -101,13 +217,66 @@ def test_parquet_is_not_for_a_terminal(files, monkeypatch, capsys):
     assert "--output FILE" in capsys.readouterr().err
 
 
-def test_a_terminal_sees_progress_and_a_pipe_does_not(files, monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Score with a terminal, on which a second passes whenever a clock is read; return its pictures."""
+
+    def run(*paths, seconds=1):
+        monkeypatch.setattr(progress, "monotonic", itertools.count(step=seconds).__next__)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        cli.main(["score", *paths])
+        return sys.stderr.pictures()
+
+    return run
+
+
+def test_a_terminal_sees_a_bar_that_is_erased_in_the_end(files, on_terminal):
+    assert on_terminal(files["a"], files["b"], files["a"], files["b"]) == [
+        "",
+        "[                    ] 0/4 scored, 0 a second",
+        "[#####               ] 1/4 scored, 0 a second",
+        "[##########          ] 2/4 scored, 1 a second",
+        "[###############     ] 3/4 scored, 1 a second",
+        "[####################] 4/4 scored, 1 a second",
+        "psembed: 4 scored: 2 malicious, 2 clean\n",
+    ]
+
+
+def test_the_bar_is_redrawn_no_more_often_than_eyes_can_follow(files, on_terminal):
+    shown = on_terminal(files["a"], files["b"], files["a"], files["b"], seconds=progress.STEP * 0.6)
+    assert ["0/4" in shown[1], "2/4" in shown[2], "4/4" in shown[3]] == [True] * 3 and len(shown) == 5
+
+
+def test_the_bar_knows_of_folders_and_tables(files, tmp_path, on_terminal):
+    pl.DataFrame({"data": [b"iex", b"dir", b"ls"]}).write_parquet(tmp_path / "t.parquet")
+    (tmp_path / "u.parquet").write_bytes(b"damaged")
+    os.symlink(files["a"], tmp_path / "link.ps1")
+    *_, before, last, _ = on_terminal(files["all"], files["all"] + "/none.ps1")
+    assert "] 7/8 scored" in before and "] 8/8 scored" in last
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_terminal_sees_a_count_where_no_total_is_known(files, tmp_path, on_terminal, monkeypatch, log):
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"iex $x")))
+    (tmp_path / "x.evtx").write_bytes(b"")
+    *shown, _ = on_terminal(files["b"], str(tmp_path / "x.evtx") if log else "-")
+    assert shown == ["", "0 scored, 0 a second", "1 scored, 0 a second", "2 scored, 1 a second"]
+
+
+def test_the_bar_and_the_results_share_a_terminal(files, monkeypatch, capsys):
+    arguments = ["score", files["all"], "--format", "csv"]
+    cli.main(arguments)
+    plain = capsys.readouterr().out.splitlines()
+    shared = Terminal()
+    monkeypatch.setattr(sys, "stdout", shared)
+    monkeypatch.setattr(sys, "stderr", shared)
+    cli.main(arguments)
+    assert shared.seen()[: len(plain)] == plain and "] 2/3 scored" in shared.getvalue()
+
+
+def test_no_progress_is_seen_where_there_is_no_terminal(files, capsys):
     cli.main(["score", files["a"]])
-    assert "1 scored" in capsys.readouterr().err.split("\r")[1]
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
-    cli.main(["score", files["a"]])
-    assert "\r" not in capsys.readouterr().err
+    assert capsys.readouterr().err == "psembed: 1 scored: 1 malicious, 0 clean\n"
 
 
 def test_nothing_to_score_is_said(tmp_path, capsys):

@@ -1,12 +1,15 @@
 """A trained network is kept by what made it: used again if nothing changed, trained anew if anything did."""
 
+import os
+import signal
+
 import numpy as np
 import polars as pl
 import pytest
 
 from psembed import network, training
 from psembed.batches import Samples
-from psembed.errors import ModelError, ParameterError
+from psembed.errors import ModelError, ParameterError, StageError
 from psembed.tokens import Encoder
 from psembed.training import Training
 
@@ -80,6 +83,19 @@ def test_an_error_in_a_process_comes_out(tmp_path):
     broken = given()._replace(matrix=np.full((20, 8), np.nan, dtype=np.float32))
     with pytest.raises(ParameterError, match="token matrix"):
         training.train_all(tmp_path, [broken, broken._replace(seed=9)], processes=2, **SETTINGS)
+
+
+def _killed(seed: int, settings: dict) -> int:
+    if seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return seed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_a_process_that_is_killed_is_told_of():
+    found = training._each(_killed, [(1,), (2,)], 2, {})
+    with pytest.raises(StageError, match=r"was killed.*run again"):
+        list(found)
 
 
 def test_an_interrupted_training_leaves_nothing_to_resume_from(tmp_path, monkeypatch):
