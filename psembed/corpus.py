@@ -111,7 +111,7 @@ def read_script(data: bytes, *, max_bytes: int) -> tuple[str | None, str, str]:
 
 
 _SECRET = re.compile(
-    r"(?i)\b((?:[\w-]*(?:passw(?:or)?d|secret|api_?-?key|access_?-?key|token|authorization))"
+    r"(?i)\b((?:[\w-]{0,128}(?:passw(?:or)?d|secret|api_?-?key|access_?-?key|token|authorization))"
     r"[\"']?\s*[=:]\s*[\"']?)[^\s\"';,)]{6,}"
 )
 _DEFANG: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (

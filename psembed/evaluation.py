@@ -313,17 +313,22 @@ def partners(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
 
     Empty where one was not run.
     """
-    ngrams = rows.filter(pl.col("model").is_in(NGRAMS))
-    if not ngrams.height or CHARACTERS not in rows["model"]:
-        return ()
-    return _most_found(ngrams, fpr=fpr), CHARACTERS
+    return (_best_ngrams(rows, fpr=fpr), CHARACTERS) if _has(rows, CHARACTERS) else ()
 
 
 def _experts(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    ngrams = rows.filter(pl.col("model").is_in(NGRAMS))
-    if not ngrams.height or FEATURES not in rows["model"]:
+    if not _has(rows, FEATURES):
         return ()
-    return _most_found(ngrams, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
+    return _best_ngrams(rows, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
+
+
+def _has(rows: pl.DataFrame, model: str) -> bool:
+    """Tell whether a model was run, and any on n-grams."""
+    return model in rows["model"] and rows["model"].is_in(NGRAMS).any()
+
+
+def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
+    return _most_found(rows.filter(pl.col("model").is_in(NGRAMS)), fpr=fpr)
 
 
 def mixtures(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:

@@ -245,6 +245,7 @@ class Folder(Commands):
         self.frames[-1].items.append(item)
 
     def _here_string(self, position: int, start: int) -> int:
+        self.budget.check_time()  # one within another looks for its end through all of the text
         double = self.text[position + 1] in DOUBLE_QUOTES
         ends = _HERE_ENDS['"' if double else "'"].search(self.text, start - 1)
         stop, end = (ends.start(), ends.end()) if ends else (len(self.text), len(self.text))

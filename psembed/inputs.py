@@ -17,7 +17,7 @@ from psembed.child import reason
 from psembed.detector import MAX_BYTES, Item
 from psembed.errors import ParameterError, SourceError
 from psembed.events import ScriptBlock, script_blocks
-from psembed.tables import Row, rows
+from psembed.tables import Row, row_groups, rows
 
 STDIN = "-"
 TABLE, LOG = ".parquet", ".evtx"
@@ -82,14 +82,30 @@ class Inputs:
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items; an error of one file is told in its item and does not stop the others."""
-        self.left_out = self.links = self.damaged = 0
-        for path in self._paths:
-            if path == STDIN:
+        self.damaged = 0
+        for found in self._found():
+            if isinstance(found, Item):
+                yield found
+            elif found == STDIN:
                 yield self._standard_input()
-            elif os.path.isdir(path):
+            else:
+                yield from self._file(found)
+
+    def total(self) -> int | None:
+        """Return how many items there will be; None with standard input or event logs: only reading tells."""
+        found = list(self._found())
+        if any(path == STDIN or path.lower().endswith(LOG) for path in found if isinstance(path, str)):
+            return None
+        return sum(_count(path) if isinstance(path, str) else 1 for path in found)
+
+    def _found(self) -> Iterator[str | Item]:
+        """Yield the paths of files, and STDIN, in order, and an item for each folder that cannot be read."""
+        self.left_out = self.links = 0
+        for path in self._paths:
+            if path != STDIN and os.path.isdir(path):
                 yield from self._folder(path)
             else:
-                yield from self._file(path)
+                yield path
 
     def _standard_input(self) -> Item:
         stream = self._stdin or getattr(sys.stdin, "buffer", None)
@@ -100,7 +116,7 @@ class Inputs:
         except OSError as error:
             return Item(STDIN, None, reason(error))
 
-    def _folder(self, folder: str) -> Iterator[Item]:
+    def _folder(self, folder: str) -> Iterator[str | Item]:
         """Walk a folder without recursion, so that no depth is too much."""
         open_folders = [iter([_with_slash(folder)])]
         while open_folders:
@@ -113,7 +129,7 @@ class Inputs:
                 except OSError as error:
                     yield Item(path.removesuffix("/"), None, reason(error))
             elif path.lower().endswith(EXTENSIONS):
-                yield from self._file(path)
+                yield path
             else:
                 self.left_out += 1
 
@@ -156,6 +172,17 @@ class Inputs:
         with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as found:
             for row in found:
                 yield _cell(path, row)
+
+
+def _count(path: str) -> int:
+    """Return how many items a file gives: a table as many as its footer says, any other file one."""
+    if not path.lower().endswith(TABLE):
+        return 1
+    try:
+        with _open_regular(path) as stream:
+            return sum(count for _, count in row_groups(stream))
+    except (OSError, ValueError, SourceError):
+        return 1  # what is told of it
 
 
 def _cell(path: str, row: Row) -> Item:

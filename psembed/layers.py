@@ -266,8 +266,9 @@ class _Unwrapping:
 
 def hands_over(text: str, begin: int, end: int) -> bool:
     """Tell whether `text` is one command line, and only hands PowerShell what text[begin:end] encodes."""
-    rest = (text[:begin] + text[end:]).strip()
-    return len(rest) <= _LAUNCHER_LENGTH and bool(_LAUNCHER.fullmatch(rest))
+    if len(text) - (end - begin) > _LAUNCHER_LENGTH:
+        return False
+    return _LAUNCHER.fullmatch((text[:begin] + text[end:]).strip()) is not None
 
 
 def plausible(text: str) -> bool:

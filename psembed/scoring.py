@@ -8,15 +8,14 @@ from __future__ import annotations  # so that an older Python gets as far as the
 import argparse
 import contextlib
 import errno
-import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from psembed.errors import ParameterError, PsembedError, SourceError
+from psembed.errors import ParameterError, PsembedError
 from psembed.progress import Meter
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
         raise ParameterError("--explain goes with the table: leave --format out")
     detector = released()
     given = items(options.paths, column=options.column)
-    total = _total(options.paths) if sys.stderr.isatty() else None
+    total = given.total() if sys.stderr.isatty() else None
     with (
         _verdicts(given, options.cluster) as verdicts,
         _target(options.output, binary=binary) as stream,
@@ -140,34 +139,6 @@ def _target(output: str | None, *, binary: bool) -> Iterator[IO]:
 
 def _opened(path: Path, *, binary: bool) -> IO:
     return path.open("wb") if binary else path.open("w", encoding="utf-8", newline="")
-
-
-def _total(paths: Sequence[str]) -> int | None:
-    """Return how many scripts are named; None with standard input or event logs: only reading them tells."""
-    from psembed.inputs import LOG, STDIN, Inputs, Item
-
-    class Unread(Inputs):
-        def _file(self, path: str) -> Iterator[Item]:
-            yield Item(path, None)
-
-    if STDIN in paths:
-        return None
-    named = [item.name for item in Unread(paths)]
-    return None if any(name.lower().endswith(LOG) for name in named) else sum(map(_rows, named))
-
-
-def _rows(path: str) -> int:
-    """Return how many scripts a file holds: a table as many as its footer says, any other one."""
-    from psembed.inputs import TABLE
-    from psembed.tables import row_groups
-
-    if not path.lower().endswith(TABLE) or not os.path.isfile(path):
-        return 1
-    try:
-        with open(path, "rb") as stream:
-            return sum(rows for _, rows in row_groups(stream))
-    except (OSError, SourceError):
-        return 1  # what is told of it
 
 
 def _watched(verdicts: Iterable, counts: Counter, word: Callable, meter: Meter, stream: IO) -> Iterator:

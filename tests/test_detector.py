@@ -1,6 +1,5 @@
 """The detector scores text and bytes without TensorFlow and refuses what does not belong together."""
 
-import base64
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from threading import Barrier
 import numpy as np
 import polars as pl
 import pytest
+from planted import Layered, encoded
 
 from psembed import detector, export, neighbours, network, workers
 from psembed.batches import Samples
@@ -203,23 +203,6 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
         "created_from",
     }
     assert manifest["created_from"] == "smoke"
-
-
-class Layered(Detector):
-    """A detector with planted scores: by the first word of a text."""
-
-    def __init__(self, **scores: float):
-        self.threshold, self.layer_threshold, self.planted = 0.5, 0.7869, scores
-
-    def _scores(self, texts):
-        return [self.planted[text.split()[0]] for text in texts]
-
-    def view(self, clean):
-        return clean
-
-
-def encoded(script: str) -> str:
-    return base64.b64encode(script.encode("utf-16-le")).decode()
 
 
 @pytest.mark.parametrize(

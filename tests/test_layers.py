@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psembed.folding import fold
-from psembed.layers import Layer, Limits, may_run, plausible, unwrap
+from psembed.layers import Layer, Limits, hands_over, may_run, plausible, unwrap
 from psembed.literals import Budget
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
@@ -405,6 +406,20 @@ def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
     layers = unwrap(line.format(encoded(PAYLOAD)), limits=GENEROUS).layers
     assert PAYLOAD in [layer.text for layer in layers]
     assert not any(layer.carried for layer in layers)
+
+
+def test_here_strings_within_here_strings_look_at_the_clock(monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr("psembed.literals.time.monotonic", lambda: next(ticks) / 100)
+    assert unwrap("iex\n" + '@"\n$(' * 300, limits=Limits(seconds=1.0)).cut == "seconds"
+
+
+def test_a_long_script_is_not_copied_to_see_whether_it_hands_another_over():
+    class Uncut(str):
+        def __getitem__(self, _):
+            raise AssertionError("cut")
+
+    assert not hands_over(Uncut(f"powershell -enc {'A' * 20} {'-nop ' * 100}"), 16, 36)
 
 
 def test_three_deep():

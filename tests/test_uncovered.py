@@ -1,28 +1,13 @@
 """What unwrapping adds is counted by class, with what uncovered the layer that convicts."""
 
-import base64
-
 import polars as pl
+from planted import Layered, encoded
 
 from psembed import uncovered
-from psembed.detector import Detector
-
-
-class Planted(Detector):
-    """A detector with planted scores: by the first word of a text."""
-
-    def __init__(self, **scores: float):
-        self.threshold, self.layer_threshold, self.planted = 0.5, 0.8, scores
-
-    def _scores(self, texts):
-        return [self.planted[text.split()[0]] for text in texts]
-
-    def view(self, clean):
-        return clean
 
 
 def wrapped(script: str) -> str:
-    return f"powershell -enc {base64.b64encode(script.encode('utf-16-le')).decode()}"
+    return f"powershell -enc {encoded(script)}"
 
 
 def test_scripts_are_judged_alone_and_with_what_they_hold():
@@ -34,7 +19,7 @@ def test_scripts_are_judged_alone_and_with_what_they_hold():
         " ",
     ]
     scripts = pl.DataFrame({"sha256": list("abcde"), "label": [1, 1, 0, 1, 0], "text": texts})
-    verdicts, table = uncovered.judged(Planted(evil=0.9, good=0.1, powershell=0.7), scripts)
+    verdicts, table = uncovered.judged(Layered(evil=0.9, good=0.1, powershell=0.7), scripts)
     assert [verdict.name for verdict in verdicts] == list("abcde")
     assert table.rows() == [
         (1, True, True, False, None),
@@ -48,5 +33,5 @@ def test_scripts_are_judged_alone_and_with_what_they_hold():
 
 def test_no_script_gives_no_row():
     none = pl.DataFrame(schema={"sha256": pl.String, "label": pl.Int8, "text": pl.String})
-    verdicts, table = uncovered.judged(Planted(), none)
+    verdicts, table = uncovered.judged(Layered(), none)
     assert verdicts == [] and uncovered.counted(table).is_empty()
