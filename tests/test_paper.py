@@ -136,6 +136,16 @@ def test_the_layout_file_holds_no_result():
     assert contents == []
 
 
+def test_no_semicolon_is_taken_for_the_end_of_code():
+    """Typst reads one right after a call as code, and prints nothing; in text it is escaped."""
+    for call in re.finditer(r"#[\w-]+\(", SOURCE):
+        depth, end = 1, call.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(SOURCE[end], 0)
+            end += 1
+        assert SOURCE[end] != ";", SOURCE[call.start() : end + 40]
+
+
 def test_every_figure_and_table_of_the_paper_is_referred_to():
     labels = re.findall(r'"(fig-[a-z]+)"|<((?:tab|sec)-[a-z]+)>', SOURCE)
     for name in (a or b for a, b in labels):
