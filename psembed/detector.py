@@ -352,10 +352,10 @@ class Detector:
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
             for layer, (_, score) in zip(found.layers, scored, strict=True)
         )
-        limits = self._limits(found.layers)
-        guilty = [number for number, limit in enumerate(limits) if layers[number].score >= limit]
-        outermost = [number for number, limit in enumerate(limits) if limit == self.threshold]
-        highest = max(guilty or outermost, key=lambda number: layers[number].score)
+        outermost, inner = _judged(found.layers)
+        guilty = [number for number in outermost if layers[number].score >= self.threshold]
+        guilty += [number for number in inner if layers[number].score >= self.layer_threshold]
+        highest = max(guilty or outermost, key=lambda number: (layers[number].score, -number))
         cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
         return replace(
             verdict,
@@ -367,19 +367,20 @@ class Detector:
             reason="; ".join(filter(None, (verdict.reason, cut))),
         )
 
-    def _limits(self, layers: list[Layer]) -> list[float]:
-        """Return the score from which each layer convicts: never, where it only carries another."""
-        carriers = {layer.parent for layer in layers if layer.carried}
-        limits: list[float] = []
-        carried_outermost: list[bool] = []
-        for number, layer in enumerate(layers):
-            carried_outermost.append(number == 0 or (layer.carried and carried_outermost[layer.parent]))
-            spelled = layer.how == LITERALS and layer.parent in carriers
-            if number in carriers or spelled:
-                limits.append(math.inf)
-            else:
-                limits.append(self.threshold if carried_outermost[number] else self.layer_threshold)
-        return limits
+
+def _judged(layers: list[Layer]) -> tuple[list[int], list[int]]:
+    """Return the layers that may convict: the script, or what it only hands over, and those within.
+
+    One that only hands another over is neither, nor is its text with constants folded.
+    """
+    carriers = {layer.parent for layer in layers if layer.carried}
+    handed_over, outermost, inner = {0}, [], []
+    for number, layer in enumerate(layers):
+        if layer.carried and layer.parent in handed_over:
+            handed_over.add(number)
+        if number not in carriers and not (layer.how == LITERALS and layer.parent in carriers):
+            (outermost if number in handed_over else inner).append(number)
+    return outermost, inner
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:

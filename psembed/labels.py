@@ -48,7 +48,7 @@ def copies(scripts: pl.DataFrame) -> pl.DataFrame:
         One row for each labelled set and class: source, label, files, distinct (once normalised), clusters
         (of near-duplicates), and largest, the files of its largest cluster.
     """
-    labelled = scripts.filter((pl.col("kind") == "labelled") & pl.col("label").is_not_null())
+    labelled = _labelled(scripts)
     sizes = labelled.with_columns(alike=pl.len().over("source", "label", "cluster"))
     counts = {"distinct": pl.col("normalised").n_unique(), "clusters": pl.col("cluster").n_unique()}
     counted = sizes.group_by("source", "label").agg(files=pl.len(), **counts, largest=pl.col("alike").max())
@@ -69,7 +69,7 @@ def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
         One row for each pair: a, b (stratum and class), clusters_a, clusters_b, shared.
     """
     classes = pl.when(pl.col("label") == 1).then(pl.lit("malicious")).otherwise(pl.lit("clean"))
-    labelled = scripts.filter((pl.col("kind") == "labelled") & pl.col("label").is_not_null())
+    labelled = _labelled(scripts)
     named = labelled.select(name=pl.concat_str("stratum", classes, separator=" "), cluster="cluster").unique()
     sizes = named.group_by("name").agg(clusters=pl.len())
     pairs = named.join(named, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
@@ -81,6 +81,11 @@ def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
         .select("a", "b", "clusters_a", "clusters_b", "shared")
         .sort("shared", "a", "b", descending=[True, False, False])
     )
+
+
+def _labelled(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Return the scripts of the labelled sets; benign repositories have labels, too."""
+    return scripts.filter((pl.col("kind") == "labelled") & pl.col("label").is_not_null())
 
 
 def audit(scripts: pl.DataFrame) -> pl.DataFrame:

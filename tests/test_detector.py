@@ -235,6 +235,13 @@ def test_a_command_line_that_only_hands_a_script_over_is_judged_by_it(outer, inn
     assert (found.malicious, found.layer, found.score) == (malicious, 1, pytest.approx(inner))
 
 
+def test_where_no_layer_convicts_the_script_decides_whatever_the_thresholds():
+    layered = Layered(powershell=0.1, inside=0.4)
+    layered.layer_threshold = layered.threshold
+    found = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; exit")
+    assert (found.malicious, found.layer, found.score) == (False, 0, pytest.approx(0.1))
+
+
 def test_what_is_handed_over_twice_is_judged_by_the_innermost_script():
     within = f"powershell -enc {encoded('inside and long enough')}"
     found = Layered(powershell=0.9, pwsh=0.9, inside=0.6).verdict(f"pwsh -ec {encoded(within)}")
