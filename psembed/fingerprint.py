@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 from psembed.profiles import Notebook, parse_cell
 
 CACHED_FROM = 1 << 20  # bytes; smaller files are hashed anew, which takes a millisecond
-APART = {"stages"}  # the table of files: each notebook's own row is in its key, the others do not matter
+ROOT = "psembed"
+APART = {"psembed.stages"}  # the table of files: each notebook's own row is in its key, the others do not matter
 
 
 def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, package: Path) -> str:
@@ -39,7 +40,7 @@ def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, pa
         "code": notebook.code,
         "parameters": parameters,
         "files": files,
-        "modules": {name: module_hash(package / f"{name}.py") for name in sorted(modules)},
+        "modules": {name: module_hash(source_file(name, package)) for name in sorted(modules)},
         "libraries": {name: library_version(name) for name in sorted(libraries)},
         "python": platform.python_version_tuple()[:2],
     }
@@ -47,17 +48,30 @@ def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, pa
 
 
 def imports_of(notebook: Notebook, *, package: Path) -> tuple[set[str], set[str]]:
-    """Return the psembed modules and the other libraries a notebook imports, directly or through them."""
+    """Return the psembed modules and the other libraries a notebook imports, directly or through them.
+
+    Modules are named in full, "psembed.models.network"; a sub-package stands for its `__init__`. The root
+    is among them only where a name of its own is asked for, and then all that it offers is.
+    """
     modules: set[str] = set()
     libraries: set[str] = set()
-    trees = [parse_cell(source, notebook.name) for source in notebook.code]
-    while trees:
-        ours, others = _imported(trees.pop(), package)
+    waiting = [(parse_cell(source, notebook.name), "") for source in notebook.code]
+    while waiting:
+        ours, others = _imported(*waiting.pop(), package)
         libraries |= others
         for name in ours - modules - APART:
             modules.add(name)
-            trees.append(ast.parse((package / f"{name}.py").read_bytes()))
+            path = source_file(name, package)
+            home = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            waiting.append((ast.parse(path.read_bytes()), home))
     return modules, libraries
+
+
+def source_file(name: str, package: Path) -> Path | None:
+    """Return the file of a psembed module or sub-package named in full; None where there is none."""
+    place = package.joinpath(*name.split(".")[1:])
+    found = (place.with_suffix(".py") if place != package else place, place / "__init__.py")
+    return next((path for path in found if path.is_file()), None)
 
 
 def module_hash(path: Path) -> str:
@@ -69,19 +83,37 @@ def module_hash(path: Path) -> str:
     return hash_bytes(ast.dump(tree).encode())
 
 
-def _imported(tree: ast.Module, package: Path) -> tuple[set[str], set[str]]:
-    """Return the names of psembed modules and of other top-level packages imported anywhere in `tree`."""
-    dotted: set[str] = set()
+def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set[str]]:
+    """Return the psembed modules and other top-level packages imported anywhere in a module of package `home`."""
+    ours: set[str] = set()
+    others: set[str] = set()
+    for name, members in _import_statements(tree, home):
+        top = name.partition(".")[0]
+        if top != ROOT:
+            others.add(top)
+            continue
+        inner = {f"{name}.{member}" for member in members}
+        found = {full for full in inner if source_file(full, package)}
+        if found != inner or not inner:  # a name that the module defines
+            found.add(name)
+        ours |= {part for full in found for part in _with_packages(full)}
+    return {name for name in ours if source_file(name, package)}, others
+
+
+def _import_statements(tree: ast.Module, home: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each imported module, named in full, and the names taken from it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            dotted |= {alias.name for alias in node.names}
+            yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ("psembed" if node.level else "", node.module)))
-            dotted |= {base, *(f"{base}.{alias.name}" for alias in node.names if base == "psembed")}
-    split = [name.split(".") for name in dotted]
-    ours = {names[1] for names in split if names[0] == "psembed" and len(names) > 1}
-    others = {names[0] for names in split} - {"psembed"}
-    return {name for name in ours if (package / f"{name}.py").is_file()}, others
+            above = ".".join(home.split(".")[: len(home.split(".")) + 1 - node.level]) if node.level else ""
+            yield ".".join(filter(None, (above, node.module))), [alias.name for alias in node.names]
+
+
+def _with_packages(name: str) -> set[str]:
+    """Return a module and the sub-packages it is in, whose `__init__` runs first."""
+    parts = name.split(".")
+    return {".".join(parts[:end]) for end in range(2, len(parts))} | {name}
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from psembed import network
+from psembed import batches, designs, network
 from psembed.batches import Samples
 from psembed.errors import StageError
 from psembed.fingerprint import library_version, module_hash
@@ -24,7 +24,7 @@ from psembed.tokens import Encoder
 from psembed.workspace import atomic, write_json
 
 WINDOWS = 16  # of one script, at most
-MODULES = ("network", "designs", "batches")  # the code that decides what training gives
+MODULES = (network, designs, batches)  # the code that decides what training gives
 NETWORKS = {
     "cnn_lstm": Config(),
     "cnn_lstm_random": Config(trainable=True),
@@ -243,8 +243,7 @@ def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path
 
 def _key(training: Training, settings: dict) -> str:
     """Hash everything the result depends on: data, settings, code and libraries."""
-    package = Path(__file__).parent
-    code = [module_hash(package / f"{name}.py") for name in MODULES]
+    code = [module_hash(Path(module.__file__)) for module in MODULES]
     versions = [library_version(name) for name in ("tensorflow", "keras")]
     name, matrix, data, validation, seed = training
     kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
