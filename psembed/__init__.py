@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from gensim.models import KeyedVectors
 
-__version__ = "0.1.0"
-
 
 def load_vectors(path: Path | str | None = None) -> KeyedVectors:
     """Return the released token vectors, or those of a file that embedding.save has written.
@@ -32,11 +30,11 @@ def load_vectors(path: Path | str | None = None) -> KeyedVectors:
     PsembedError
         If gensim is not installed.
     """
-    from psembed.environment import has_packages
-    from psembed.errors import PsembedError
+    from psembed.runtime.environment import has_packages
+    from psembed.runtime.errors import PsembedError
 
     if not has_packages(("gensim", "pyarrow")):
         raise PsembedError("load_vectors needs gensim and pyarrow: pip install 'psembed[study]'")
-    from psembed import released
+    from psembed.embedding import released
 
     return released.load(path)

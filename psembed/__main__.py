@@ -2,7 +2,7 @@
 
 import sys
 
-from psembed.cli import main
+from psembed.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -32,9 +32,12 @@ def instrumented() -> contextlib.AbstractContextManager:
 
 
 with instrumented():
-    from psembed import golden, inputs, measuring
-    from psembed.detector import Detector, Item
-    from psembed.layers import unwrap
+    from bench import measuring
+    from psembed.detector import inputs
+    from psembed.detector.detector import Detector
+    from psembed.detector.verdict import Item
+    from psembed.powershell.unwrap.layers import unwrap
+    from psembed.release import golden
 
 SECONDS, MEMORY_GB = 2.0, 1.0  # for one input, of which unwrapping takes at most 1.5 s; for all
 SPLICES = (

@@ -1,0 +1,1 @@
+"""What is typed becomes a call."""

@@ -1,0 +1,128 @@
+"""Questions to the vectors on the command line: similar, analogy, odd.
+
+Nothing here imports a package before a question is asked.
+"""
+
+from __future__ import annotations  # so that an older Python gets as far as the message
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+
+from psembed.runtime.errors import ParameterError
+
+COMMANDS = ("similar", "analogy", "odd")
+HELP = """\
+Tokens are read as in a script: in any case, digits as *. What scripts run as a command is taken as the
+command, "iex (command)", unless --word is given. Only the options above are options; all else is a token,
+with dashes too: -eq, -, --. Put tokens such as '$i' in single quotes, or the shell replaces them.
+"""
+
+
+def tokens_last(arguments: list[str]) -> list[str]:
+    """Put the tokens of a question behind `--`, so that argparse takes none of them for an option.
+
+    A word of two dashes and a letter is an option, since no token is spelled so; -n is one before a whole
+    number, where `similar` and `analogy` could have no token; -h is one if it stands alone. The arguments of
+    other commands are returned as they are.
+    """
+    command, rest = arguments[:1], arguments[1:]
+    if not set(command) & set(COMMANDS) or rest == ["-h"]:
+        return arguments
+    options, tokens = [], []
+    while rest:
+        word = rest.pop(0)
+        if word == "--vectors" and rest:
+            options.append(f"{word}={rest.pop(0)}")
+        elif re.match("--[A-Za-z]", word):
+            options.append(word)
+        elif word == "-n" and command != ["odd"] and rest and re.fullmatch("[-+]?[0-9]+", rest[0]):
+            options += [word, rest.pop(0)]
+        else:
+            tokens.append(word)
+    return [*command, *options, "--", *tokens]
+
+
+def add_commands(add: Callable) -> None:
+    """Add the three commands to the command line; `add` is what psembed.cli.main adds a command with."""
+    for name, command, usage, n, text in (
+        ("similar", _similar, "TOKEN", 10, "list the tokens nearest to one"),
+        ("analogy", _analogy, "TOKEN - TOKEN + TOKEN", 5, "list the tokens nearest to a sum or difference"),
+        ("odd", _odd, "TOKEN TOKEN TOKEN ...", None, "name the token farthest from their centre"),
+    ):
+        made = add(name, command, text, needs=("polars",))
+        made.usage, made.epilog = f"%(prog)s [options] {usage}", HELP
+        made.add_argument("tokens", nargs="+", metavar="TOKEN", help="such as Invoke-Expression, -eq or '$i'")
+        if n:
+            made.add_argument("-n", type=_whole, default=n, metavar="N", help=f"how many (default: {n})")
+        made.add_argument("--word", action="store_true", help="take tokens as words, never as commands")
+        made.add_argument("--vectors", metavar="FILE", help="an npz of your own (default: the released one)")
+
+
+def _whole(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def _similar(options: argparse.Namespace) -> None:
+    from psembed.embedding import released, semantics
+
+    if len(options.tokens) != 1:
+        raise ParameterError(
+            f"similar takes one token, not {len(options.tokens)}: {' '.join(options.tokens)}"
+        )
+    vectors = released.read(options.vectors)
+    name = vectors.find(options.tokens[0], word=options.word)
+    _show_tokens(vectors, f"nearest to {vectors.label(name)}", semantics.nearest(vectors, name, options.n))
+
+
+def _analogy(options: argparse.Namespace) -> None:
+    from psembed.embedding import released, semantics
+
+    terms = signed_terms(options.tokens)
+    vectors = released.read(options.vectors)
+    names = [(sign, vectors.find(token, word=options.word)) for sign, token in terms]
+    added, taken = ([name for sign, name in names if sign == wanted] for wanted in "+-")
+    question = " ".join(f"{sign} {vectors.label(name)}" for sign, name in names)
+    _show_tokens(vectors, question[2:], semantics.analogy(vectors, added, taken, options.n))
+
+
+def signed_terms(words: list[str]) -> list[tuple[str, str]]:
+    """Return the terms of an analogy as (+ or -, token); ParameterError if it is none.
+
+    Every second word is a sign, so + and - can be tokens too: in `- + +` the token + is added to the token -.
+    """
+    example = "write downloadfile - '$destfile' + '$str', with spaces between"
+    tokens, signs = words[::2], ["+", *words[1::2]]
+    for before, sign in zip(tokens, signs[1:], strict=False):
+        if sign not in ("+", "-"):
+            raise ParameterError(f"after {before!r} comes {sign!r}, not + or -: {example}")
+    if len(signs) > len(tokens):
+        raise ParameterError(f"no token comes after the last {signs[-1]}: {example}")
+    if len(tokens) < 2:
+        raise ParameterError(f"an analogy has two or more tokens, not {words[0]!r} alone: {example}")
+    return list(zip(signs, tokens, strict=True))
+
+
+def _odd(options: argparse.Namespace) -> None:
+    from psembed.embedding import released, semantics
+
+    vectors = released.read(options.vectors)
+    names = [vectors.find(token, word=options.word) for token in options.tokens]
+    if len(set(names)) < max(3, len(names)):
+        raise ParameterError(f"odd takes three or more different tokens, not: {' '.join(options.tokens)}")
+    odd, distances = semantics.odd_one_out(vectors, names)
+    farthest = sorted(distances.items(), key=lambda row: -row[1])
+    _show_tokens(vectors, f"odd one out: {vectors.label(odd)}", farthest, measure="distance")
+
+
+def _show_tokens(vectors, title: str, rows: list[tuple[str, float]], *, measure: str = "cosine") -> None:
+    """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped."""
+    from psembed.runtime.progress import table
+
+    shown = [(vectors.label(name), f"{x:#.4g}", vectors.get_vecattr(name, "count")) for name, x in rows]
+    text = f"{title}\n\n{table(('token', measure, 'count'), shown)}"
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))

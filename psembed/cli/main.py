@@ -1,0 +1,264 @@
+"""The command line: `psembed COMMAND`, or `python -m psembed COMMAND` in a clone with nothing installed.
+
+Nothing here imports a package before the command that needs it has been chosen.
+"""
+
+from __future__ import annotations  # so that an older Python gets as far as the message
+
+import argparse
+import errno
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from psembed.cli import ask, score
+from psembed.runtime import environment
+from psembed.runtime.errors import PsembedError, StageError
+from psembed.runtime.provenance import __version__
+
+PROFILE = "control"
+STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
+EXIT_CODES = """\
+exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
+script; 2 the request itself was wrong, `score` found none but could not score an input, or `score` could not
+write what it found; 130 stopped with Ctrl-C.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        As typed after `psembed`; sys.argv by default.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C: kernels are ended, too
+    try:
+        environment.check_python()
+        options = parser().parse_args(ask.tokens_last(arguments))
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        if not environment.has_packages(options.needs):
+            return _with_packages(arguments)
+        code = options.command(options) or 0
+        sys.stdout.flush()
+        return code
+    except PsembedError as error:
+        print(f"psembed: {error}", file=sys.stderr)
+        return 1 if isinstance(error, StageError) else 2
+    except KeyboardInterrupt as stop:
+        print(f"\npsembed: stopped; {str(stop) or 'the same command goes on from here'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("psembed: the disk is full: make room and run again", file=sys.stderr)
+        return 1
+    finally:
+        _drop_what_cannot_be_written()
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Flush standard output; else the interpreter fails to as it ends, and exits with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _with_packages(arguments: list[str]) -> int:
+    root = environment.checkout()
+    if root is None:
+        raise PsembedError("packages are missing: pip install 'psembed[study,dev]', or work in a clone")
+    return environment.enter(root, arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; every command has help of its own."""
+    top = argparse.ArgumentParser(
+        prog="psembed",
+        description="Token vectors for PowerShell, and a detector of malicious scripts.",
+        epilog=EXIT_CODES,
+    )
+    top.add_argument("--version", action="version", version=f"psembed {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command, text: str, *, needs: tuple[str, ...] = STUDY) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        made.set_defaults(command=command, needs=needs)
+        return made
+
+    add("setup", _setup, "make .venv from requirements.lock, or bring it up to date", needs=())
+    _add_run_commands(add)
+    fetch = add("fetch", _fetch, "make snapshots of pinned sources", needs=("pygit2", "polars"))
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (all of sources.toml by default)")
+    fetch.add_argument(
+        "--history", action="store_true", help="every version in git history, not the tip only"
+    )
+    ask.add_commands(add)
+    score.add_command(add)
+    verify = add("verify", _verify, "show every claim of the study beside what we found")
+    verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
+    add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
+    add("test", _test, "run all tests", needs=("pytest",))
+    add("lint", _lint, "check style and format, notebooks included", needs=("ruff",))
+    add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
+    add("bench", _bench, "measure the speed of tokenising, training and scoring")
+    return top
+
+
+def _add_run_commands(add) -> None:
+    names = "smoke, control, public, or a .toml file of your own"
+    reproduce = add("reproduce", _reproduce, "run all notebooks of a profile, then rebuild the paper")
+    reproduce.add_argument("profile", nargs="?", default=PROFILE, help=f"{names} (default: {PROFILE})")
+    run = add("run", _run, "run notebooks; those that nothing has changed for are skipped")
+    run.add_argument("--profile", default=PROFILE, help=f"{names} (default: {PROFILE})")
+    run.add_argument("--only", nargs="+", metavar="NOTEBOOK", help="these alone, such as 03_word2vec")
+    for command in (reproduce, run):
+        command.add_argument(
+            "--set", action="append", default=[], dest="overrides", metavar="NOTEBOOK.PARAMETER=VALUE",
+            help="set a parameter on top of the profile, such as 07_cnn_lstm.epochs=3; may be repeated",
+        )  # fmt: skip
+        command.add_argument("--force", action="store_true", help="run what would be skipped, too")
+
+
+def _setup(options: argparse.Namespace) -> None:
+    root = _clone()
+    print("set up" if environment.set_up(root) else "up to date")
+
+
+def _clone() -> Path:
+    root = environment.checkout()
+    if root is None:
+        raise PsembedError("this command needs a clone of the project, and psembed was installed without one")
+    return root
+
+
+def _run(options: argparse.Namespace) -> int:
+    summary = _run_profile(options, only=options.only)
+    return 0 if options.only else _show_controls(summary)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    """Run a profile, rebuild the published paper and the profile's own, and end with the controls."""
+    from psembed.paper import build
+
+    summary = _run_profile(options, only=None)
+    for profile in dict.fromkeys((build.PUBLISHED, summary.profile)):
+        print(f"paper of {profile}: {build.build(_project(), profile=profile).relative_to(_project())}")
+    return _show_controls(summary)
+
+
+def _project() -> Path:
+    from psembed.project.workspace import project_root
+
+    return project_root()
+
+
+def _run_profile(options: argparse.Namespace, *, only: list[str] | None):
+    """Run a profile and show seconds, peak memory and device."""
+    from psembed.pipeline import runner
+    from psembed.runtime.progress import Progress, table
+
+    summary = runner.run(
+        options.profile,
+        root=_project(),
+        only=only,
+        overrides=options.overrides,
+        force=options.force,
+        progress=Progress(sys.stdout),
+    )
+    rows = [(row.name, row.status, round(row.seconds, 1), round(row.peak_mb)) for row in summary.stages]
+    total = ("in all", "", round(sum(row[2] for row in rows), 1), max(row[3] for row in rows))
+    print("\n" + table(("notebook", "", "seconds", "peak MB"), [*rows, total]))
+    print(f"device: {summary.device or 'not known'}; a skipped notebook shows its last real run")
+    return summary
+
+
+def _show_controls(summary) -> int:
+    """Show what was planted and what was recovered; return 1 if not all of it was."""
+    from psembed.runtime.progress import table
+
+    if summary.controls:
+        columns = ("control", "planted", "recovered", "verdict")
+        shown = [[row.get(name) for name in columns] for row in summary.controls]
+        print("\n" + table(("control", "planted truth", "recovered", "verdict"), shown))
+    return 0 if summary.recovered else 1
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """Make the snapshots one by one; a source that cannot be had does not stop the others."""
+    from psembed.runtime.errors import SourceError
+    from psembed.runtime.progress import Progress, bar
+    from psembed.sources import catalogue
+
+    root, progress, failed = _project(), Progress(sys.stdout), 0
+    known = catalogue.load_sources()
+    names = catalogue.expanded(options.names or known)
+    if options.history:  # which labelled sets have none of
+        names = [name for name in names if name not in known or known[name].kind != "labelled"]
+    for number, name in enumerate(names, 1):
+        progress.begin(number, len(names), name)
+        try:
+            (report,) = catalogue.fetch(
+                [name],
+                root=root,
+                history=options.history,
+                progress=lambda _, done, total: progress.show(bar(done, total)),
+            )
+            skipped = "".join(f", {count} {reason}" for reason, count in sorted(report.skipped.items()))
+            progress.end(f"{report.rows:,} files, {report.bytes / 1e6:,.1f} MB ({report.origin}){skipped}")
+        except SourceError as error:
+            progress.end("failed")
+            print(f"psembed: {error}", file=sys.stderr)
+            failed += 1
+    return 2 if failed else 0
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from psembed.paper import claims
+    from psembed.project.workspace import Workspace
+
+    root = _project()
+    published = (root / "paper" / "results" / "public").is_dir()
+    profile = options.profile or ("public" if published else PROFILE)
+    print(claims.verify(Workspace(profile, root=root).results))
+
+
+def _paper(options: argparse.Namespace) -> None:
+    """Evaluate the committed scores again, if anything has changed, and rebuild the published paper."""
+    from psembed.paper import build
+    from psembed.pipeline import runner
+    from psembed.runtime.progress import Progress
+
+    root = _project()
+    runner.run(build.PUBLISHED, root=root, only=["08_evaluation"], progress=Progress(sys.stdout))
+    print(build.build(root).relative_to(root))
+
+
+def _test(options: argparse.Namespace) -> int:
+    return _tool("pytest")
+
+
+def _lint(options: argparse.Namespace) -> int:
+    return _tool("ruff", "check", ".") or _tool("ruff", "format", "--check", ".")
+
+
+def _tool(*command: str) -> int:
+    """Run a module as a program in the clone."""
+    finished = subprocess.run([sys.executable, "-m", *command], cwd=_clone(), check=False)
+    return finished.returncode
+
+
+def _lock(options: argparse.Namespace) -> None:
+    environment.write_lock(_clone())
+
+
+def _bench(options: argparse.Namespace) -> int:
+    return _tool("bench")

@@ -1,0 +1,1 @@
+"""Which scripts count, and on which side of a split."""

@@ -1,0 +1,358 @@
+"""Leak-free splits: what copies from each other stays on one side.
+
+A group is what a split must not cut: one repository group (repositories that copy from each other)
+or, for scripts from no repository, one near-duplicate cluster.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from psembed.runtime.errors import CorpusError, ParameterError, SplitError
+
+TRAIN, VALIDATION, TEST, ASIDE, UNUSED = "train", "validation", "test", "aside", ""
+PARTS = (TRAIN, VALIDATION, TEST)
+FRACTIONS = {TRAIN: 0.55, VALIDATION: 0.15, TEST: 0.30}
+
+
+def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Join near-duplicate clusters with repository groups without letting them chain together.
+
+    A cluster belongs to the repository group that holds most of it (a tie goes to the name that
+    sorts first). Its members in other repository groups are set aside: they may be in no part, for their
+    near-duplicates are in another group. Members from no repository go with the owner. So every
+    cluster ends in one group, and every repository group stays whole but for what is aside.
+    (The plain union of both relations, `joined`, chains nearly all groups into one.)
+
+    Parameters
+    ----------
+    clusters : int64[n]
+        Near-duplicate cluster of each script.
+    repository_groups : sequence of str, length n
+        Repository group of each script; "" for none.
+
+    Returns
+    -------
+    group : int64[n]
+        Group of each script, numbered from 0 in order of first appearance.
+    aside : bool[n]
+        True for the scripts that must stay out of every part.
+
+    Raises
+    ------
+    CorpusError
+        If the lengths differ or there is no script.
+    """
+    table = _table(clusters, repository_groups)
+    owners = (
+        table.filter(pl.col("repository") != "")
+        .group_by("cluster", "repository")
+        .len()
+        .sort(["cluster", "len", "repository"], descending=[False, True, False])
+        .unique("cluster", keep="first", maintain_order=True)
+        .select("cluster", owner="repository")
+    )
+    table = table.join(owners, on="cluster", how="left", maintain_order="left").with_columns(
+        aside=(pl.col("repository") != "") & (pl.col("repository") != pl.col("owner"))
+    )
+    home = pl.when("aside").then("repository").otherwise("owner")
+    keys = table.select(pl.struct(home.alias("home"), pl.when(home.is_null()).then("cluster")))
+    return _numbered(keys.to_series()), table["aside"].to_numpy()
+
+
+def joined(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
+    """Return the plain union of both relations: connected components of clusters and repositories.
+
+    Near-duplicates between repositories are common, so on real data this gives one giant group. It
+    is here to measure that.
+
+    Raises
+    ------
+    CorpusError
+        If the lengths differ or there is no script.
+    """
+    table = _table(clusters, repository_groups).with_columns(
+        cluster=pl.col("cluster").rank("dense").cast(pl.Int64) - 1
+    )
+    linked = table.filter(pl.col("repository") != "")
+    first = table["cluster"].max() + 1
+    repository = linked.select(pl.col("repository").rank("dense").cast(pl.Int64) - 1 + first).to_series()
+    nodes = first + linked["repository"].n_unique()
+    edges = (np.ones(len(linked), dtype=bool), (linked["cluster"].to_numpy(), repository.to_numpy()))
+    _, component = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
+    return _numbered(pl.Series(component[table["cluster"].to_numpy()]))
+
+
+def assign(
+    group: np.ndarray,
+    strata: Sequence[str],
+    *,
+    seed: int,
+    fractions: dict[str, float] | None = None,
+    aside: np.ndarray | None = None,
+) -> np.ndarray:
+    """Give every group to one part so that each stratum is shared out by `fractions`.
+
+    Groups are taken largest first (equal ones in a seeded order); each goes to the part where it
+    lowers most the sum over parts and strata of (scripts there - scripts wanted)^2 / (scripts wanted
+    x scripts of the stratum), so small parts and small strata count as much as large ones.
+
+    Parameters
+    ----------
+    group : int64[n]
+        Group of each script.
+    strata : sequence of str, length n
+        What to balance, such as "human" or "malicious/unit42".
+    seed : int
+        Breaks ties between groups of one size.
+    fractions : dict, optional
+        Share of each part; 55% train, 15% validation, 30% test when left out.
+    aside : bool[n], optional
+        Scripts in no part; they get "aside".
+
+    Returns
+    -------
+    object[n]
+        Name of the part of each script.
+
+    Raises
+    ------
+    ParameterError
+        If the fractions are not positive or do not sum to 1.
+    CorpusError
+        If lengths differ or there is no script.
+    """
+    fractions = FRACTIONS if fractions is None else fractions
+    if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-9:
+        raise ParameterError(f"fractions {fractions}: expected positive shares that sum to 1")
+    group = np.asarray(group)
+    used = np.ones(len(group), dtype=bool) if aside is None else ~np.asarray(aside)
+    if not len(group) == len(strata) == len(used) or not used.any():
+        raise CorpusError(f"{len(group)} groups, {len(strata)} strata, {used.sum()} scripts to assign")
+    names, group_codes = np.unique(group[used], return_inverse=True)
+    _, strata_codes = np.unique(np.asarray(strata, dtype=object)[used].astype(str), return_inverse=True)
+    counts = np.zeros((len(names), strata_codes.max() + 1))
+    np.add.at(counts, (group_codes, strata_codes), 1)
+    chosen = _greedy(counts, np.array(list(fractions.values())), np.random.default_rng(seed))
+    parts = np.full(len(group), ASIDE, dtype=object)
+    parts[used] = np.array(list(fractions), dtype=object)[chosen[group_codes]]
+    return parts
+
+
+def assign_all(
+    group: np.ndarray,
+    strata: Sequence[str],
+    repository_groups: Sequence[str],
+    *,
+    repositories: dict[str, float],
+    others: dict[str, float],
+    pinned: Sequence[str] = (),
+    aside: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Give every group to one part: repository groups by their own shares, all other groups by theirs.
+
+    Repositories are plenty, so that many can be reserved for testing; labelled samples are few.
+
+    Parameters
+    ----------
+    group, strata, aside, seed
+        As `assign` takes them.
+    repository_groups : sequence of str, length n
+        Repository group of each script; "" for none.
+    repositories, others : dict
+        Share of each part, of the groups that hold a repository and of those that do not.
+    pinned : sequence of str
+        Repository groups that are in training whatever the draw; they count towards its share.
+
+    Returns
+    -------
+    object[n]
+        Name of the part of each script.
+
+    Raises
+    ------
+    ParameterError
+        As `assign`, if a pinned group is unknown, or if the pinned ones fill the training share.
+    """
+    group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
+    if unknown := sorted(set(pinned) - set(names)):
+        raise ParameterError(
+            f"pinned repository group {unknown[0]!r} is not in the corpus; check its spelling"
+        )
+    used = ~np.asarray(aside)
+    of_repository = np.isin(group, group[(names != "") & used])
+    fixed = np.isin(group, group[np.isin(names, list(pinned)) & used])
+    parts = np.full(len(group), TRAIN, dtype=object)
+    free = of_repository & ~fixed
+    shares = _unpinned(repositories, int((fixed & used).sum()), int((of_repository & used).sum()))
+    strata = np.asarray(strata, dtype=object)
+    for chosen, fractions in ((free, shares), (~of_repository, others)):
+        if np.any(chosen & used):
+            parts[chosen] = assign(
+                group[chosen], strata[chosen].tolist(), seed=seed, fractions=fractions, aside=~used[chosen]
+            )
+    parts[~used] = ASIDE
+    return parts
+
+
+def _unpinned(shares: dict[str, float], pinned: int, total: int) -> dict[str, float]:
+    """Return the shares of what is not pinned that give all `total` scripts the shares asked for."""
+    if not pinned:
+        return shares
+    left = {part: share * total - pinned * (part == TRAIN) for part, share in shares.items()}
+    if left[TRAIN] <= 0:
+        raise ParameterError(
+            f"the pinned repository groups hold {pinned:,} of {total:,} scripts, all that {TRAIN} may have or"
+            f" more ({shares[TRAIN]:.0%}); pin fewer, or give {TRAIN} a larger share"
+        )
+    return {part: count / (total - pinned) for part, count in left.items()}
+
+
+def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs of sources in different repository groups that share near-duplicate clusters.
+
+    Parameters
+    ----------
+    scripts : DataFrame
+        Columns source, repository_group and cluster.
+
+    Returns
+    -------
+    DataFrame
+        source, other, shared (clusters), share (of the smaller source's clusters), largest share first.
+    """
+    held = scripts.select("source", "repository_group", "cluster").unique()
+    sizes = held.group_by("source").len("clusters")
+    pairs = (
+        held.join(held, on="cluster", suffix="_other")
+        .filter(pl.col("source") < pl.col("source_other"))
+        .filter(pl.col("repository_group") != pl.col("repository_group_other"))
+        .group_by("source", pl.col("source_other").alias("other"))
+        .len("shared")
+        .join(sizes, on="source")
+        .join(sizes.rename({"source": "other"}), on="other", suffix="_other")
+    )
+    share = (pl.col("shared") / pl.min_horizontal("clusters", "clusters_other")).alias("share")
+    return pairs.select("source", "other", "shared", share).sort(
+        ["share", "source", "other"], descending=[True, False, False]
+    )
+
+
+def across_sources(
+    parts: Sequence[str],
+    group: np.ndarray,
+    labels: np.ndarray,
+    sources: Sequence[str],
+    *,
+    train: Sequence[str],
+    test: Sequence[str],
+) -> np.ndarray:
+    """Return the parts of the protocol across sources (P2).
+
+    Benign scripts keep their part. Malicious scripts of the `test` sources are all test; those of
+    the `train` sources are train, or validation where they already were. A malicious script whose
+    group then lies in another part is unused (""): in a conflict between malicious scripts those of
+    the test sources give way, as what has a near-duplicate in training cannot show transfer.
+
+    Raises
+    ------
+    SplitError
+        If a part ends without one of the classes.
+    """
+    parts, group, labels = np.array(parts, dtype=object), np.asarray(group), np.asarray(labels)
+    sources = np.asarray(sources, dtype=object)
+    malicious = labels == 1
+    parts[malicious & np.isin(sources, list(test))] = TEST
+    parts[malicious & np.isin(sources, list(train)) & (parts != VALIDATION)] = TRAIN
+    parts[malicious & ~np.isin(sources, [*train, *test])] = UNUSED
+    in_part = {part: np.isin(group, group[~malicious & (parts == part)]) for part in PARTS}
+    for part in PARTS:
+        clash = np.any([in_part[other] for other in PARTS if other != part], axis=0)
+        parts[malicious & (parts == part) & clash] = UNUSED
+    trained = group[malicious & np.isin(parts, [TRAIN, VALIDATION])]
+    parts[malicious & (parts == TEST) & np.isin(group, trained)] = UNUSED
+    check(parts, group)
+    require_classes(labels, parts)
+    return parts
+
+
+def check(parts: Sequence[str], group: np.ndarray) -> None:
+    """Raise if a group lies in more than one of train, validation and test.
+
+    Raises
+    ------
+    SplitError
+        The message names the group and the parts it spans.
+    """
+    table = pl.DataFrame({"part": list(parts), "group": np.asarray(group)}).filter(
+        pl.col("part").is_in(PARTS)
+    )
+    spans = (
+        table.group_by("group")
+        .agg(pl.col("part").unique().sort(), scripts=pl.len())
+        .filter(pl.col("part").list.len() > 1)
+        .sort("group")
+    )
+    if len(spans):
+        worst = spans.row(0, named=True)
+        raise SplitError(
+            f"group {worst['group']} ({worst['scripts']:,} scripts) spans {' and '.join(worst['part'])}, and "
+            f"so do {len(spans) - 1:,} other groups: near-duplicates would leak; assign whole groups"
+        )
+
+
+def require_classes(labels: np.ndarray, parts: Sequence[str]) -> None:
+    """Raise if train, validation or test lacks malicious (1) or benign (0) scripts.
+
+    Raises
+    ------
+    SplitError
+        The message names the part and the class.
+    """
+    labels, parts = np.asarray(labels), np.asarray(parts, dtype=object)
+    for part in PARTS:
+        for label, name in ((1, "malicious"), (0, "benign")):
+            if not np.any((parts == part) & (labels == label)):
+                raise SplitError(
+                    f"the {part} part has no {name} script: add sources, or use another seed or fractions"
+                )
+
+
+def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFrame:
+    """Return columns cluster and repository, refusing unequal lengths and an empty corpus."""
+    if len(clusters) != len(repository_groups) or len(clusters) == 0:
+        raise CorpusError(
+            f"{len(clusters):,} clusters and {len(repository_groups):,} repository groups: "
+            "expected one of each a script, and at least one script"
+        )
+    return pl.DataFrame(
+        {"cluster": np.asarray(clusters), "repository": pl.Series(repository_groups, dtype=pl.String)}
+    )
+
+
+def _numbered(keys: pl.Series) -> np.ndarray:
+    """Return a number for each key, from 0 in order of first appearance (int64[n])."""
+    table = keys.alias("key").to_frame()
+    first = table.unique("key", keep="first", maintain_order=True).with_row_index("number")
+    numbers = table.join(first, on="key", how="left", maintain_order="left", nulls_equal=True)["number"]
+    return numbers.cast(pl.Int64).to_numpy()
+
+
+def _greedy(counts: np.ndarray, fractions: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the part (int64[groups]) of each group; counts is float64[groups, strata]."""
+    totals = counts.sum(axis=0)
+    wanted = fractions[:, None] * totals
+    there = np.zeros_like(wanted)
+    order = generator.permutation(len(counts))
+    order = order[np.argsort(-counts.sum(axis=1)[order], kind="stable")]
+    chosen = np.empty(len(counts), dtype=np.int64)
+    for row in order:
+        off_before, off_after = there - wanted, there + counts[row] - wanted
+        cost = ((off_after**2 - off_before**2) / wanted / totals).sum(axis=1)
+        chosen[row] = np.argmin(cost)
+        there[chosen[row]] += counts[row]
+    return chosen

@@ -1,0 +1,240 @@
+"""Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory."""
+
+import functools
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psembed.detector import manifest, neighbours
+from psembed.detector.manifest import MODEL, NEIGHBOURS, TOKENIZER
+from psembed.detector.neighbours import Neighbour, Neighbours
+from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
+from psembed.detector.verdict import Item, LayerScore, Verdict
+from psembed.powershell import cleaning, decoding
+from psembed.powershell.encoding import Encoder, Samples
+from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, paired, unwrap
+from psembed.runtime import workers
+from psembed.runtime.files import RELEASED
+
+if TYPE_CHECKING:
+    from psembed.detector.explain import Explanation
+
+MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
+VIEW = 2  # times the encoder's characters are about as long as its tokens
+
+
+class Detector:
+    """An exported detector; make one with `Detector.load`.
+
+    Attributes
+    ----------
+    threshold, layer_threshold : float
+        A script is called malicious if its score is at least the first, or that of a layer within it the
+        second.
+    temperature : float
+        What `calibration.apply` takes to bring scores nearer to probabilities.
+    manifest : dict
+        Content of manifest.json.
+    folder : Path
+    """
+
+    def __init__(self, session, encoder: Encoder, manifest: dict, folder: Path):
+        self._session, self._encoder, self.folder = session, encoder, folder
+        self.manifest = manifest
+        self.threshold, self.layer_threshold, self.temperature = (
+            float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
+        )
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> "Detector":
+        """Open the detector in `folder`, by default the released one.
+
+        Parameters
+        ----------
+        folder : Path, optional
+
+        Raises
+        ------
+        ModelError
+            If a file is missing, does not match its SHA-256, or is of another format.
+        """
+        folder = Path(folder) if folder else RELEASED
+        stated = manifest.read(folder)
+        for name in (MODEL, TOKENIZER, *[NEIGHBOURS] * (NEIGHBOURS in stated["sha256"])):
+            manifest.check_hash(folder, name, stated)
+        encoder = Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
+        return cls(open_session(folder / MODEL), encoder, stated, folder)
+
+    def score(self, texts: list[str]) -> np.ndarray:
+        """Return float32[n], each script's score in 0..1; higher is more likely malicious.
+
+        Scripts are taken as decoded, and cleaned here; layers are not looked for (`verdicts` does).
+        """
+        return self._scored(texts, cleaning.clean)
+
+    def score_clean(self, texts: Iterable[str]) -> np.ndarray:
+        """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
+        return self._scored(texts, str)
+
+    def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:
+        """Score chunks on all cores, a few ahead; ONNX Runtime lets go of Python's lock."""
+
+        def scores(chunk: list[str]) -> list[float]:
+            return self._scores([*map(cleaned, chunk)])
+
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(cores) as pool:
+            found = workers.ahead(partial(pool.submit, scores), workers.chunks(texts), most=2 * cores)
+            return np.fromiter(found, dtype=np.float32)
+
+    def features(self, clean_texts: Sequence[str]) -> np.ndarray:
+        """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
+        return self._run(clean_texts, FEATURES)
+
+    def nearest(self, clean: str) -> list[Neighbour]:
+        """Return the training clusters nearest to a clean text; none where the folder does not tell them."""
+        return self._known.nearest(self.features([clean])[0]) if self._known else []
+
+    @functools.cached_property
+    def _known(self) -> Neighbours | None:
+        """The training clusters, read when they are first asked for: scoring needs none."""
+        if NEIGHBOURS not in self.manifest["sha256"]:
+            return None
+        manifest.check_hash(self.folder, NEIGHBOURS, self.manifest)
+        return neighbours.read(self.folder / NEIGHBOURS)
+
+    def _scores(self, clean_texts: Sequence[str]) -> list[float]:
+        return self._run(clean_texts, SCORE)[:, 0].tolist()
+
+    def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
+        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
+        return run_onnx(self._session, Samples(tokens, characters), output=output)
+
+    def view(self, clean: str) -> str:
+        """Return what the network reads of a clean text: of a long one about its head and its tail."""
+        width = VIEW * self._encoder.char_length
+        tail = width // 4
+        return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
+
+    def verdicts(self, items: Iterable[Item]) -> Iterator[Verdict]:
+        """Yield the verdict on each item, in order; items are read a chunk at a time."""
+        return itertools.chain.from_iterable(map(self.judge, chunks(items)))
+
+    def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
+        """Score one script, given as bytes or as decoded text, and its layers."""
+        return self.judge([Item(name, content)])[0]
+
+    def explain(self, script: Verdict | str | bytes) -> "Explanation":
+        """Say which pieces of a script drive its score; see psembed.detector.explain.explain."""
+        from psembed.detector.explain import explain
+
+        return explain(self, script)
+
+    def judge(self, items: Sequence[Item]) -> list[Verdict]:
+        """Return the verdicts on items that together fit into memory, in order."""
+        known = [_read(item) for item in items]
+        given = [text for _, text in known if text is not None]
+        folded = iter(may_run(given))
+        judged: list[Verdict] = []
+        pending: list[tuple[Verdict, Unwrapped, list[str]]] = []
+        size = 0
+        for verdict, text in known:
+            found = Unwrapped([], "") if text is None else unwrap(text, next(folded))
+            pending.append((verdict, found, [cleaning.clean(layer.text) for layer in found.layers]))
+            size += sum(len(layer.text) for layer in found.layers)
+            if size > workers.CHARACTERS:
+                judged += self._flushed(pending)
+                pending, size = [], 0
+        return judged + self._flushed(pending)
+
+    def _flushed(self, pending: list[tuple[Verdict, Unwrapped, list[str]]]) -> list[Verdict]:
+        """Score the clean layers of several items together; return the verdicts."""
+        clean = [layer for *_, layers in pending for layer in layers]
+        scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
+        scored = zip(clean, scores, strict=True)
+        return [
+            self._decided(verdict, found, list(itertools.islice(scored, len(layers)))) if layers else verdict
+            for verdict, found, layers in pending
+        ]
+
+    def _decided(self, verdict: Verdict, found: Unwrapped, scored: list[tuple[str, float]]) -> Verdict:
+        """Add to a verdict what its layers, clean, and their scores say."""
+        layers = tuple(
+            LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
+            for layer, (_, score) in zip(found.layers, scored, strict=True)
+        )
+        outermost, inner = _judged(found.layers)
+        guilty = [number for number in outermost if layers[number].score >= self.threshold]
+        guilty += [number for number in inner if layers[number].score >= self.layer_threshold]
+        highest = max(guilty or outermost, key=lambda number: (layers[number].score, -number))
+        cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
+        return replace(
+            verdict,
+            score=layers[highest].score,
+            malicious=bool(guilty),
+            layer=highest,
+            layers=layers,
+            read=self.view(scored[highest][0]),
+            reason="; ".join(filter(None, (verdict.reason, cut))),
+        )
+
+
+def _judged(layers: list[Layer]) -> tuple[list[int], list[int]]:
+    """Return the layers that may convict: the script, or what it only hands over, and those within.
+
+    One that only hands another over is neither, nor is its text with constants folded.
+    """
+    carriers = {layer.parent for layer in layers if layer.carried}
+    handed_over, outermost, inner = {0}, [], []
+    for number, layer in enumerate(layers):
+        if layer.carried and layer.parent in handed_over:
+            handed_over.add(number)
+        if number not in carriers and not (layer.how == LITERALS and layer.parent in carriers):
+            (outermost if number in handed_over else inner).append(number)
+    return outermost, inner
+
+
+def _read(item: Item) -> tuple[Verdict, str | None]:
+    """Return what is known of an item before it is scored, and its text, None where there is none."""
+    content = item.data
+    if content is None:
+        return Verdict(item.name, reason=item.reason or "nothing could be read"), None
+    size = len(content)
+    if size > MAX_BYTES:
+        return Verdict(item.name, reason=f"larger than {MAX_BYTES} bytes"), None
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    text, encoding = (content, "text") if isinstance(content, str) else decoding.decode(content)
+    known = Verdict(item.name, hashlib.sha256(data).hexdigest(), encoding, reason=item.reason)
+    if text is None or not text.strip():
+        why = "no text in it" if encoding != "binary" else "binary data, not a script"
+        return replace(known, reason=why), None
+    return known, text
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield runs of items, in order, of bounded count and total length."""
+    return workers.chunks(items, lambda item: len(item.data or ""))
+
+
+def lost(item: Item) -> Verdict:
+    """Return the verdict on an item whose process died of it."""
+    return Verdict(item.name, reason="the process that scored it died")
+
+
+def judge(items: Sequence[Item]) -> list[Verdict]:
+    """Return the verdicts of the released detector: work for other processes."""
+    return released().judge(items)
+
+
+@functools.cache
+def released() -> Detector:
+    """Return the released detector, which a process loads once. Raises as `Detector.load`."""
+    return Detector.load()

@@ -1,0 +1,219 @@
+"""Why a script scores as it does: which pieces of it drive the score, found by leaving some out.
+
+The layer that decides is cut into pieces, and random halves of them are scored: what the log-odds
+lose without a piece, by a linear model, is its weight. Pieces that matter are cut again. Whether the marks
+are faithful is measured by `deletion_curve`: leaving out the heaviest pieces first must lower the score
+faster than any others. Beside the marks stand the training clusters that the network finds most alike
+(psembed.detector.neighbours).
+
+Everything shown is defanged (corpus.defang), piece by piece; a piece never cuts an address.
+"""
+
+import html
+import itertools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from psembed.detector.detector import Detector
+from psembed.detector.neighbours import Neighbour
+from psembed.detector.verdict import Verdict
+from psembed.powershell import defanging
+from psembed.runtime.errors import ParameterError
+
+COARSE, FINE = 40, 4  # pieces at first, and pieces that one which matters is cut into
+REFINED = 8  # pieces that are cut again
+SAMPLES, RIDGE = 256, 0.1  # random halves of the pieces, and what keeps the weights of rare ones small
+SHOWN = 60  # characters of a piece that are shown
+_WORD = re.compile(r"\S*://\S*\s*|[^\s;|{}()]*[\s;|{}()]+|[^\s;|{}()]+")
+_COLOURS = (None, 224, 217, 210, 203, 196)  # of a terminal with 256: from no mark to red
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the explained text, its place there, and what the log-odds lose without it (nats)."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Why a script scores so.
+
+    Attributes
+    ----------
+    score : float
+        Of the layer explained, 0..1.
+    threshold : float
+        What that layer must reach to convict the script.
+    layer, how : int, str
+        The layer that decides, and how it was uncovered.
+    text : str
+        What the network reads of that layer: clean, of a long one head and tail.
+    pieces : tuple of Piece
+        All of `text`, from left to right.
+    nearest : tuple of Neighbour
+        Training clusters most like it, the nearest first; none where the detector does not tell them.
+    """
+
+    score: float
+    threshold: float
+    layer: int
+    how: str
+    text: str
+    pieces: tuple[Piece, ...]
+    nearest: tuple[Neighbour, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return a line without the text, which may not be safe to show."""
+        return f"Explanation(score={self.score:.4f}, layer={self.layer}, {len(self.pieces)} pieces)"
+
+    def shades(self) -> list[tuple[str, float]]:
+        """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's, or of one nat."""
+        heaviest = max([1.0, *(piece.weight for piece in self.pieces)])
+        return [
+            (_shown(self.text[piece.start : piece.end]), max(0.0, piece.weight / heaviest))
+            for piece in self.pieces
+        ]
+
+    def to_terminal(self) -> str:
+        """Return the pieces with red behind what raises the score."""
+        parts = []
+        for text, share in self.shades():
+            colour = _COLOURS[round(share * (len(_COLOURS) - 1))]
+            parts.append(f"\033[30;48;5;{colour}m{text}\033[0m" if colour else text)
+        return "\n".join([" ".join(parts), *self._alike()])
+
+    def to_text(self, *, most: int = 8) -> str:
+        """Return the heaviest pieces, a line each with its weight, for where there is no colour."""
+        heavy = sorted(self.pieces, key=lambda piece: -piece.weight)[:most]
+        lines = [(piece.weight, _shown(self.text[piece.start : piece.end])) for piece in heavy]
+        return "\n".join(
+            [*(f"{weight:+7.2f}  {text}" for weight, text in lines if weight > 0), *self._alike()]
+        )
+
+    def _alike(self) -> list[str]:
+        """Return a line for each of the nearest training clusters."""
+        return [
+            f"like {one.similarity:.2f}  {'malicious' if one.label else 'clean'}, {one.source}, "
+            f"{one.scripts} script{'s' * (one.scripts > 1)} such as {one.sha256[:16]}"
+            for one in self.nearest
+        ]
+
+    def _repr_html_(self) -> str:
+        marked = "".join(
+            f'<span style="background:rgba(213,94,0,{share:.2f})">{html.escape(text)} </span>'
+            for text, share in self.shades()
+        )
+        head = f"score {self.score:.4f} (threshold {self.threshold:.4f}), layer {self.layer}: {self.how}"
+        alike = "".join(f"<li>{html.escape(line)}</li>" for line in self._alike())
+        return f"<p>{html.escape(head)}</p><pre style='white-space:pre-wrap'>{marked}</pre><ul>{alike}</ul>"
+
+
+def _shown(piece: str) -> str:
+    return defanging.defang(piece, limit=SHOWN)
+
+
+def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
+    """Explain the score of the layer of a script that decides.
+
+    Parameters
+    ----------
+    detector : Detector
+    script : Verdict, str or bytes
+        The detector's verdict on it, or the script as it is.
+
+    Raises
+    ------
+    ParameterError
+        If the script cannot be scored; the message says why.
+    """
+    verdict = script if isinstance(script, Verdict) else detector.verdict(script)
+    if verdict.layer is None:
+        raise ParameterError(f"{verdict.name}: {verdict.reason}; there is no score to explain")
+    text = verdict.read
+    coarse = _weighed(detector, text, _grouped(_words(text), COARSE))
+    heavy = sorted(coarse, key=lambda piece: -piece.weight)[:REFINED]
+    spans = [(piece.start, piece.end) for piece in coarse if piece not in heavy]
+    spans += [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
+    return Explanation(
+        score=verdict.score,
+        threshold=detector.layer_threshold if verdict.layer else detector.threshold,
+        layer=verdict.layer,
+        how=verdict.layers[verdict.layer].how,
+        text=text,
+        pieces=tuple(_weighed(detector, text, sorted(spans))),
+        nearest=tuple(detector.nearest(text)),
+    )
+
+
+def _words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """Return the places of words with what separates them, which cover `text` from start to end."""
+    return [match.span() for match in _WORD.finditer(text, start, len(text) if end is None else end)]
+
+
+def _grouped(words: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """Join neighbouring words into at most `count` pieces of about equal length."""
+    if not words:
+        return []
+    first, size = words[0][0], (words[-1][1] - words[0][0]) / count
+    pieces: list[tuple[int, int]] = []
+    for start, end in words:
+        if pieces and (start - first) // size == (pieces[-1][0] - first) // size:
+            pieces[-1] = (pieces[-1][0], end)
+        else:
+            pieces.append((start, end))
+    return pieces
+
+
+def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
+    """Return a piece for each span, weighed by a linear model of what random halves of the pieces score.
+
+    A piece of which another says the same would weigh nothing if it were left out alone (LIME, Ribeiro et al.
+    2016).
+    """
+    if not spans:
+        return []
+    kept = np.random.default_rng(0).random((SAMPLES, len(spans))) < 0.5
+    parts = [text[start:end] for start, end in spans]
+    first, last = text[: spans[0][0]], text[spans[-1][1] :]
+    texts = [first + "".join(itertools.compress(parts, row)) + last for row in kept.tolist()]
+    odds = _log_odds(detector.score_clean(texts))
+    present, told = kept - kept.mean(axis=0), odds - odds.mean()
+    weights = np.linalg.solve(present.T @ present + RIDGE * np.eye(len(spans)), present.T @ told)
+    return [Piece(*span, weight) for span, weight in zip(spans, weights.tolist(), strict=True)]
+
+
+def _log_odds(scores: np.ndarray) -> np.ndarray:
+    """Return natural log-odds of float32 scores, which are kept off 0 and 1."""
+    sure = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(sure) - np.log1p(-sure)
+
+
+def deletion_curve(detector: Detector, explained: Explanation, *, seed: int | None = None) -> np.ndarray:
+    """Return the score after leaving out 0, 1, 2, ... pieces, the heaviest first, or at random.
+
+    Parameters
+    ----------
+    detector : Detector
+    explained : Explanation
+        Of a text by this detector.
+    seed : int, optional
+        Draws a random order, to compare with.
+
+    Returns
+    -------
+    float32[pieces + 1]
+    """
+    order = np.argsort([-piece.weight for piece in explained.pieces], kind="stable")
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(order)
+    gone, texts = set(), [explained.text]
+    for number in order.tolist():
+        gone.add(number)
+        kept = (p for n, p in enumerate(explained.pieces) if n not in gone)
+        texts.append("".join(explained.text[piece.start : piece.end] for piece in kept))
+    return detector.score_clean(texts)

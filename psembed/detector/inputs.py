@@ -1,0 +1,263 @@
+"""What the user names, as items to score: files, folders, tables (Parquet), event logs and standard input.
+
+Items come lazily, in the order of the names, and memory stays bounded: by one file of at most MAX_BYTES, by
+one row group of a table (psembed.detector.parquet), or by the parts of scripts in an event log (psembed.detector.eventlogs).
+Whatever cannot be read becomes an item that says why; nothing that is not a regular file is opened.
+"""
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+from typing import BinaryIO
+
+from psembed.detector.detector import MAX_BYTES
+from psembed.detector.eventlogs import ScriptBlock, script_blocks
+from psembed.detector.parquet import Row, row_groups, rows
+from psembed.detector.verdict import Item
+from psembed.runtime.errors import ParameterError, SourceError
+from psembed.runtime.isolated import reason
+
+STDIN = "-"
+TABLE, LOG = ".parquet", ".evtx"
+EXTENSIONS = (".ps1", ".psm1", ".psd1", ".ps1xml", TABLE, LOG)  # taken from folders
+MAX_LISTED = 20  # part numbers in a message
+JUNCTION = 0xA0000003  # st_reparse_tag of a folder that Windows keeps elsewhere
+CHANGED = "changed while it was read"
+KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def items(paths: Sequence[str], *, column: str | None = None, stdin: BinaryIO | None = None) -> "Inputs":
+    """Return the items that `paths` name, to iterate over.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        A named file is read whatever its extension, and a named link is followed. Tables (.parquet) give an
+        item for each row, event logs (.evtx) for each script block. A folder is walked in the order of its
+        paths' bytes; of it, files with one of EXTENSIONS are taken, and links are not followed. "-" is
+        standard input, one script.
+    column : str, optional
+        The column of tables that holds the scripts; by default the first of psembed.detector.parquet.COLUMNS there.
+    stdin : file, optional
+        Standard input, binary; sys.stdin by default.
+
+    Raises
+    ------
+    ParameterError
+        If standard input is named twice.
+    """
+    return Inputs(paths, column=column, stdin=stdin)
+
+
+class Inputs:
+    """Items to score; iterating starts over, but standard input can be read only once.
+
+    An item's name is the path as given, with / before what a folder adds, then for a row of a table
+    ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id.
+
+    Attributes
+    ----------
+    left_out : int
+        Files of folders, met so far, whose extension is none of EXTENSIONS.
+    links : int
+        Symbolic links in folders, met so far; none is followed.
+    damaged : int
+        Records and chunks of event logs, read so far, that cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[str], *, column: str | None = None, stdin: BinaryIO | None = None):
+        self._paths = [os.fsdecode(path) for path in paths]
+        if self._paths.count(STDIN) > 1:
+            raise ParameterError("standard input (-) is named twice, but can be read only once")
+        self._column, self._stdin = column, stdin
+        self.left_out = self.links = self.damaged = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the items; an error of one file is told in its item and does not stop the others."""
+        self.damaged = 0
+        for found in self._found():
+            if isinstance(found, Item):
+                yield found
+            elif found == STDIN:
+                yield self._standard_input()
+            else:
+                yield from self._file(found)
+
+    def total(self) -> int | None:
+        """Return how many items there will be; None with standard input or event logs: only reading tells."""
+        found = list(self._found())
+        if any(path == STDIN or path.lower().endswith(LOG) for path in found if isinstance(path, str)):
+            return None
+        return sum(_count(path) if isinstance(path, str) else 1 for path in found)
+
+    def _found(self) -> Iterator[str | Item]:
+        """Yield the paths of files, and STDIN, in order, and an item for each folder that cannot be read."""
+        self.left_out = self.links = 0
+        for path in self._paths:
+            if path != STDIN and os.path.isdir(path):
+                yield from self._folder(path)
+            else:
+                yield path
+
+    def _standard_input(self) -> Item:
+        stream = self._stdin or getattr(sys.stdin, "buffer", None)
+        if stream is None:
+            return Item(STDIN, None, "there is no standard input")
+        try:
+            return _bounded(STDIN, stream.read(MAX_BYTES + 1) or b"")
+        except OSError as error:
+            return Item(STDIN, None, reason(error))
+
+    def _folder(self, folder: str) -> Iterator[str | Item]:
+        """Walk a folder without recursion, so that no depth is too much."""
+        open_folders = [iter([_with_slash(folder)])]
+        while open_folders:
+            path = next(open_folders[-1], None)
+            if path is None:
+                open_folders.pop()
+            elif path.endswith("/"):
+                try:
+                    open_folders.append(iter(self._entries(path)))
+                except OSError as error:
+                    yield Item(path.removesuffix("/"), None, reason(error))
+            elif path.lower().endswith(EXTENSIONS):
+                yield path
+            else:
+                self.left_out += 1
+
+    def _entries(self, folder: str) -> list[str]:
+        """Return the paths in a folder, sorted by their bytes; those of folders end with a slash."""
+        paths = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_symlink() or _is_junction(entry):
+                    self.links += 1
+                else:
+                    paths.append(folder + entry.name + "/" * entry.is_dir(follow_symlinks=False))
+        return sorted(paths, key=os.fsencode)
+
+    def _file(self, path: str) -> Iterator[Item]:
+        try:
+            if not path.lower().endswith((TABLE, LOG)):
+                yield _script(path)
+                return
+            with _open_regular(path) as stream:
+                before = _state(stream)
+                expand = self._log if path.lower().endswith(LOG) else self._table
+                yield from expand(path, stream)
+                if _state(stream) != before:
+                    yield Item(path, None, CHANGED)
+        except (OSError, ValueError, SourceError) as error:  # ValueError: a zero byte in the path
+            yield Item(path, None, reason(error))
+
+    def _log(self, path: str, stream: BinaryIO) -> Iterator[Item]:
+        log = script_blocks(stream)
+        try:
+            for block in log:
+                yield Item(f"{path}:{block.id}", block.text, _remark(block))
+        finally:
+            self.damaged += log.damaged
+        if log.damaged:
+            yield Item(path, None, f"{log.damaged:,} records or chunks of the log are damaged and left out")
+
+    def _table(self, path: str, stream: BufferedReader) -> Iterator[Item]:
+        with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as found:
+            for row in found:
+                yield _cell(path, row)
+
+
+def _count(path: str) -> int:
+    """Return how many items a file gives: a table as many as its footer says, any other file one."""
+    if not path.lower().endswith(TABLE):
+        return 1
+    try:
+        with _open_regular(path) as stream:
+            return sum(count for _, count in row_groups(stream))
+    except (OSError, ValueError, SourceError):
+        return 1  # what is told of it
+
+
+def _cell(path: str, row: Row) -> Item:
+    """Return the item of a row of a table."""
+    name = f"{path}:{row.number if row.name is None else row.name}"
+    if row.size is None:
+        return Item(name, None, "the cell is empty (null)")
+    return Item(name, None, _too_large()) if row.size > MAX_BYTES else Item(name, row.data)
+
+
+def _script(path: str) -> Item:
+    """Read a file of one script; one that changes meanwhile is read once more."""
+    for _ in range(2):
+        with _open_regular(path) as stream:
+            before = _state(stream)
+            if before[0] > MAX_BYTES:
+                return Item(path, None, _too_large())
+            data = stream.read(MAX_BYTES + 1)
+            if _state(stream) == before:
+                return _bounded(path, data)
+    return Item(path, None, CHANGED)
+
+
+def _bounded(name: str, data: bytes) -> Item:
+    return Item(name, None, _too_large()) if len(data) > MAX_BYTES else Item(name, data)
+
+
+def _too_large() -> str:
+    return f"larger than {MAX_BYTES} bytes"
+
+
+def _open_regular(path: str) -> BufferedReader:
+    """Open a regular file; what becomes a FIFO after it was looked at does not make this wait."""
+    _check_regular(os.stat(path))
+    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  the caller closes it
+    try:
+        _check_regular(os.fstat(stream.fileno()))
+    except SourceError:
+        stream.close()
+        raise
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # which Windows has not
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise SourceError(f"not a regular file but {kind}; not opened")
+
+
+def _state(stream: BinaryIO) -> tuple[int, int]:
+    """Return what shows that a file has changed: its size in bytes and the time of its last change in ns."""
+    status = os.fstat(stream.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _with_slash(folder: str) -> str:
+    return folder if folder.endswith("/") else folder + "/"
+
+
+def _is_junction(entry: os.DirEntry) -> bool:
+    return os.name == "nt" and entry.stat(follow_symlinks=False).st_reparse_tag == JUNCTION
+
+
+def _remark(block: ScriptBlock) -> str:
+    """Return which parts of a script block are missing."""
+    if not block.missing:
+        return ""
+    listed = ", ".join(str(number) for number in block.missing[:MAX_LISTED])
+    more = len(block.missing) - MAX_LISTED
+    if more > 0:
+        listed += f" and {more:,} more"
+    plural = len(block.missing) > 1
+    return f"part{'s' * plural} {listed} of {block.parts:,} {'are' if plural else 'is'} missing"

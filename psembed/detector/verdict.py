@@ -1,0 +1,61 @@
+"""What is scored, and what the detector says of it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Item(NamedTuple):
+    """Something to score: bytes as they are, a decoded text, or None and the reason it cannot be read.
+
+    A reason beside data is a remark, such as which parts are missing.
+    """
+
+    name: str
+    data: bytes | str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """The score (0..1) of one layer of a script: how it was uncovered, in which layer, how long it is."""
+
+    how: str
+    parent: int
+    depth: int
+    characters: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the detector says of one script.
+
+    Attributes
+    ----------
+    name, sha256, encoding : str
+        The item's name; the hash of its bytes (of a text, as UTF-8); how they were decoded.
+    score : float or None
+        Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
+    malicious : bool or None
+        Whether the script itself reaches the threshold, or a layer in it that of layers. A command line that
+        does nothing but hand over an encoded script is judged by that script.
+    layer : int or None
+        The layer that decides: of those that convict the one with the highest score, else the script, 0, or
+        what it does nothing but hand over.
+    layers : tuple of LayerScore
+        The script itself first (psembed.powershell.unwrap.layers).
+    read : str
+        What the network reads of the layer that decides (`Detector.view`).
+    reason : str
+        Why there is no score, or a remark: a part of the script is missing, a limit was met.
+    """
+
+    name: str
+    sha256: str = ""
+    encoding: str = ""
+    score: float | None = None
+    malicious: bool | None = None
+    layer: int | None = None
+    layers: tuple[LayerScore, ...] = ()
+    read: str = ""
+    reason: str = ""

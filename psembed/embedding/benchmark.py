@@ -1,0 +1,335 @@
+"""The benchmark: aliases, odd groups and analogies with known answers, scored for any vectors.
+
+The questions are in `relations`, in two halves: settings may be chosen on "development", "held_out" is the
+test. Ranks are those of `semantics`. Scores stand beside chance and have 95% intervals.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psembed.embedding import semantics
+from psembed.embedding.relations import ALIAS_SPLIT, ANALOGIES, ODD_GROUPS, PUBLISHED_ANALOGIES, Analogy
+from psembed.powershell.statements import BARE_WORD, COMMAND
+from psembed.powershell.tokens import fold
+from psembed.runtime.errors import ParameterError
+from psembed.runtime.intervals import binomial_interval, cluster_bootstrap
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+MIN_COUNT = 100
+"""Both sides of an alias pair occur so often as commands, or it is not scored. Fixed before any judging: a
+token seen a few times has no vector to speak of, and a limit chosen afterwards would choose the score."""
+BANDS = {"100-999": (100, 1_000), "1,000-9,999": (1_000, 10_000), "10,000+": (10_000, math.inf)}
+"""Occurrences of the rarer side of a pair, from the first and below the second."""
+NEIGHBOURHOOD = 25  # a frequency-matched token is at most so many places away in the order by occurrences
+ROUNDS = 20  # random draws for each question, to measure chance
+_VERBS = re.compile(
+    "add|clear|convertfrom|convertto|copy|disable|enable|export|get|import|move|new|remove|set|start|stop|test|update"
+)
+
+
+def run(vectors: "KeyedVectors", *, seed: int, half: str | None = None, min_count: int = MIN_COUNT) -> dict:
+    """Ask vectors, psembed's or your own, every question of the benchmark.
+
+    Parameters
+    ----------
+    vectors : KeyedVectors
+        Of tokens as psembed.powershell.tokens folds them, with the attribute "count" (occurrences). Commands may have
+        vectors of their own ("> sort"), or not.
+    seed : int
+        Of the random draws for chance and for the intervals.
+    half : {"development", "held_out"}, optional
+        Ask only this half; each half, and "all" (both together), when left out.
+    min_count : int
+        As `alias_report` takes it.
+
+    Returns
+    -------
+    dict
+        half -> {aliases, odd_groups, analogies}, as the three reports return them; "summary" -> half -> their
+        numbers, flat: alias_n, alias_mrr, ..., odd_groups_accuracy, ..., analogies_top1, ...
+
+    Raises
+    ------
+    ParameterError
+        If there is no such half, or the vectors have no counts.
+    """
+    asked = {"development": ("development",), "held_out": ("held_out",), "all": ("development", "held_out")}
+    if half is not None:
+        if half not in ALIAS_SPLIT:
+            raise ParameterError(f"half is {half!r}: give {' or '.join(ALIAS_SPLIT)}, or leave it out")
+        asked = {half: (half,)}
+    reports = {name: _reports(vectors, halves, seed, min_count) for name, halves in asked.items()}
+    return {**reports, "summary": {name: _flat(report) for name, report in reports.items()}}
+
+
+def _reports(vectors: "KeyedVectors", halves: tuple[str, ...], seed: int, min_count: int) -> dict[str, dict]:
+    pairs, groups, analogies = (
+        [question for half in halves for question in table[half]]
+        for table in (ALIAS_SPLIT, ODD_GROUPS, ANALOGIES)
+    )
+    return {
+        "aliases": alias_report(vectors, pairs, seed=seed, min_count=min_count),
+        "odd_groups": odd_report(vectors, groups),
+        "analogies": analogy_report(vectors, analogies, seed=seed),
+    }
+
+
+def _flat(reports: dict[str, dict]) -> dict[str, float | int | None]:
+    named = {
+        "alias": reports["aliases"],
+        "odd_groups": reports["odd_groups"],
+        "analogies": reports["analogies"],
+    }
+    return {
+        f"{kind}_{name}": value
+        for kind, report in named.items()
+        for name, value in report.items()
+        if not isinstance(value, list)
+    }
+
+
+def alias_report(
+    vectors: "KeyedVectors",
+    pairs: Sequence[tuple[str, str]],
+    *,
+    seed: int,
+    min_count: int = MIN_COUNT,
+    rounds: int = ROUNDS,
+) -> dict:
+    """Rank each alias among the neighbours of its command, and the command among those of the alias.
+
+    A token is taken as a command where it has a vector as one: see `semantics.command`. Chance is measured,
+    not assumed: both tokens of a pair are replaced by random tokens of nearly the same number of occurrences
+    (NEIGHBOURHOOD), `rounds` times. Another alias of the same command is no wrong answer: it is another name
+    of the same thing (mrr_strict counts it as one). The intervals are of a bootstrap that draws all aliases
+    of a command, in both directions, together.
+
+    Returns
+    -------
+    dict
+        asked, n (pairs scored) : int. missing, rare : lists of [alias, command] without a vector, or seen
+        less than `min_count` times as commands on one side. pairs : list of dict with alias, command, count
+        (of the rarer side), cosine, command_rank (from the alias), alias_rank (from the command). mrr (mean
+        reciprocal rank over both directions), hit1, hit10 (share at rank 1, at most 10) : float, each also
+        with _low, _high and _random; None where no pair is scored; mrr_strict. bands : list of dict with
+        band, n, mrr, hit1, hit10, for each of BANDS.
+
+    Raises
+    ------
+    ParameterError
+        If the vectors have no counts.
+    """
+    scored, missing, rare = _sorted_out(vectors, pairs, min_count)
+    rows = np.array([[vectors.key_to_index[token] for token in pair] for pair, _ in scored], dtype=np.int64)
+    rows, counts = rows.reshape(-1, 2), np.array([count for _, count in scored])
+    random = _matched(vectors, rows, seed, rounds).reshape(-1, 2)
+    random = random[random[:, 0] != random[:, 1]]
+    ranks, cosines = _both_ways(vectors, rows, _other_names(rows))
+    strict, chance = (_both_ways(vectors, pairs)[0] for pairs in (rows, random))
+    table = [
+        {"alias": a, "command": b, "count": n, "cosine": float(cosine),
+         "command_rank": int(to), "alias_rank": int(fro)}
+        for ((a, b), n), cosine, to, fro in zip(scored, cosines, *ranks, strict=True)
+    ]  # fmt: skip
+    return {
+        "asked": len(pairs), "n": len(rows), "missing": missing, "rare": rare, "pairs": table,
+        **_estimates(_values(ranks), np.tile(rows[:, 1], 2), seed),
+        **{f"{name}_random": mean for name, mean in _means(_values(chance)).items()},
+        "mrr_strict": _means(_values(strict))["mrr"],
+        "bands": [_band(name, ranks, counts) for name in BANDS],
+    }  # fmt: skip
+
+
+def _sorted_out(
+    vectors: "KeyedVectors", pairs: Sequence[tuple[str, str]], min_count: int
+) -> tuple[list[tuple[tuple[str, str], int]], list[list[str]], list[list[str]]]:
+    """Return the pairs to score, as commands, with the count of the rarer side; the missing; the rare."""
+    seen, scored, missing, rare = _seen_as_command(vectors), [], [], []
+    for pair in pairs:
+        alias, command = (semantics.command(vectors, token) for token in pair)
+        count = min(seen.get(alias, -1), seen.get(command, -1))
+        if count < 0:
+            missing.append(list(pair))
+        elif count < min_count:
+            rare.append(list(pair))
+        else:
+            scored.append(((alias, command), count))
+    return scored, missing, rare
+
+
+def _seen_as_command(vectors: "KeyedVectors") -> dict[str, int]:
+    """Return the occurrences of each token as a command: 0 for a bare word where commands are marked."""
+    marked = any(token.startswith(COMMAND) for token in vectors.index_to_key)
+    word = re.compile(BARE_WORD)
+    return {
+        token: 0 if marked and word.match(token) else count
+        for token, count in zip(vectors.index_to_key, _counts(vectors).tolist(), strict=True)
+    }
+
+
+def _counts(vectors: "KeyedVectors") -> np.ndarray:
+    tokens = vectors.index_to_key
+    try:
+        return np.array([vectors.get_vecattr(token, "count") for token in tokens], dtype=np.int64)
+    except KeyError:
+        raise ParameterError(
+            'the vectors have no attribute "count": give each token its occurrences with vectors.set_vecattr'
+        ) from None
+
+
+def _other_names(rows: np.ndarray) -> np.ndarray:
+    """Return for each pair [alias, command] the rows of the command's other aliases, int[n, n]."""
+    others = (rows[:, 1:] == rows[:, 1]) & (rows[:, :1] != rows[:, 0])
+    return np.where(others, rows[:, 0], rows[:, :1])
+
+
+def _both_ways(
+    vectors: "KeyedVectors", pairs: np.ndarray, besides: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of the second of each pair from the first and back, int[2, n], and their cosines."""
+    if besides is not None:
+        back = np.where(besides == pairs[:, :1], pairs[:, 1:], besides)
+        besides = np.concatenate([besides, back])
+    ranks, cosines = semantics.ranks(vectors, pairs.T.ravel(), pairs[:, ::-1].T.ravel(), besides)
+    return ranks.reshape(2, -1), cosines[: len(pairs)]
+
+
+def _matched(vectors: "KeyedVectors", rows: np.ndarray, seed: int, rounds: int) -> np.ndarray:
+    """Return `rounds` arrays like `rows`, every row replaced by another of similar frequency."""
+    order = np.argsort(-_counts(vectors), kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    random, shape = np.random.default_rng(seed), (rounds, *rows.shape)
+    step = random.integers(1, NEIGHBOURHOOD, size=shape, endpoint=True) * random.choice([-1, 1], size=shape)
+    moved = place[rows] + step
+    moved = np.where((moved < 0) | (moved >= len(order)), place[rows] - step, moved)
+    return order[np.clip(moved, 0, len(order) - 1)]
+
+
+def _values(ranks: np.ndarray, first: str = "hit1") -> dict[str, np.ndarray]:
+    return {"mrr": 1 / ranks, first: ranks == 1, "hit10": ranks <= 10}
+
+
+def _means(values: dict[str, np.ndarray]) -> dict[str, float | None]:
+    return {name: float(value.mean()) if value.size else None for name, value in values.items()}
+
+
+def _estimates(values: dict[str, np.ndarray], clusters: np.ndarray, seed: int) -> dict[str, float | None]:
+    """Return the mean of each measure and its bootstrap interval over whole clusters, as _low and _high."""
+    estimates = {}
+    for name, value in values.items():
+        bounds = cluster_bootstrap(value.ravel(), clusters, seed=seed) if value.size else (None, None, None)
+        estimates |= zip((name, f"{name}_low", f"{name}_high"), bounds, strict=True)
+    return estimates
+
+
+def _band(name: str, ranks: np.ndarray, counts: np.ndarray) -> dict:
+    low, high = BANDS[name]
+    inside = (counts >= low) & (counts < high)
+    return {"band": name, "n": int(inside.sum()), **_means(_values(ranks[:, inside]))}
+
+
+def odd_report(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict:
+    """Ask for the odd one out of each group; the last token is the right answer.
+
+    Returns
+    -------
+    dict
+        n : groups whose tokens all have vectors. missing : list of the other groups. accuracy, low, high
+        (exact 95% interval), chance (a token drawn from each group) : float, None if n is 0. wrong : list of
+        dict with group and answer.
+    """
+    answered, missing = [], []
+    for group in groups:
+        known = all(fold(token) in vectors.key_to_index for token in group)
+        (answered if known else missing).append(list(group))
+    answers = [(group, semantics.odd_one_out(vectors, group)[0]) for group in answered]
+    wrong = [{"group": group, "answer": answer} for group, answer in answers if answer != fold(group[-1])]
+    report = {"n": len(answered), "missing": missing, "wrong": wrong}
+    if not answered:
+        return report | dict.fromkeys(("accuracy", "low", "high", "chance"))
+    right = len(answered) - len(wrong)
+    low, high = binomial_interval(right, len(answered))
+    chance = float(np.mean([1 / len(group) for group in answered]))
+    return report | {"accuracy": right / len(answered), "low": low, "high": high, "chance": chance}
+
+
+def analogy_report(vectors: "KeyedVectors", analogies: Sequence[Analogy], *, seed: int) -> dict:
+    """Rank each expected answer by 3CosAdd, the inputs excluded; of several spellings the first counts.
+
+    Chance is the rank of a random token of nearly the same number of occurrences as the answer, ROUNDS times.
+    The intervals are of a bootstrap that draws questions with one answer together.
+
+    Returns
+    -------
+    dict
+        n : questions whose tokens all have vectors. missing : list of dict with question and absent (tokens).
+        mrr, top1, hit10 : float, each also with _low, _high and _random; None if n is 0. questions : list of
+        dict with question, expected and rank.
+
+    Raises
+    ------
+    ParameterError
+        If the vectors have no counts.
+    """
+    asked, missing = [], []
+    for item in analogies:
+        tokens = [fold(token) for token in (item.first, item.minus, item.plus, item.expected[0])]
+        question = "{} - {} + {}".format(*tokens)
+        if absent := [token for token in tokens if token not in vectors.key_to_index]:
+            missing.append({"question": question, "absent": absent})
+        else:
+            asked.append((question, tokens))
+    rows = np.array(
+        [[vectors.key_to_index[token] for token in tokens] for _, tokens in asked], dtype=np.int64
+    )
+    ranks, chance = _analogy_ranks(vectors, rows.reshape(-1, 4), seed)
+    return {
+        "n": len(asked), "missing": missing,
+        **_estimates(_values(ranks, "top1"), rows.reshape(-1, 4)[:, 3], seed),
+        **{f"{name}_random": mean for name, mean in _means(_values(chance, "top1")).items()},
+        "questions": [
+            {"question": question, "expected": tokens[3], "rank": rank}
+            for (question, tokens), rank in zip(asked, ranks.tolist(), strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _analogy_ranks(vectors: "KeyedVectors", rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of the answers, int[n], and of random ones that are no input."""
+    drawn = _matched(vectors, rows[:, 3], seed, ROUNDS).ravel()
+    random = np.column_stack([np.tile(rows[:, :3], (ROUNDS, 1)), drawn])
+    random = random[(random[:, :3] != random[:, 3:]).all(axis=1)]
+    both = np.concatenate([rows, random])
+    ranks = semantics.analogy_ranks(vectors, both[:, :3], both[:, 3])
+    return ranks[: len(rows)], ranks[len(rows) :]
+
+
+def verb_noun_analogies(
+    vectors: "KeyedVectors", *, n: int, seed: int, min_count: int = MIN_COUNT
+) -> list[Analogy]:
+    """Draw `n` analogies like get-job - get-service + stop-service = stop-job from cmdlets with vectors.
+
+    Cmdlets of the published analogies are left out; both cmdlets of a noun occur at least `min_count` times.
+    Returns fewer when there are no more.
+    """
+    published = {token for item in PUBLISHED_ANALOGIES.values() for token in (item.first, *item.expected)}
+    nouns: dict[str, set[str]] = {}
+    for token, count in zip(vectors.index_to_key, _counts(vectors), strict=True):
+        verb, dash, noun = token.partition("-")
+        if dash and count >= min_count and _VERBS.fullmatch(verb) and token not in published:
+            nouns.setdefault(noun, set()).add(verb)
+    every = [
+        Analogy(f"{verb}-{noun}", f"{verb}-{other}", f"{wanted}-{other}", (f"{wanted}-{noun}",))
+        for noun in sorted(nouns) for other in sorted(nouns) if noun != other
+        for verb in sorted(nouns[noun] & nouns[other]) for wanted in sorted(nouns[noun] & nouns[other])
+        if verb != wanted
+    ]  # fmt: skip
+    chosen = np.random.default_rng(seed).permutation(len(every))[:n]
+    return [every[place] for place in chosen]

@@ -1,0 +1,256 @@
+"""A stream of token ids on disk: what the embedding learns from, larger than memory if need be.
+
+A folder holds ids.bin (int32, little-endian, all tokens of all scripts), scripts.parquet (one row a script:
+what the writer was told of it, and its number of tokens) and tokens.parquet (the distinct tokens, in id
+order). Only a part of the ids is in memory at any time.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from psembed.powershell.statements import CODE, COMMAND, Reading, coded
+from psembed.runtime.errors import CorpusError
+from psembed.runtime.files import atomic
+
+FORMAT = 1
+CHUNK_TOKENS = 4_000_000  # tokens in memory at a time when a stream is read
+CHUNK_CHARACTERS = 16 << 20  # characters tokenised at a time when it is written
+IDS, SCRIPTS, TOKENS, ABOUT = "ids.bin", "scripts.parquet", "tokens.parquet", "about.json"
+
+
+def write(folder: Path, batches: Iterable[pl.DataFrame], *, reading: Reading = CODE) -> "TokenStream":
+    """Tokenise scripts into a new stream, a batch at a time.
+
+    Parameters
+    ----------
+    folder : Path
+    batches : iterable of DataFrame
+        Column text (String); every other column is kept in scripts.parquet. A long batch is cut.
+    reading : Reading
+        What of each text is read.
+
+    Raises
+    ------
+    CorpusError
+        If there is no script.
+    """
+    known: dict[str, int] = {}
+    tables: list[pl.DataFrame] = []
+
+    def ids() -> Iterator[np.ndarray]:
+        for batch in _pieces(batches):
+            names, codes, lengths = coded(batch["text"], reading)
+            tables.append(batch.drop("text").with_columns(tokens=pl.Series(lengths)))
+            yield np.array([known.setdefault(name, len(known)) for name in names.to_list()], np.int32)[codes]
+
+    _write_ids(folder, ids())
+    return _finished(folder, pl.concat(tables or [pl.DataFrame()]), pl.Series(list(known), dtype=pl.String))
+
+
+def store(folder: Path, ids: Iterable[np.ndarray], scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
+    """Write a stream from its parts.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there; about.json is written last, so a folder without it is no stream.
+    ids : iterable of int32 arrays
+        One script's tokens after another's.
+    scripts : DataFrame
+        One row a script, with its number of tokens in column tokens.
+    tokens : Series of String
+        Distinct tokens, in id order.
+
+    Raises
+    ------
+    CorpusError
+        If there is no script.
+    """
+    _write_ids(folder, ids)
+    return _finished(folder, scripts, tokens)
+
+
+def _write_ids(folder: Path, ids: Iterable[np.ndarray]) -> None:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ABOUT).unlink(missing_ok=True)
+    with (folder / IDS).open("wb") as file:
+        for chunk in ids:
+            file.write(chunk.astype("<i4").tobytes())
+
+
+def _finished(folder: Path, scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
+    """Write what stands beside the ids, about.json last."""
+    folder = Path(folder)
+    if scripts.is_empty():
+        raise CorpusError("no script to stream: the embedding has nothing to learn from")
+    scripts.write_parquet(folder / SCRIPTS)
+    tokens.alias("token").to_frame().write_parquet(folder / TOKENS)
+    about = {"format": FORMAT, "tokens": len(tokens)}
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    return TokenStream(folder)
+
+
+def _pieces(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the batches cut to about CHUNK_CHARACTERS each."""
+    for batch in batches:
+        before = batch["text"].str.len_bytes().cum_sum().to_numpy() // CHUNK_CHARACTERS
+        for start, end in _runs(before):
+            yield batch.slice(start, end - start)
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each run of equal values."""
+    edges = np.flatnonzero(np.diff(values)) + 1
+    yield from zip([0, *edges], [*edges, len(values)], strict=True) if len(values) else ()
+
+
+class TokenStream:
+    """A stream that `write` has made.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Attributes
+    ----------
+    scripts : polars.DataFrame
+        One row a script; the column tokens holds its length.
+    tokens : polars.Series of String
+        Distinct tokens; token i has id i.
+
+    Raises
+    ------
+    CorpusError
+        If the folder holds no whole stream of this version.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        try:
+            about = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+            self.scripts = pl.read_parquet(self.folder / SCRIPTS)
+            self.tokens = pl.read_parquet(self.folder / TOKENS)["token"]
+            size = (self.folder / IDS).stat().st_size
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise CorpusError(
+                f"{self.folder.name} is no whole token stream ({error}); make it again"
+            ) from error
+        lengths = self.scripts["tokens"].to_numpy()
+        if about != {"format": FORMAT, "tokens": len(self.tokens)} or size != 4 * lengths.sum():
+            raise CorpusError(f"{self.folder.name} is damaged or of another version; make it again")
+        self.ends = np.cumsum(lengths, dtype=np.int64)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Scripts that `keep` has chosen (bool[n]); all of them before that."""
+        if "kept" in self.scripts.columns:
+            return self.scripts["kept"].to_numpy()
+        return np.ones(len(self), dtype=bool)
+
+    def keep(self, kept: np.ndarray) -> None:
+        """Store which scripts an embedding is to learn from."""
+        self.scripts = self.scripts.with_columns(kept=pl.Series(np.asarray(kept)))
+        with atomic(self.folder / SCRIPTS) as temporary:
+            self.scripts.write_parquet(temporary)
+
+    def __len__(self) -> int:
+        """Return the number of scripts."""
+        return len(self.scripts)
+
+    def chunks(self, kept: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the scripts in order, about CHUNK_TOKENS at a time.
+
+        Parameters
+        ----------
+        kept : bool[n], optional
+            Which scripts; all when left out.
+
+        Yields
+        ------
+        ids : int32[m]
+        lengths : int64[k]
+            Tokens of each of the k scripts of the chunk.
+        """
+        kept = np.ones(len(self), dtype=bool) if kept is None else np.asarray(kept)
+        lengths = self.scripts["tokens"].to_numpy().astype(np.int64)
+        with (self.folder / IDS).open("rb") as file:  # mapped, all of it would count as this process's memory
+            for start, end in _runs((self.ends - 1) // CHUNK_TOKENS):
+                if kept[start:end].any():
+                    first = self.ends[start] - lengths[start]
+                    file.seek(4 * first)
+                    piece = np.fromfile(file, "<i4", self.ends[end - 1] - first)
+                    wanted = np.repeat(kept[start:end], lengths[start:end])
+                    yield piece[wanted], lengths[start:end][kept[start:end]]
+
+    def counts(self, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often each token occurs, and how many scripts hold it in either of its senses.
+
+        Parameters
+        ----------
+        kept : bool[n], optional
+            Which scripts; all when left out.
+
+        Returns
+        -------
+        occurrences, scripts : int64[tokens]
+            The command "> sort" and the word "sort" have occurrences of their own; a script that holds one
+            of them counts for both.
+        """
+        size, words = len(self.tokens), self._words()
+        occurrences, scripts = np.zeros((2, size), dtype=np.int64)
+        for ids, lengths in self.chunks(kept):
+            occurrences += np.bincount(ids, minlength=size)
+            owner = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+            held = np.unique(owner * size + words[ids]) % size
+            scripts += np.bincount(held, minlength=size)
+        return occurrences, scripts[words]
+
+    def _words(self) -> np.ndarray:
+        """Return for each token one id that its two senses share (int64[tokens])."""
+        word = self.tokens.str.strip_prefix(COMMAND).to_frame("word").with_row_index("id")
+        return word.select(pl.col("id").first().over("word").cast(pl.Int64)).to_series().to_numpy()
+
+
+def capped(tokens: np.ndarray, owners: np.ndarray, *, share: float, seed: int) -> np.ndarray:
+    """Choose scripts at random so that no owner has more than `share` of the tokens that are kept.
+
+    Scripts are kept whole, so an owner that is cut may stay below its share by less than a script.
+
+    Parameters
+    ----------
+    tokens : int64[n]
+        Tokens of each script.
+    owners : int64[n]
+        Whose each script is, numbered from 0.
+    share : float
+        Above 0; 1 or more keeps everything. With fewer than 1 / share owners each is cut to the smallest.
+    seed : int
+
+    Returns
+    -------
+    bool[n]
+    """
+    totals = np.bincount(owners, weights=tokens)
+    order = np.random.default_rng(seed).permutation(len(tokens))
+    order = order[np.argsort(owners[order], kind="stable")]
+    running = np.cumsum(tokens[order]) - np.concatenate([[0], np.cumsum(totals)])[owners[order]]
+    kept = np.empty(len(tokens), dtype=bool)
+    kept[order] = running <= _limit(totals, share)
+    return kept
+
+
+def _limit(totals: np.ndarray, share: float) -> float:
+    """Return the most tokens that an owner may keep: at most `share` of what owners then keep together."""
+    ordered = np.sort(totals[totals > 0])[::-1]
+    left = np.arange(len(ordered)) * ordered + np.cumsum(ordered[::-1])[::-1]  # were each total the limit
+    spare = share * left - ordered
+    fair = np.flatnonzero(spare >= 0)
+    if not len(fair):  # fewer than 1 / share owners
+        return ordered.min(initial=np.inf)
+    between = [max(fair[0] - 1, 0), fair[0]]
+    return float(np.interp(0, spare[between], ordered[between]))

@@ -1,0 +1,315 @@
+"""Word vectors of PowerShell tokens: Word2vec and FastText over a token stream, and a safe file for them.
+
+The text is read as `statements` says, so a command and the word of that name have vectors of their own;
+`matrix` joins the two again for the network, whose text has lost its lines.
+"""
+
+import itertools
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psembed.embedding.stream import TokenStream, store
+from psembed.powershell.statements import COMMAND, STATEMENT
+from psembed.powershell.tokens import FIRST, PAD
+from psembed.runtime.distinct import places
+from psembed.runtime.errors import CorpusError, ModelError, ParameterError
+from psembed.runtime.files import atomic
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+    from psembed.powershell.tokens import Vocabulary
+
+FORMAT = 1  # version of vectors.npz
+MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
+COMMAND_COUNT = 10  # a command seen less often is trained as the word of that name
+ALGORITHMS = ("cbow", "skipgram", "fasttext")
+SENTENCE = 1_000  # tokens; gensim drops what a sentence holds beyond 10,000
+
+
+def train(
+    stream: TokenStream,
+    *,
+    min_scripts: int,
+    dimension: int,
+    window: int,
+    epochs: int,
+    algorithm: str = "cbow",
+    negative: int = 5,
+    sample: float = 1e-3,
+    kept: np.ndarray | None = None,
+    seed: int,
+    workers: int = 1,
+) -> "KeyedVectors":
+    """Train Word2vec (Mikolov et al. 2013, negative sampling) or FastText (Bojanowski et al. 2017).
+
+    gensim does the work. Tokens outside the vocabulary are left out, so their neighbours move together, as
+    in word2vec. The text is written to a temporary file and read from there, so memory does not grow with
+    the corpus.
+
+    Parameters
+    ----------
+    stream : TokenStream
+    min_scripts : int
+        A token gets a vector if so many scripts hold it, as a word or as a command; it gets a second one as a
+        command if it occurs COMMAND_COUNT times as one.
+    dimension, window, epochs, negative : int
+        At least 1. `window` is the reach to either side, in tokens.
+    algorithm : {"cbow", "skipgram", "fasttext"}
+        FastText is skip-gram over n-grams of 3 to 6 characters.
+    sample : float
+        Frequency above which a token is read less often (word2vec's subsampling).
+    kept : bool[n], optional
+        Scripts of the stream to learn from; all when left out.
+    seed : int
+    workers : int
+        Threads. The result repeats exactly with 1 only.
+
+    Returns
+    -------
+    gensim.models.KeyedVectors
+        float32, most frequent token first. The attribute "count" holds occurrences, 0 for a word that occurs
+        as a command only: it has the command's vector.
+
+    Raises
+    ------
+    ParameterError
+        If `algorithm` is unknown or a number is below 1.
+    CorpusError
+        If fewer than two tokens are frequent enough.
+    """
+    numbers = {"dimension": dimension, "window": window, "epochs": epochs, "negative": negative}
+    _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)
+    names, codes = _selected(stream, kept, min_scripts)
+    with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
+        spelled = _codes(len(names))
+        if algorithm == "fasttext":  # which looks into the words, but none may hold white space
+            spelled = [name.replace(" ", "").replace(STATEMENT, "\x02") for name in names]
+        counts = _write_text(Path(folder) / "text", stream, kept, codes, spelled)
+        model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
+                       seed=seed, workers=workers)  # fmt: skip
+        model.build_vocab_from_freq(dict(zip(spelled, counts.tolist(), strict=True)))
+        model.train(corpus_file=str(Path(folder) / "text"), total_words=int(counts.sum()), epochs=epochs)
+    return _by_name(names, counts, model.wv, spelled)
+
+
+def _model(algorithm: str, **settings):
+    from gensim.models import FastText, Word2Vec
+
+    if algorithm == "fasttext":
+        return FastText(min_count=1, sg=1, bucket=200_000, **settings)
+    return Word2Vec(min_count=1, sg=int(algorithm == "skipgram"), **settings)
+
+
+def _selected(stream: TokenStream, kept: np.ndarray | None, min_scripts: int) -> tuple[list[str], np.ndarray]:
+    """Return the names that are trained, and for each token of the stream its place there, or -1."""
+    counts, scripts = stream.counts(kept)
+    tokens = stream.tokens.to_list()
+    stands_for = {
+        token: token if count >= COMMAND_COUNT else token.removeprefix(COMMAND)
+        for token, count, held in zip(tokens, counts.tolist(), scripts.tolist(), strict=True)
+        if count and (token == STATEMENT or held >= min_scripts)
+    }
+    place = {name: place for place, name in enumerate(dict.fromkeys(stands_for.values()))}
+    if len(place.keys() - {STATEMENT}) < 2:
+        raise CorpusError(f"fewer than two tokens are in {min_scripts} scripts: give more scripts")
+    codes = [place[stands_for[token]] if token in stands_for else -1 for token in tokens]
+    return list(place), np.array(codes, dtype=np.int32)
+
+
+def _codes(n: int) -> list[str]:
+    """Return `n` different words of three visible characters, which gensim reads faster than tokens."""
+    letters = [chr(code) for code in range(33, 127)]
+    return ["".join(word) for word in itertools.islice(itertools.product(letters, repeat=3), n)]
+
+
+def _write_text(
+    path: Path, stream: TokenStream, kept: np.ndarray | None, codes: np.ndarray, spelled: list[str]
+) -> np.ndarray:
+    """Write the text gensim reads, a line a sentence; return the occurrences of each word."""
+    words = [word.encode() + b" " for word in spelled]
+    letters = np.frombuffer(b"".join(words), dtype=np.uint8)
+    sizes = np.array([len(word) for word in words])
+    counts = np.zeros(len(words), dtype=np.int64)
+    with path.open("wb") as file:
+        for ids, lengths in stream.chunks(kept):
+            found = codes[ids]
+            known = found >= 0
+            script = np.repeat(np.arange(len(lengths)), lengths)[known]
+            found = found[known]
+            counts += np.bincount(found, minlength=len(words))
+            text = letters[places(sizes, found)]
+            text[np.cumsum(sizes[found])[_sentence_ends(script)] - 1] = ord("\n")
+            file.write(text.tobytes())
+    return counts
+
+
+def _sentence_ends(script: np.ndarray) -> np.ndarray:
+    """Return the last token of each script, and every SENTENCE-th token within one."""
+    if not len(script):
+        return np.empty(0, dtype=np.int64)
+    last = np.append(script[1:] != script[:-1], True)
+    start = np.maximum.accumulate(np.where(np.append(True, last[:-1]), np.arange(len(script)), 0))
+    return np.flatnonzero(last | ((np.arange(len(script)) - start + 1) % SENTENCE == 0))
+
+
+def _by_name(
+    names: list[str], counts: np.ndarray, trained: "KeyedVectors", spelled: list[str]
+) -> "KeyedVectors":
+    """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
+    word_of = dict(zip(names, spelled, strict=True))
+    seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != STATEMENT}
+    only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
+    order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
+    rows = trained[[word_of.get(name) or word_of[COMMAND + name] for name in order]]
+    return _keyed(order, rows, np.array([seen.get(name, 0) for name in order]))
+
+
+def _check(algorithm: str, **numbers: int) -> None:
+    if algorithm not in ALGORITHMS:
+        raise ParameterError(f"algorithm is {algorithm!r}: give one of {', '.join(ALGORITHMS)}")
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise ParameterError(f"{name} is {value!r}: give a whole number of at least 1")
+
+
+def _keyed(tokens: list[str], vectors: np.ndarray, counts: np.ndarray) -> "KeyedVectors":
+    from gensim.models import KeyedVectors
+
+    keyed = KeyedVectors(vectors.shape[1])
+    keyed.add_vectors(tokens, vectors.astype(np.float32, copy=False))
+    for token, count in zip(tokens, counts.tolist(), strict=True):
+        keyed.set_vecattr(token, "count", count)
+    return keyed
+
+
+def shuffled(stream: TokenStream, folder: Path, *, kept: np.ndarray | None = None, seed: int) -> TokenStream:
+    """Return the negative control: all tokens in random order, cut into scripts of the same lengths.
+
+    Every token keeps its number of occurrences and every script its length, but which tokens stand near each
+    other, or in one script, is chance; so relations that survive it are no relations.
+
+    Parameters
+    ----------
+    stream : TokenStream
+    folder : Path
+        Where the shuffled stream is written.
+    kept : bool[n], optional
+        Scripts to shuffle; all when left out. The ids of all of them are held in memory.
+    seed : int
+
+    Raises
+    ------
+    CorpusError
+        If no script is kept.
+    """
+    ids = np.concatenate([np.empty(0, np.int32), *(chunk for chunk, _ in stream.chunks(kept))])
+    scripts = stream.scripts if kept is None else stream.scripts.filter(kept)
+    return store(folder, [np.random.default_rng(seed).permutation(ids)], scripts, stream.tokens)
+
+
+def matrix(vectors: "KeyedVectors", vocabulary: "Vocabulary") -> np.ndarray:
+    """Lay out vectors by token id, for the network.
+
+    Returns
+    -------
+    float32, shape (len(vocabulary) + 2, dimension)
+        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that
+        also has a vector as a command gets the mean of the two, weighted by occurrences.
+    """
+    table = np.tile(vectors.vectors.mean(axis=0), (len(vocabulary) + FIRST, 1)).astype(np.float32)
+    table[PAD] = 0
+    for number, token in enumerate(vocabulary.tokens, FIRST):
+        senses = [key for key in (token, COMMAND + token) if key in vectors.key_to_index]
+        if senses:
+            weights = [vectors.get_vecattr(key, "count") for key in senses]
+            table[number] = np.average(vectors[senses], axis=0, weights=weights)
+    return table
+
+
+def save(path: Path, vectors: "KeyedVectors", meta: dict, *, dtype: str = "float32") -> None:
+    """Write vectors as npz: format, tokens (UTF-8, one a line), counts (int64), vectors, meta (JSON).
+
+    Parameters
+    ----------
+    path : Path
+    vectors : KeyedVectors
+    meta : dict
+        How they were made; anything JSON can hold.
+    dtype : {"float32", "float16"}
+        float16 halves the file; cosines change by about 1e-3.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ParameterError(f"dtype is {dtype!r}: give float32 or float16")
+    tokens = vectors.index_to_key
+    with atomic(Path(path)) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            format=np.int64(FORMAT),
+            tokens=_bytes("\n".join(tokens)),
+            counts=np.array([vectors.get_vecattr(token, "count") for token in tokens], dtype=np.int64),
+            vectors=vectors.vectors.astype(dtype),
+            meta=_bytes(json.dumps(meta, sort_keys=True)),
+        )
+
+
+def _bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def load(path: Path) -> "KeyedVectors":
+    """Read vectors written by `save`, as float32. Raises as `read` does."""
+    return _keyed(*read(path))
+
+
+def read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read what `save` wrote, without gensim.
+
+    Returns
+    -------
+    tokens : list of str
+    vectors : float32, shape (n, dimension)
+    counts : int64[n]
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, too large or of another format version.
+    """
+    content = _read(Path(path))
+    tokens, vectors, counts = content["tokens"].tobytes().decode(), content["vectors"], content["counts"]
+    names = tokens.split("\n")
+    if vectors.ndim != 2 or not len(names) == len(set(names)) == len(vectors) == len(counts):
+        raise ModelError(f"{Path(path).name} is damaged: tokens, vectors and counts disagree; make it again")
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{Path(path).name} holds vectors that are not finite; make it again")
+    return names, vectors.astype(np.float32), counts
+
+
+def read_meta(path: Path) -> dict:
+    """Return the `meta` that `save` was given. Raises as `load` does."""
+    return json.loads(_read(Path(path))["meta"].tobytes())
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Read every array of an npz, refusing pickles, other versions and files of more than MAX_BYTES."""
+    advice = "run 03_word2vec again, or restore the released file"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise ModelError(f"{path.name} unpacks to {size} bytes, more than {MAX_BYTES}: {advice}")
+        with np.load(path, allow_pickle=False) as stored:
+            content = {name: stored[name] for name in ("format", "tokens", "counts", "vectors", "meta")}
+        version = int(content["format"])
+        content["tokens"].tobytes().decode(), json.loads(content["meta"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path.name} is no readable vectors file ({error}); {advice}") from error
+    if version != FORMAT:
+        raise ModelError(f"{path.name} has format {version}; this psembed reads {FORMAT}: {advice}")
+    return content

@@ -1,0 +1,1 @@
+"""Coverage at a fixed false-positive rate."""

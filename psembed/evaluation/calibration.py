@@ -1,0 +1,143 @@
+"""Calibration: whether a score can be read as a probability, and one number that brings it nearer to one.
+
+Temperature scaling (Guo et al. 2017) divides the log-odds of a score by one number, found on validation data.
+It cannot change which script scores higher, so no rate at a threshold and no ROC curve changes; nor can it
+move all scores up or down, as a model trained with balanced class weights on a rare class would need. Scores
+of exactly 0 or 1 have no log-odds: they are held within LOGIT_LIMIT, beyond which scores become equal; so
+thresholds are set on the scores as the detector gives them.
+"""
+
+import numpy as np
+import polars as pl
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+
+from psembed.evaluation import metrics
+from psembed.runtime.errors import CorpusError, ParameterError
+
+LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
+TEMPERATURES = (0.05, 20.0)  # sought between these; scores without a mistake would want 0
+
+
+def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature with the smallest log loss: above 1 for scores that are too sure.
+
+    Parameters
+    ----------
+    scores : float[n]
+        From 0 to 1, of validation scripts.
+    labels : int[n]
+        1 malicious, 0 benign.
+
+    Returns
+    -------
+    float
+        Within TEMPERATURES: the lower end if the scores make no mistake at 0.5, the upper end if their
+        log-odds point the wrong way on average.
+
+    Raises
+    ------
+    CorpusError
+        As `metrics.rates`, or if a score is outside 0 to 1.
+    """
+    labels, scores = _checked(labels, scores)
+    odds = np.where(labels == 1, 1, -1) * log_odds(scores)
+    low, high = np.log(TEMPERATURES)
+
+    def loss(log_temperature: float) -> float:
+        return np.logaddexp(0, -odds * np.exp(-log_temperature)).mean()
+
+    inner = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x
+    return float(np.exp(min((low, inner, high), key=loss)))
+
+
+def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """Return calibrated scores (float64[n]): the log-odds of each, divided by `temperature`.
+
+    Raises
+    ------
+    ParameterError
+        If `temperature` is not a number above 0.
+    CorpusError
+        If a score is NaN or outside 0 to 1.
+    """
+    if not 0 < temperature < np.inf:
+        raise ParameterError(
+            f"temperature is {temperature!r}: expected a number above 0, 1 to change nothing"
+        )
+    return expit(log_odds(_within(metrics.checked_scores(scores))) / temperature)
+
+
+def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
+    """Return how often scripts of like score are malicious, in bins of equal width.
+
+    Equal width, as in the usual diagram: with malicious scripts as rare as they are, nearly all bins of
+    equal count would lie beside 0.
+
+    Parameters
+    ----------
+    scores : float[n]
+        From 0 to 1.
+    labels : int[n]
+        1 malicious, 0 benign.
+    bins : int
+        At least 1.
+
+    Returns
+    -------
+    DataFrame
+        A row a bin, empty ones too: low, high (its edges; high is within the last bin only), score (mean) and
+        malicious (share), both null in an empty bin, and n.
+
+    Raises
+    ------
+    ParameterError
+        If `bins` is below 1.
+    CorpusError
+        As `temperature`.
+    """
+    if not isinstance(bins, int) or bins < 1:
+        raise ParameterError(f"bins is {bins!r}: give a whole number of at least 1")
+    labels, scores = _checked(labels, scores)
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
+    table = pl.DataFrame({"bin": place, "score": scores.astype(np.float64), "label": labels})
+    found = table.group_by("bin").agg(pl.col("score").mean(), malicious=pl.col("label").mean(), n=pl.len())
+    every = pl.DataFrame({"bin": np.arange(bins), "low": edges[:-1], "high": edges[1:]})
+    joined = every.join(found, on="bin", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("n").fill_null(0).cast(pl.Int64)).drop("bin")
+
+
+def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> float:
+    """Return the distance of share and mean score in the bins of `reliability`, weighted by scripts.
+
+    0 is perfect. With few malicious scripts it is small for every detector that says "benign" of nearly all;
+    read it with the table.
+
+    Raises
+    ------
+    ParameterError, CorpusError
+        As `reliability`.
+    """
+    table = reliability(scores, labels, bins=bins)
+    gap = (pl.col("score") - pl.col("malicious")).abs().fill_null(0)
+    return float(table.select((gap * pl.col("n")).sum() / pl.col("n").sum()).item())
+
+
+def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, scores = metrics.checked(labels, scores)
+    return labels, _within(scores)
+
+
+def _within(scores: np.ndarray) -> np.ndarray:
+    outside = scores[(scores < 0) | (scores > 1)]
+    if len(outside):
+        raise CorpusError(
+            f"score {outside[0]:g} of {len(outside):,} script(s): expected 0 to 1; give scores, not log-odds"
+        )
+    return scores
+
+
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Return ln(p / (1 - p)) of scores (float64[n]), held within LOGIT_LIMIT."""
+    return np.clip(logit(scores.astype(np.float64)), -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -1,0 +1,233 @@
+"""Detection metrics: the one definition of each, always computed from scores.
+
+A script is flagged when its score is at or above the threshold. Thresholds are chosen on validation
+negatives and then applied unchanged, so the false-positive rate on test data is a result, not a choice.
+"""
+
+import math
+
+import numpy as np
+import polars as pl
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from psembed.runtime.errors import CorpusError, ParameterError, TooFewNegativesError
+from psembed.runtime.intervals import binomial_interval
+
+
+def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
+    """Return the smallest threshold that flags at most a share `fpr` of the negatives.
+
+    With k = floor(n * fpr) false positives allowed, it is the next number, in the type of the
+    scores, above the (k+1)-th largest score: tied scores are flagged together or not at all.
+
+    Parameters
+    ----------
+    negative_scores : float[n]
+        Scores of benign validation scripts.
+    fpr : float
+        Share of negatives that may be flagged, 0 < fpr < 1; 0.001 is 0.1%.
+
+    Raises
+    ------
+    ParameterError
+        If `fpr` is outside (0, 1).
+    CorpusError
+        If a score is NaN.
+    TooFewNegativesError
+        If n * fpr < 1, so that not even one false positive would be allowed.
+    """
+    _share("fpr", fpr)
+    scores = np.sort(checked_scores(negative_scores))[::-1]
+    allowed = math.floor(len(scores) * fpr + 1e-9)  # 1e-9: 1000 * 0.007 is 7.000000000000001, and the like
+    if allowed < 1:
+        needed = math.ceil(1 / fpr - 1e-9)
+        raise TooFewNegativesError(
+            f"FPR {fpr:g} cannot be set on {len(scores):,} negatives: at least {needed:,} are needed; "
+            "add benign scripts to the validation part or ask for a higher FPR"
+        )
+    boundary = scores[allowed]
+    return float(np.nextafter(boundary, np.inf, dtype=boundary.dtype))
+
+
+def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return how many scores reach `threshold`, as a share with its exact (Clopper-Pearson) interval.
+
+    Returns
+    -------
+    dict
+        flagged, total (counts); share, low, high (95% interval that treats scripts as independent).
+
+    Raises
+    ------
+    CorpusError
+        If there is no score, or one is NaN.
+    """
+    scores = checked_scores(scores)
+    flagged = int(np.count_nonzero(scores >= threshold))
+    low, high = binomial_interval(flagged, len(scores))
+    share = flagged / len(scores)
+    return {"flagged": flagged, "total": len(scores), "share": share, "low": low, "high": high}
+
+
+def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return true- and false-positive rates at a fixed threshold, with 95% Clopper-Pearson intervals.
+
+    Parameters
+    ----------
+    labels : int[n]
+        1 malicious, 0 benign.
+    scores : float[n]
+        Higher is more malicious.
+    threshold : float
+        Scores at or above it are flagged.
+
+    Returns
+    -------
+    dict
+        tpr, tpr_low, tpr_high, fpr, fpr_low, fpr_high (shares); tp, fp, positives, negatives (counts).
+
+    Raises
+    ------
+    CorpusError
+        If lengths differ, a class is missing, a label is not 0 or 1, or a score is NaN.
+    """
+    labels, scores = checked(labels, scores)
+    hit = share_flagged(scores[labels == 1], threshold)
+    false = share_flagged(scores[labels == 0], threshold)
+    return {
+        "tpr": hit["share"],
+        "tpr_low": hit["low"],
+        "tpr_high": hit["high"],
+        "fpr": false["share"],
+        "fpr_low": false["low"],
+        "fpr_high": false["high"],
+        "tp": hit["flagged"],
+        "fp": false["flagged"],
+        "positives": hit["total"],
+        "negatives": false["total"],
+    }
+
+
+def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+    """Return the corners of the ROC curve, from (0, 0) to (1, 1).
+
+    Returns
+    -------
+    polars.DataFrame
+        fpr, tpr (shares, ascending), threshold (descending; the first is infinity: nothing flagged).
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`.
+    """
+    labels, scores = checked(labels, scores)
+    fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
+    return pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
+
+
+def auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the ROC curve, from scores (never from thresholded labels).
+
+    Raises
+    ------
+    CorpusError
+        As for `rates`.
+    """
+    return float(roc_auc_score(*checked(labels, scores)))
+
+
+def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> float:
+    """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
+
+    The area A between FPR 0 and m becomes (1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2, so chance gives 0.5 and a
+    perfect detector 1, whatever m is. A value below 0.5 is possible.
+
+    Parameters
+    ----------
+    labels : int[n]
+        1 malicious, 0 benign.
+    scores : float[n]
+        Higher is more malicious.
+    max_fpr : float
+        0 < max_fpr < 1; 0.01 is 1%.
+
+    Raises
+    ------
+    ParameterError
+        If `max_fpr` is outside (0, 1).
+    CorpusError
+        As for `rates`.
+    """
+    _share("max_fpr", max_fpr)
+    return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
+
+
+def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, float | None]:
+    """Return what an analyst would see where a share `prevalence` of all scripts is malicious.
+
+    Rates do not depend on how rare malicious scripts are, but precision does, and test sets hold far more of
+    them than machines do.
+
+    Parameters
+    ----------
+    tpr, fpr : float
+        Shares of malicious and of benign scripts that are flagged.
+    prevalence : float
+        0 < prevalence < 1.
+
+    Returns
+    -------
+    dict
+        precision (share of alerts that are right, None if nothing is flagged); alerts and false_alerts, per
+        million scripts.
+
+    Raises
+    ------
+    ParameterError
+        If `prevalence` is outside (0, 1), or a rate outside 0 to 1.
+    """
+    _share("prevalence", prevalence)
+    for name, rate in (("tpr", tpr), ("fpr", fpr)):
+        if not 0 <= rate <= 1:
+            raise ParameterError(f"{name} {rate!r}: expected a share from 0 to 1")
+    right, false = tpr * prevalence, fpr * (1 - prevalence)
+    alerts = right + false
+    return {
+        "precision": right / alerts if alerts else None,
+        "alerts": alerts * 1e6,
+        "false_alerts": false * 1e6,
+    }
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ParameterError(f"{name} {value!r}: expected a share between 0 and 1, such as 0.001 for 0.1%")
+
+
+def checked_scores(scores: np.ndarray) -> np.ndarray:
+    """Return `scores` as a floating-point vector, refusing an empty one and NaN (CorpusError)."""
+    scores = np.asarray(scores)
+    if not np.issubdtype(scores.dtype, np.floating):
+        scores = scores.astype(np.float64)
+    if scores.ndim != 1 or len(scores) == 0:
+        raise CorpusError(f"scores of shape {scores.shape}: expected a vector with at least one score")
+    missing = int(np.count_nonzero(np.isnan(scores)))
+    if missing:
+        raise CorpusError(f"{missing:,} of {len(scores):,} scores are NaN: the model that made them failed")
+    return scores
+
+
+def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and scores as vectors of one length that hold both classes (CorpusError)."""
+    labels, scores = np.asarray(labels), checked_scores(scores)
+    if labels.shape != scores.shape:
+        raise CorpusError(f"{labels.shape} labels and {scores.shape} scores: expected one label a score")
+    present = set(np.unique(labels).tolist())
+    if not present <= {0, 1}:
+        raise CorpusError(f"labels {sorted(present, key=str)[:5]}: expected 1 (malicious) or 0 (benign)")
+    if len(present) < 2:
+        raise CorpusError(
+            f"all {len(labels):,} labels are {int(labels[0])}: rates need malicious and benign scripts"
+        )
+    return labels, scores

@@ -1,0 +1,118 @@
+"""Robustness: what is still found of malicious scripts written another way, and training that expects it.
+
+Variants are made in memory by psembed.datasets.transforms, of test scripts for measuring and of training scripts for
+hardening. In a score table the name of a transform stands where "test" does.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from psembed.datasets import transforms
+from psembed.evaluation import coverage
+from psembed.runtime import intervals
+from psembed.runtime.errors import CorpusError
+
+COPIES = 2  # variants of each malicious script that hardened training gets, and as many of clean ones
+
+
+def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield each transform's name and the malicious test scripts rewritten by it.
+
+    Parameters
+    ----------
+    parts : dict of str to DataFrame
+        From `labels.parts`; benign padding is taken from clean test scripts, which no model was trained on.
+    seed : int
+        As `transforms.apply` takes it.
+
+    Yields
+    ------
+    (str, DataFrame)
+        Rows as they were, in their order, with another `clean` text.
+    """
+    test = parts["test"]
+    malicious, hosts = test.filter(pl.col("label") == 1), test.filter(pl.col("label") == 0)["clean"].to_list()
+    for name in transforms.TRANSFORMS:
+        rewritten = transforms.apply(name, malicious["clean"], seed=seed, hosts=hosts)
+        yield name, malicious.with_columns(clean=pl.Series(rewritten, dtype=pl.String))
+
+
+def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
+    """Return training scripts with variants after them: COPIES of each malicious one, as many of clean ones.
+
+    Each variant is by one transform, all equally likely, and keeps its label, cluster and hash. Were only
+    malicious scripts rewritten, the network would learn that rewriting is malicious. Only of clean scripts
+    there is no variant that shows nothing of what it holds (`transforms.OPAQUE`): a network that has seen
+    such ones takes all of them for clean.
+
+    Raises
+    ------
+    CorpusError
+        If a class is missing.
+    """
+    malicious, clean = (train.filter(pl.col("label") == label) for label in (1, 0))
+    if not malicious.height or not clean.height:
+        raise CorpusError("training scripts of one class only: hardening needs both")
+    random = np.random.default_rng(seed)
+    drawn = pl.concat([*[malicious] * COPIES, clean[_draw(clean.height, COPIES * malicious.height, random)]])
+    hosts, names = clean["clean"].to_list(), list(transforms.TRANSFORMS)
+    chosen = random.integers(len(names), size=drawn.height)
+    rewritten = []
+    for number, name in enumerate(names):
+        kept = pl.lit(True) if name not in transforms.OPAQUE else pl.col("label") == 1
+        rows = drawn.filter(pl.Series(chosen == number), kept)
+        texts = transforms.apply(name, rows["clean"], seed=seed, hosts=hosts)
+        rewritten.append(rows.with_columns(clean=pl.Series(texts, dtype=pl.String)))
+    return pl.concat([train, *rewritten])
+
+
+def _draw(population: int, count: int, random: np.random.Generator) -> np.ndarray:
+    """Return `count` rows of `population`, each at most once where there are enough."""
+    return random.choice(population, size=count, replace=count > population)
+
+
+def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
+    """Return what each transform costs each model at the threshold that validation data gave for `fpr`.
+
+    Returns
+    -------
+    DataFrame
+        protocol, model, transform, before and after (TPR, mean over seeds), the paired difference after minus
+        before with its 95% interval low..high (bootstrap over clusters and seeds), n. Largest loss first.
+
+    Raises
+    ------
+    CorpusError
+        If no rewritten script has been scored.
+    """
+    marked = coverage.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
+    keys, known = ["protocol", "model"], marked["part"].unique()
+    before = {key: intervals.by_seed(own) for key, own in _of(marked, "test").group_by(keys)}
+    losses = []
+    for name in (name for name in transforms.TRANSFORMS if name in known):
+        for key, own in _of(marked, name).group_by(keys, maintain_order=True):
+            (first, clusters), (after, _) = before[key], intervals.by_seed(own)
+            difference, low, high = intervals.cluster_bootstrap(
+                after - first, clusters, seed=seed, rounds=rounds
+            )
+            losses.append(
+                {
+                    **dict(zip(keys, key, strict=True)),
+                    "transform": name,
+                    "before": float(first.mean()),
+                    "after": float(after.mean()),
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                    "n": len(clusters),
+                }
+            )
+    if not losses:
+        raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
+    return pl.DataFrame(losses).sort(*keys, "difference", "transform")
+
+
+def _of(rows: pl.DataFrame, part: str) -> pl.DataFrame:
+    return rows.filter(pl.col("part") == part)

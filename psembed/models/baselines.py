@@ -1,0 +1,289 @@
+"""Traditional detectors: what a network has to beat.
+
+The one-line rule; boosted trees on length alone and on all hand-made features; logistic regression on
+bag-of-words, token 3-grams and character 3-grams; a support vector machine on the last. Every detector has
+`score(texts) -> float32[n]`, higher is more malicious. All but the rule see clean texts, of which they read
+the first 15,000 and the last 5,000 characters where there are more than 20,000. Each that is tuned is tried
+at BUDGET strengths of one number, so none wins by more tuning than another.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
+
+from psembed.datasets.dedup import shingle_hashes
+from psembed.models import features
+from psembed.powershell.tokens import tokenise_series
+from psembed.runtime.errors import CorpusError, ParameterError
+
+LOG = logging.getLogger(__name__)
+HASH_COLUMNS = 2**20
+CODES = 96  # line ends and tabs as a space, 94 visible ASCII characters, one code for everything else
+TREES = 200
+SVM_PASSES = 10_000  # at most; it stops when it has converged
+BUDGET = 7  # strengths tried on validation data, for every model that is tuned
+# Strengths: the higher, the weaker the regularisation. Each grid is in that order, strongest first.
+INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # C of logistic regression
+INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C of the support vector machine
+LEAVES = (2, 4, 8, 16, 32, 64, 128)  # of each boosted tree
+DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
+_BATCH = 2048  # scripts turned into counts at once
+
+Texts = pl.Series | Sequence[str]
+Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
+
+
+class OneLineRule:
+    """The shortcut that separates a popular public set: malicious scripts are one line.
+
+    It works on the decoded text, not the clean one. The score is 1 / (number of lines), so
+    the rule itself is a threshold of 1.0; lower thresholds allow a few lines.
+    """
+
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return 1 / lines of each text, lines at its start and end that are empty left out."""
+        lines = features.series(texts).str.strip_chars().str.count_matches(r"\r\n|\r|\n") + 1
+        return (1 / lines.to_numpy()).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LinearDetector:
+    """A linear classifier of tf-idf of counted n-grams.
+
+    Attributes
+    ----------
+    name : str
+        One of BASELINES.
+    columns : int64[k]
+        N-grams kept: those found in at least two training scripts.
+    weighting : TfidfTransformer
+        Sublinear term frequency, inverse document frequency of the training scripts, L2 norm.
+    classifier : LogisticRegression or LinearSVC
+        Balanced class weights, L2 penalty.
+    strength : float
+        The inverse regularisation strength (C) chosen.
+    tried : dict of float to float
+        Average precision on validation data of each strength tried; empty without validation data.
+    """
+
+    name: str
+    columns: np.ndarray
+    weighting: TfidfTransformer
+    classifier: LogisticRegression | LinearSVC
+    strength: float
+    tried: dict[float, float]
+
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return the logistic function of each clean text's decision value (float32[n])."""
+        parts = [
+            self.classifier.decision_function(self.weighting.transform(counts[:, self.columns]))
+            for counts in _counts(self.name, texts)
+        ]
+        return expit(np.concatenate([np.empty(0), *parts])).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BoostedDetector:
+    """Gradient-boosted trees on hand-made features: all of them, or length alone.
+
+    On length alone it is a step function, free to rise and fall: short and long may both be suspicious.
+
+    Attributes
+    ----------
+    name : str
+        "gradient_boosting" or "length".
+    classifier : HistGradientBoostingClassifier
+        TREES trees, balanced class weights.
+    strength : int
+        The number of leaves of a tree chosen.
+    tried : dict of int to float
+        Average precision on validation data of each number tried; empty without validation data.
+    """
+
+    name: str
+    classifier: HistGradientBoostingClassifier
+    strength: int
+    tried: dict[int, float]
+
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return the probability of malicious of each clean text (float32[n])."""
+        if not len(texts):
+            return np.empty(0, dtype=np.float32)
+        return expit(self.classifier.decision_function(_VIEWS[self.name](texts))).astype(np.float32)
+
+
+def fit(
+    name: str,
+    texts: Texts,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    validation: tuple[Texts, np.ndarray] | None = None,
+) -> OneLineRule | LinearDetector | BoostedDetector:
+    """Fit a baseline on training scripts.
+
+    Parameters
+    ----------
+    name : str
+        One of BASELINES. With "one_line_rule" nothing is fitted.
+    texts : Series or sequence of str, length n
+        Clean training texts (for the rule: decoded texts).
+    labels : int[n]
+        1 malicious, 0 benign.
+    seed : int
+        Random state of the solver.
+    validation : (texts, labels), optional
+        Where given, the strength with the best average precision there is chosen from the model's grid (the
+        strongest regularisation on a tie); the model is not fitted to it. Otherwise the one at DEFAULT.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown.
+    CorpusError
+        If a class is missing or lengths differ.
+    """
+    if name not in BASELINES:
+        raise ParameterError(f"baseline {name!r}: expected one of {', '.join(BASELINES)}")
+    if name == "one_line_rule":
+        return OneLineRule()
+    labels = _checked(texts, labels)
+    if validation is not None:
+        validation = validation[0], _checked(*validation)
+    return (_boosted if name in _VIEWS else _linear)(name, texts, labels, validation, seed=seed)
+
+
+def _linear(
+    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
+) -> LinearDetector:
+    counts = vstack(list(_counts(name, texts)), format="csr")
+    columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) > 1)
+    weighting = TfidfTransformer(sublinear_tf=True)
+    seen = weighting.fit_transform(counts[:, columns])
+    del counts
+    held_out = None
+    if validation is not None:
+        held_counts = vstack([part[:, columns] for part in _counts(name, validation[0])], format="csr")
+        held_out = weighting.transform(held_counts), validation[1]
+    return LinearDetector(name, columns, weighting, *_choose(name, seen, labels, held_out, seed=seed))
+
+
+def _boosted(
+    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
+) -> BoostedDetector:
+    view = _VIEWS[name]
+    held_out = None if validation is None else (view(validation[0]), validation[1])
+    seen = view(texts)
+    with threadpool_limits(1):  # OpenMP's threads wait by spinning: on shared cores two are slower than one
+        return BoostedDetector(name, *_choose(name, seen, labels, held_out, seed=seed))
+
+
+def _choose(
+    name: str,
+    seen: csr_array | np.ndarray,
+    labels: np.ndarray,
+    held_out: tuple[csr_array | np.ndarray, np.ndarray] | None,
+    *,
+    seed: int,
+) -> tuple[Classifier, float, dict[float, float]]:
+    """Return the classifier, its strength and the average precision of each strength on held-out scripts."""
+    if held_out is None:
+        strength = GRIDS[name][DEFAULT]
+        return _classifier(name, strength, seed).fit(seen, labels), strength, {}
+    best, tried = None, {}
+    for strength in GRIDS[name]:
+        classifier = _classifier(name, strength, seed).fit(seen, labels)
+        scores = classifier.decision_function(held_out[0])
+        tried[strength] = float(average_precision_score(held_out[1], scores))
+        if best is None or tried[strength] > tried[best[1]]:
+            best = classifier, strength
+    LOG.info("%s: %d features, strength %g, average precision %s", name, seen.shape[1], best[1], tried)
+    return *best, tried
+
+
+def _classifier(name: str, strength: float, seed: int) -> Classifier:
+    """Return a classifier of this strength that has seen nothing yet."""
+    shared = {"class_weight": "balanced", "random_state": seed}
+    if name in _VIEWS:
+        return HistGradientBoostingClassifier(
+            max_iter=TREES, max_leaf_nodes=strength, l2_regularization=1.0, early_stopping=False, **shared
+        )
+    if name == "svm_char_3gram":
+        return LinearSVC(C=strength, max_iter=SVM_PASSES, **shared)
+    return LogisticRegression(C=strength, solver="liblinear", **shared)
+
+
+def _tokens(texts: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
+    hashes, bounds = shingle_hashes(tokenise_series(texts), size)
+    return (hashes % np.uint64(HASH_COLUMNS)).astype(np.int64), bounds
+
+
+def _characters(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the column of every character 3-gram, case kept, and the bounds of each text's."""
+    joined = "".join(texts.to_list())
+    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = np.where((points > 32) & (points < 127), points - 32, CODES - 1).astype(np.int64)
+    codes[(points == 32) | ((points >= 9) & (points <= 13))] = 0
+    grams = (codes[:-2] * CODES + codes[1:-1]) * CODES + codes[2:]
+    ends = np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64))
+    starts = np.concatenate([[0], ends[:-1]])
+    counts = np.maximum(ends - starts - 2, 0)
+    whole = np.arange(len(grams)) < np.repeat(ends - 2, ends - starts)[: len(grams)]
+    return grams[whole], np.concatenate([[0], np.cumsum(counts)])
+
+
+_KINDS: dict[str, tuple[int, Callable[[pl.Series], tuple[np.ndarray, np.ndarray]]]] = {
+    "bag_of_words": (HASH_COLUMNS, lambda texts: _tokens(texts, 1)),
+    "token_3gram": (HASH_COLUMNS, lambda texts: _tokens(texts, 3)),
+    "char_3gram": (CODES**3, _characters),
+    "svm_char_3gram": (CODES**3, _characters),
+}
+_VIEWS: dict[str, Callable[[Texts], np.ndarray]] = {
+    "length": features.length,
+    "gradient_boosting": features.matrix,
+}
+GRIDS: dict[str, tuple[float, ...]] = {
+    "length": LEAVES,
+    "bag_of_words": INVERSE_PENALTIES,
+    "token_3gram": INVERSE_PENALTIES,
+    "char_3gram": INVERSE_PENALTIES,
+    "svm_char_3gram": INVERSE_MARGINS,
+    "gradient_boosting": LEAVES,
+}
+"""The strengths tried of each model that is tuned: BUDGET of them, strongest regularisation first."""
+BASELINES = ("one_line_rule", *GRIDS)
+
+
+def _counts(name: str, texts: Texts) -> Iterator[csr_array]:
+    """Yield counts of n-grams, float32[scripts, columns], a batch of scripts at a time."""
+    width, grams_of = _KINDS[name]
+    for batch in features.ends(features.series(texts)).to_frame("text").iter_slices(_BATCH):
+        columns, bounds = grams_of(batch["text"])
+        ones = np.ones(len(columns), dtype=np.float32)
+        indices, starts = columns.astype(np.int32), bounds.astype(np.int32)  # scikit-learn takes no others
+        counts = csr_array((ones, indices, starts), shape=(len(batch), width))
+        counts.sum_duplicates()
+        yield counts
+
+
+def _checked(texts: Sequence[str], labels: np.ndarray) -> np.ndarray:
+    """Return the labels, refusing one class and unequal lengths."""
+    labels = np.asarray(labels)
+    if len(labels) != len(texts):
+        raise CorpusError(f"{len(texts):,} texts and {len(labels):,} labels: expected one label a text")
+    if set(np.unique(labels).tolist()) != {0, 1}:
+        raise CorpusError(
+            f"labels {np.unique(labels).tolist()[:5]}: a baseline needs malicious (1) and benign (0) scripts"
+        )
+    return labels

@@ -1,0 +1,213 @@
+"""Wrong labels: scripts a classifier doubts, and written rules that decide which of them are dropped.
+
+Confident learning (Northcutt et al. 2021, the library cleanlab) names the scripts whose label a model would
+not give them, each judged by a model that has not seen its group. That is suspicion, not proof: a script the
+model gets wrong is mostly a hard script, and whoever drops the hard ones improves every figure without
+detecting anything more. So no script goes because of a score. It goes if it is suspected and if its text
+shows, by a rule that was written down and knows no model, that the label cannot be held: a clean label on a
+text that defines a function of a published offensive tool, a malicious one on a short text in which nothing
+malicious can be found. The rules see only the text and the label. `drops` returns a row for every script
+that goes, so each can be checked, and results can be given with and without.
+"""
+
+import numpy as np
+import polars as pl
+
+from psembed.datasets import splits
+from psembed.models import baselines
+from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.threads import in_shares
+
+CLASSIFIER = "bag_of_words"
+DROP_TOOL = "offensive tool under a clean label"
+DROP_HARMLESS = "no malicious behaviour in the text"
+SHORT = 300  # characters of a clean text; in a longer one too much could have been overlooked
+
+_NAME = r"[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+"  # Verb-Noun; a name without a hyphen is anybody's
+_DEFINITION = rf"\b(?:function|filter) (?:[a-z]+:)?{_NAME}"
+CAPABILITIES = {
+    "download": r"download|webclient|web-?request|\biwr\b|restmethod|\birm\b|openread|bits(?:transfer|admin)"
+    r"|httpclient|xmlhttp|\bcurl\b|\bwget\b|certutil|https?:|ftp|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b",
+    "execute": r"\biex\b|invoke|start-process|\bsaps\b|\bstart\b|shell|execute|script|\bcmd\b|rundll|regsvr"
+    r"|mshta|createprocess|\.(?:exe|dll|ps1|bat|vbs|js|hta|lnk)\b|pwsh|win32_process|comobject|createobject"
+    r"|[&.] ?[(\x22'$]|add-type|reflection|assembly|import-module|\bicm\b|start-job",
+    "decode": r"base64|gzip|deflate|memorystream|encoding|getstring|\bchar\b|toint|\bbyte\b|-b?xor|-join"
+    r"|-c?split|replace|-f ?['\x22$(]|reverse|convert",
+    "inject": r"virtual|thread|processmemory|getproc|library|kernel32|ntdll|marshal|intptr|dllimport|hook",
+    "persist": r"schtasks|scheduled|currentversion|startup|service|\bsc\b|__event|eventconsumer|userinit"
+    r"|winlogon|itemproperty|\breg\b|\bhk(?:lm|cu|cr)|registry|profile|localuser|\bnet\b|localgroup",
+    "defence tampering": r"amsi|mppreference|exclusion|defend|monitoring|logging|\betw|firewall|policy|bypass"
+    r"|hidden|\buac|wevtutil|eventlog|disable|taskkill|stop-|\bkill\b|antivirus|certificate",
+    "remote command": r"tcp|udp|socket|getstream|pssession|winrm|psexec|wmi|cim|\bssh\b|nslookup|dns|remot"
+    r"|computername|upload|send|mail|smtp|proxy",
+    "credential": r"mimikatz|lsass|sekurlsa|kerber|hash|cred|passw|\bpwd\b|keylog|keystate|secure|token"
+    r"|vault|cookie|login|clipboard|screen|\bsam\b|wallet|bitcoin|domain|whoami|get-ad",
+    "destroy or encrypt": r"rijndael|\baes|crypt|remove|\bdel\b|\brm\b|\bri\b|delete|format-volume|vssadmin"
+    r"|shadow|wallpaper|bitlocker|ransom|shutdown|restart|bcdedit|while|for(?:each)? ?\(",
+    "concealed": r"['\x22] ?\+ ?['\x22$(]|[a-z]`[a-z]|\{[0-9]+\} ?\{[0-9]+\}|[a-z0-9+/=]{40}|0x[0-9a-f]{2}"
+    r"|(?:[0-9]{1,3} ?, ?){5}|\$\{|[^ -~]",
+}
+"""What a malicious script can do, each as a pattern wide enough to find it in harmless text too: what matches
+none of them does none of it. "concealed" is what could hide the rest."""
+
+
+def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
+    """Return the scripts whose label a classifier that has not seen their group would not give them.
+
+    Logistic regression on bag-of-words scores each fold by the others; groups are whole, and each stratum is
+    shared out evenly. The library cleanlab then estimates how many labels of each class are wrong, from the
+    scripts that reach the average probability of the other class, and names so many, the least probable
+    first. Averages of each class allow for the balanced class weights of the classifier.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Columns sha256, clean, label (1 malicious, 0 clean), stratum and group.
+    folds : int
+        At least 2.
+    seed : int
+        Of the folds and of the classifier.
+
+    Returns
+    -------
+    DataFrame
+        sha256, label, probability (of the given label, out of fold), the least probable first.
+
+    Raises
+    ------
+    ParameterError
+        If `folds` is below 2.
+    CorpusError
+        If a column is missing, a label is not 0 or 1, or a class has fewer groups than `folds`.
+    """
+    _check(samples, folds)
+    malicious = _out_of_fold(samples, folds, seed)
+    labels = samples["label"].to_numpy().astype(np.int64)
+    probabilities = np.column_stack([1 - malicious, malicious])
+    given = pl.Series("probability", probabilities[np.arange(len(labels)), labels])
+    found = samples.select("sha256", "label").with_columns(given)
+    return found.filter(_issues(labels, probabilities)).sort("probability", "sha256")
+
+
+def _check(samples: pl.DataFrame, folds: int) -> None:
+    if not isinstance(folds, int) or folds < 2:
+        raise ParameterError(f"folds is {folds!r}: give a whole number of at least 2")
+    _require(samples, "sha256", "clean", "label", "stratum", "group")
+    strange = samples.filter(~pl.col("label").is_in([0, 1]).fill_null(False))
+    if len(strange):
+        raise CorpusError(f"label {strange['label'][0]} of {len(strange):,} script(s): expected 1 or 0")
+    for label, name in ((1, "malicious"), (0, "clean")):
+        groups = samples.filter(pl.col("label") == label)["group"].n_unique()
+        if groups < folds:
+            raise CorpusError(
+                f"the {name} scripts are of {groups} group(s), too few for {folds} folds: add scripts, or "
+                "lower folds"
+            )
+
+
+def _require(table: pl.DataFrame, *columns: str) -> None:
+    if missing := sorted(set(columns) - set(table.columns)):
+        raise CorpusError(f"the table lacks {', '.join(missing)}; 05_labels makes samples.parquet with them")
+
+
+def _out_of_fold(samples: pl.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """Return the probability of malicious of each script from a model fitted on the other folds."""
+    strata = samples.select(pl.concat_str("label", "stratum", separator=" ")).to_series().to_list()
+    shares = {str(fold): 1 / folds for fold in range(folds)}
+    parts = splits.assign(samples["group"].to_numpy(), strata, seed=seed, fractions=shares)
+    labels, scores = samples["label"].to_numpy(), np.empty(len(samples))
+    for fold in shares:
+        held = parts == fold
+        model = baselines.fit(CLASSIFIER, samples["clean"].filter(~held), labels[~held], seed=seed)
+        scores[held] = model.score(samples["clean"].filter(held))
+    return scores
+
+
+def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return which labels cleanlab calls issues (bool[n])."""
+    from cleanlab.filter import find_label_issues
+
+    return find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
+
+
+def signatures(scripts: pl.DataFrame) -> list[str]:
+    """Return the functions of published offensive tools, by names that no benign repository knows.
+
+    Parameters
+    ----------
+    scripts : DataFrame
+        Columns kind and clean.
+
+    Returns
+    -------
+    list of str
+        Verb-Noun names in lower case that a script of kind "offensive" defines and that stand in no script
+        of kind "benign", sorted.
+    """
+    _require(scripts, "kind", "clean")
+    defined = defines(scripts.filter(pl.col("kind") == "offensive")["clean"]).explode().drop_nulls().unique()
+    benign = scripts.filter(pl.col("kind") == "benign")["clean"]
+    known = pl.concat(in_shares(lambda texts: _words(texts, defined), benign))
+    return sorted(set(defined.to_list()) - set(known.to_list()))
+
+
+def _words(texts: pl.Series, wanted: pl.Series) -> pl.Series:
+    """Return those of the `wanted` names that stand in the texts."""
+    words = texts.str.to_lowercase().str.extract_all(_NAME).explode().drop_nulls().unique()
+    return words.filter(words.is_in(wanted.implode()))
+
+
+def defines(clean: pl.Series) -> pl.Series:
+    """Return the Verb-Noun names of the functions that each clean text defines, in lower case."""
+    definitions = clean.str.to_lowercase().str.extract_all(_DEFINITION)
+    return definitions.list.eval(pl.element().str.extract(rf"({_NAME})$"))
+
+
+def capable(clean: pl.Series) -> pl.Series:
+    """Tell which texts show at least one of CAPABILITIES (bool, one per text)."""
+    return clean.str.to_lowercase().str.contains("|".join(CAPABILITIES.values()))
+
+
+def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Return the suspected scripts that a written rule drops.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Columns sha256, clean, label and source.
+    suspected : DataFrame
+        As `suspects` returns it.
+    names : list of str
+        As `signatures` returns them.
+
+    Returns
+    -------
+    DataFrame
+        sha256, label, source, reason (DROP_TOOL or DROP_HARMLESS), probability (of the given label), the
+        least probable first.
+
+    Raises
+    ------
+    CorpusError
+        If a column is missing, or a suspected script is not in `samples` with that label.
+    """
+    _require(samples, "sha256", "clean", "label", "source")
+    _require(suspected, "sha256", "label", "probability")
+    texts = suspected.join(samples.select("sha256", "label", "clean", "source"), on=["sha256", "label"])
+    if len(texts) != len(suspected):
+        raise CorpusError(
+            f"{len(suspected)} suspected scripts meet {len(texts)} samples of their label: "
+            "the tables are of different runs; make both again"
+        )
+    evidence = texts.with_columns(
+        tool=defines(texts["clean"]).list.eval(pl.element().is_in(names)).list.any(),
+        harmless=(texts["clean"].str.len_chars() < SHORT) & ~capable(texts["clean"]),
+    )
+    reason = (
+        pl.when((pl.col("label") == 0) & pl.col("tool"))
+        .then(pl.lit(DROP_TOOL))
+        .when((pl.col("label") == 1) & pl.col("harmless"))
+        .then(pl.lit(DROP_HARMLESS))
+    )
+    found = evidence.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+    return found.select("sha256", "label", "source", "reason", "probability").sort("probability", "sha256")

@@ -1,0 +1,259 @@
+"""Networks trained and asked, several at a time; kept by what made them, so an interrupted run goes on."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from psembed.models import batches, designs, network
+from psembed.models.network import Config
+from psembed.powershell.encoding import Encoder, Samples
+from psembed.runtime.errors import StageError
+from psembed.runtime.files import atomic, write_json
+from psembed.runtime.provenance import library_version, module_hash
+
+WINDOWS = 16  # of one script, at most
+MODULES = (network, designs, batches)  # the code that decides what training gives
+NETWORKS = {
+    "cnn_lstm": Config(),
+    "cnn_lstm_random": Config(trainable=True),
+    "cnn_lstm_tuned": Config(trainable=True),
+    "cnn_lstm_frozen_random": Config(),
+    "cnn_lstm_fasttext": Config(),
+    "cnn_lstm_tuned_fasttext": Config(trainable=True),
+    "token_cnn_lstm": Config(design="token_cnn_lstm"),
+    "token_cnn": Config(design="token_cnn"),
+    "character_cnn": Config(design="character_cnn"),
+    "transformer": Config(design="transformer"),
+    "wide": Config(design="wide"),
+    "cnn_lstm_tuned_hardened": Config(trainable=True, ratio=5),  # thrice as many malicious ones
+    "transformer_tuned_hardened": Config(
+        design="transformer", trainable=True, ratio=5, blocks=2, hidden=0.1, cropped=0.5
+    ),
+}
+"""The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
+starts from random token vectors (`starting_vectors`), one named fasttext from FastText's, the others from
+Word2vec's; one named hardened trains on rewritten scripts, too (`robustness.hardened`)."""
+
+
+class Training(NamedTuple):
+    """One network to train: its name in NETWORKS, the embedding's vectors, its data, and a seed."""
+
+    network: str
+    matrix: np.ndarray
+    data: Samples
+    validation: Samples
+    seed: int
+
+
+class Scored(NamedTuple):
+    """What a trained network gives: scores float32[n] by part, its history, its number of parameters."""
+
+    scores: dict[str, np.ndarray]
+    history: list[dict]
+    parameters: int
+
+
+def encoded(encoder: Encoder, scripts: pl.DataFrame) -> Samples:
+    """Return scripts (columns clean and label) as a network reads them, in small integers."""
+    tokens, characters = encoder.encode(scripts["clean"])
+    return Samples(_narrowed(tokens), _narrowed(characters), scripts["label"].to_numpy())
+
+
+def _narrowed(ids: np.ndarray) -> np.ndarray:
+    return ids.astype(np.min_scalar_type(ids.max(initial=0)))
+
+
+def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return the token vectors a network starts from: `matrix`, or as many random ones for "..._random"."""
+    if not name.endswith("_random"):
+        return matrix
+    vectors = np.random.default_rng(seed).normal(size=matrix.shape).astype(np.float32)
+    vectors[0] = 0  # padding
+    return vectors
+
+
+def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarray]:
+    """Return scripts as `encoded` does, and after them the windows over the long ones, with their owners.
+
+    A script longer than the encoder's characters is also read in windows of that length that overlap by
+    half, or, where that would be more than WINDOWS, in WINDOWS spread over it: nothing in the middle is
+    lost, and a long clean script gets more chances to look malicious.
+
+    Returns
+    -------
+    samples : Samples
+        Without labels.
+    owners : int64[len(samples)]
+        The script that each of them is of.
+    """
+    width, texts = encoder.char_length, scripts["clean"].to_list()
+    owners, pieces = list(range(len(texts))), list(texts)
+    for owner, text in enumerate(texts):
+        if len(text) > width:
+            count = min(WINDOWS, math.ceil(2 * len(text) / width) - 1)
+            starts = np.linspace(0, len(text) - width, count).astype(int).tolist()
+            pieces += [text[start : start + width] for start in starts]
+            owners += [owner] * count
+    return Samples(*map(_narrowed, encoder.encode(pieces))), np.array(owners, dtype=np.int64)
+
+
+def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Return the highest score of each owner (float32[n]), as `windows` numbers them."""
+    best = np.zeros(owners.max(initial=-1) + 1, dtype=np.float32)
+    np.maximum.at(best, owners, scores)
+    return best
+
+
+def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **settings: int) -> None:
+    """Train those networks that `folder` does not hold yet, several at a time.
+
+    Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
+    one after the other, whatever `processes` says.
+
+    Parameters
+    ----------
+    folder, **settings
+        As for `trained`, which reads the networks back.
+    trainings : sequence of Training
+    processes : int
+        Trainings at a time, in processes of their own; 1 for this one.
+    """
+    missing = [training for training in trainings if not _are_kept(*_files(folder, training, settings))]
+    for _ in _each(_train, [(folder, training) for training in missing], processes, settings):
+        pass
+
+
+def _train(folder: Path, training: Training, settings: dict) -> None:
+    trained(folder, training, **settings)
+
+
+def score_all(
+    folder: Path, asked: Sequence[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
+) -> Iterator[Scored]:
+    """Yield what each trained network gives its parts, in the order asked, several at work at a time.
+
+    Parameters
+    ----------
+    folder, processes, **settings
+        As for `train_all`; scores are kept beside the network, as <key>.<hash of the scripts>.npy.
+    asked : sequence of (Training, dict of str to Samples)
+    """
+    return _each(_score, [(folder, *one) for one in asked], processes, settings)
+
+
+def _score(folder: Path, training: Training, parts: dict[str, Samples], settings: dict) -> Scored:
+    model, history = trained(folder, training, **settings)
+    weights, _ = _files(folder, training, settings)
+    scores = {part: _scores(weights, model, samples) for part, samples in parts.items()}
+    return Scored(scores, history, model.count_params())
+
+
+def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
+    path = weights.with_suffix(f".{_digest(samples.tokens, samples.characters)[:16]}.npy")
+    if not path.is_file():
+        found = network.predict(model, samples)
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
+    return np.load(path)
+
+
+def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
+    """Yield work(*job, settings) of each job, in order.
+
+    Raises
+    ------
+    StageError
+        If a process is killed. What the others have finished is kept.
+    """
+    if processes == 1 or len(jobs) < 2 or network.device() != "CPU":
+        yield from (work(*job, settings) for job in jobs)
+        return
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=network.one_thread
+    ) as pool:
+        try:
+            yield from pool.map(work, *zip(*jobs, strict=True), repeat(settings))
+        except BrokenProcessPool as error:
+            raise StageError(
+                "a process that trains or scores networks was killed, perhaps for want of memory: run again,"
+                " with processes = 1 if it happens again; networks that were finished are kept"
+            ) from error
+
+
+def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:
+    """Return the network that a training gives, from `folder` if it was trained before.
+
+    Parameters
+    ----------
+    folder : Path
+        Where networks are kept, as <key>.keras and <key>.json (the history, written last).
+    training : Training
+    **settings : int
+        epochs and batch, as `network.train` takes them.
+
+    Returns
+    -------
+    model : keras.Model
+        Read back from its file in either case, so both give the same scores.
+    history : list of dict
+    """
+    weights, log = _files(folder, training, settings)
+    if not _are_kept(weights, log):
+        model, history = _made(training, settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        network.save(model, weights)
+        write_json(log, history)
+    return network.load(weights), json.loads(log.read_text(encoding="utf-8"))
+
+
+def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
+    """Train, in half precision where the device is good at it; the network returned is in full precision."""
+    name, matrix, data, validation, seed = training
+    config, policy = NETWORKS[name], network.precision()
+    vectors = starting_vectors(name, matrix, seed=seed)
+    model = network.build(vectors, config=config, seed=seed, policy=policy)
+    history = network.train(model, data, validation, seed=seed, config=config, **settings)
+    if policy == network.FULL:
+        return model, history
+    full = network.build(vectors, config=config, seed=seed)
+    full.set_weights(model.get_weights())
+    return full, history
+
+
+def _are_kept(weights: Path, log: Path) -> bool:
+    return weights.is_file() and log.is_file()
+
+
+def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path]:
+    key = _key(training, settings)
+    return folder / f"{key}.keras", folder / f"{key}.json"
+
+
+def _key(training: Training, settings: dict) -> str:
+    """Hash everything the result depends on: data, settings, code and libraries."""
+    code = [module_hash(Path(module.__file__)) for module in MODULES]
+    versions = [library_version(name) for name in ("tensorflow", "keras")]
+    name, matrix, data, validation, seed = training
+    kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
+    made_by = [*kind, seed, settings, code, versions]
+    arrays = (matrix, *(array for samples in (data, validation) for array in vars(samples).values()))
+    return _digest(*arrays, started=json.dumps(made_by, sort_keys=True))[:32]
+
+
+def _digest(*arrays: np.ndarray, started: str = "") -> str:
+    digest = hashlib.sha256(started.encode())
+    for array in arrays:
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Results become claims, figures and the PDF."""

@@ -1,0 +1,157 @@
+"""The paper: published figures drawn again, README's table, and paper.pdf, all from committed results.
+
+Nothing is computed here. `typed_numbers` finds results typed into the prose, which a test refuses.
+"""
+
+import logging
+import re
+from pathlib import Path
+
+from psembed.paper import claims, detection_figures, figures
+from psembed.project.workspace import Workspace
+from psembed.runtime.errors import PsembedError, StageError
+from psembed.runtime.files import atomic
+
+LOG = logging.getLogger(__name__)
+PUBLISHED = "public"
+_EPOCH = 1_577_836_800  # fixed creation date of the PDF (1 January 2020), so equal inputs give equal bytes
+
+#: Where digits are no result: comments, references, addresses, layout, published figures, names, years.
+ALLOWED = re.compile(
+    r"""(?x)
+    (?m:^\s*//.*$)                          # comment lines
+    | \#published(?:\[[^\]]*\]|\("[^"]*"\)) # what somebody else published
+    | "[0-9]{2}_[a-z0-9_]+"                 # slugs of figures and stages
+    | "C[0-9]{2}" | "p[012]"                 # claim and protocol keys
+    | \bwidth:\s[0-9]+%(?=[,)]) | \bdigits:\s[0-9](?=[,)])  # layout
+    | @[a-z][a-z0-9-]* | <[a-z][a-z0-9-]*>  # references and labels
+    | https?://\S+
+    | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
+    | \b(?:[Ww]ord2vec|P[012]|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
+    | (?<![\d.,+-])\b(?:19[89][0-9]|20[0-4][0-9])\b(?![\d%]|[.,]\d)  # years
+    """
+)
+
+
+def build(root: Path, *, profile: str = PUBLISHED) -> Path:
+    """Draw the figures of a profile again, compile the paper and bring README's table up to date.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Project root.
+    profile : str
+        Whose results. The published profile gives paper/paper.pdf, any other work/<profile>/paper.pdf,
+        so a trial run never replaces what is published. Missing results show as "not measured".
+
+    Returns
+    -------
+    pathlib.Path
+        The PDF.
+
+    Raises
+    ------
+    StageError
+        If the paper does not compile.
+    """
+    for name in dict.fromkeys((profile, "control")):
+        figures.redraw(Workspace(name, root=root))
+    results = Workspace(profile, root=root).results
+    if (results / "headline.json").is_file():
+        claims.write_headline(results)
+    data = compile_paper(root, profile=profile)
+    target = root / "paper" / "paper.pdf"
+    if profile != PUBLISHED:
+        target = Workspace(profile, root=root).work / "paper.pdf"
+    with atomic(target) as temporary:
+        temporary.write_bytes(data)
+    if profile == PUBLISHED:
+        update_readme(root)
+    LOG.info("wrote %s (%d bytes)", target.relative_to(root).as_posix(), len(data))
+    return target
+
+
+def compile_paper(root: Path, *, profile: str, kind: str = "pdf") -> bytes | list[bytes]:
+    """Compile paper/paper.typ with the embedded fonts only; `kind` is "pdf" or "png" (bytes of each page)."""
+    import typst
+
+    files = [*(root / "paper" / "results").glob("*/*.json"), *(root / "figures").glob("*/*.svg")]
+    present = sorted(path.relative_to(root).as_posix() for path in files)
+    try:
+        return typst.compile(
+            str(root / "paper" / "paper.typ"),
+            root=str(root),
+            format=kind,
+            ignore_system_fonts=True,
+            sys_inputs={"profile": profile, "present": "\n".join(present)},
+            timestamp=_EPOCH,
+        )
+    except typst.TypstError as error:
+        raise StageError(f"paper.typ does not compile: {error}") from error
+
+
+def typed_numbers(source: str) -> list[tuple[int, str]]:
+    """Return (line, text) of every digit in the paper's prose that is not of an allowed kind."""
+    blanked = ALLOWED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
+    lines = source.splitlines()
+    return [
+        (n, lines[n - 1].strip())
+        for n, line in enumerate(blanked.splitlines(), start=1)
+        if re.search(r"\d", line)
+    ]
+
+
+# ---- README ----
+
+_MARKS = re.compile(r"(<!-- results:[^\n]*-->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def readme_table(results: dict[str, dict]) -> str:
+    """Return README's first tables (Markdown): claims with a number; coverage by protocol."""
+    rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
+    for row in claims.evaluate(results):
+        if row["ours"] is None:
+            continue
+        unit = row["unit"]
+        ours = claims.shown(row["ours"], unit)
+        if row["low"] is not None and row["high"] is not None:
+            ours += f" ({claims.shown(row['low'], unit)} to {claims.shown(row['high'], unit)})"
+        published = claims.shown(row["published"], unit)
+        cells = (f"{row['id']} {row['claim']}", published, ours, row["verdict"].replace("_", " "))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*rows, "", *_coverage_rows(results.get("08_evaluation") or {})])
+
+
+def _coverage_rows(evaluation: dict) -> list[str]:
+    """Return the coverage table of the rate that the run was made for."""
+    rows = ["| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for row in evaluation.get("table") or []:
+        if row["fpr_asked"] == evaluation["fpr"] and row["protocol"] != "p0":
+            tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+            cells = (
+                row["protocol"].upper(),
+                detection_figures.model_title(row["model"]),
+                tpr,
+                f"{row['fpr_asked']:.1%}",
+            )
+            cells += (f"{row['fpr']:.2%}", f"{row['positives']:,}", f"{row['negatives']:,}")
+            rows.append("| " + " | ".join(cells) + " |")
+    return rows
+
+
+def update_readme(root: Path) -> bool:
+    """Write the table of the published results between README's marks; tell whether README changed."""
+    path = root / "README.md"
+    try:
+        table = readme_table(claims.load_results(root / "paper" / "results" / PUBLISHED))
+        text = path.read_text(encoding="utf-8")
+    except (PsembedError, FileNotFoundError) as error:
+        LOG.info("README is left as it is: %s", error)
+        return False
+    updated = _MARKS.sub(lambda marks: f"{marks[1]}{table}\n{marks[2]}", text)
+    if updated == text:
+        return False
+    with atomic(path) as temporary:
+        temporary.write_text(updated, encoding="utf-8")
+    return True

@@ -1,0 +1,207 @@
+"""The figures of detection: rates, losses, and what rewriting, few labels and a temperature change."""
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from psembed.evaluation.scores import WINDOWED
+from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
+
+#: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
+PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
+PROTOCOLS = {"p0": "P0: naive split", "p1": "P1: in distribution", "p2": "P2: across sources"}
+MODELS = {
+    "one_line_rule": "one-line rule",
+    "length": "length",
+    "bag_of_words": "bag of words",
+    "token_3gram": "token 3-grams",
+    "char_3gram": "character 3-grams",
+    "svm_char_3gram": "character 3-grams, SVM",
+    "gradient_boosting": "gradient boosting",
+    "character_cnn": "character CNN",
+    "token_cnn": "token CNN",
+    "token_cnn_lstm": "token CNN-LSTM",
+    "cnn_lstm": "CNN-LSTM",
+    "cnn_lstm_random": "CNN-LSTM, random vectors, fine-tuned",
+    "cnn_lstm_frozen_random": "CNN-LSTM, random vectors",
+    "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
+    "cnn_lstm_fasttext": "CNN-LSTM, FastText vectors",
+    "cnn_lstm_tuned_fasttext": "CNN-LSTM, FastText vectors, fine-tuned",
+    "transformer": "transformer",
+    "wide": "CNN-LSTM, n-gram bags",
+    "cnn_lstm_tuned_hardened": "CNN-LSTM, hardened",
+    "transformer_tuned_hardened": "transformer, hardened",
+    "ensemble": "ensemble",
+    "committee": "committee",
+}
+#: Models whose ROC curves are drawn where there are more than colours.
+CURVES = (
+    "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
+    "cnn_lstm_tuned_hardened", "transformer_tuned_hardened", "committee",
+)  # fmt: skip
+
+
+def _panels(table: pl.DataFrame, width: float, height: float) -> tuple[Figure, list[tuple[str, Axes]]]:
+    protocols = distinct(table, "protocol")
+    figure = new_figure(width, height)
+    axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
+    for name, panel in zip(protocols, axes, strict=True):
+        panel.set_title(PROTOCOLS.get(name, name), loc="left")
+    return figure, list(zip(protocols, axes, strict=True))
+
+
+def draw_roc(table: pl.DataFrame) -> Figure:
+    """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked.
+
+    Of more than seven models those of CURVES are drawn; the table has all.
+    """
+    models = _in_order(table)
+    if len(models) > len(PALETTE):
+        models = [model for model in models if model in CURVES]
+    table = table.filter(pl.col("model").is_in(models))
+    figure, panels = _panels(table, 7.0, 3.4)
+    lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
+    for protocol, axes in panels:
+        for n, model in enumerate(models):
+            part = where(table, protocol=protocol, model=model).sort("fpr", "tpr")
+            style = {"color": PALETTE[n % 7], "linestyle": ("-", "--", "-.", ":")[n % 4], "linewidth": 1.3}
+            fpr = part["fpr"].clip(lowest, 1)
+            axes.step(fpr, part["tpr"], where="post", label=model_title(model), **style)
+        axes.axvline(1e-3, color="#666666", linewidth=0.8)
+        axes.annotate("0.1%", (1e-3, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5)
+        axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), xlabel="false-positive rate")
+        axes.grid(alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylabel("true-positive rate")
+    _legend(figure, panels[0][1])
+    return figure
+
+
+def _in_order(table: pl.DataFrame) -> list[str]:
+    """Return the models of a table in the order of MODELS, others after them."""
+    known = {name: n for n, name in enumerate(MODELS)}
+    return sorted(distinct(table, "model"), key=lambda name: known.get(name, len(known)))
+
+
+def where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
+    """Return the rows in which columns have these values."""
+    return table.filter(pl.all_horizontal(pl.col(name) == value for name, value in values.items()))
+
+
+def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
+
+
+def draw_coverage(table: pl.DataFrame) -> Figure:
+    """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
+    models = _in_order(table)
+    rates = sorted(distinct(table, "fpr_asked"))
+    figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models))
+    for protocol, axes in panels:
+        for n, rate in enumerate(rates):
+            part = where(table, protocol=protocol, fpr_asked=rate)
+            y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
+            tpr = part["tpr"].to_numpy()
+            spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
+            label = f"at a false-positive rate of {100 * rate:g}%"
+            style = {"color": PALETTE[n % 7], "markersize": 5, "linewidth": 1.2, "capsize": 2}
+            axes.errorbar(tpr, y, xerr=spread, fmt=MARKERS[n % 7], label=label, **style)
+        for n, (name, value) in enumerate(PUBLISHED_COVERAGE.items()):
+            axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
+                         label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
+        axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate", yticks=range(len(models)))
+        axes.set_yticklabels([model_title(m) for m in models])
+        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylim(len(models) - 0.5, -0.5)
+    _legend(figure, panels[0][1], columns=2)
+    return figure
+
+
+def draw_training(table: pl.DataFrame) -> Figure:
+    """Draw the loss of each epoch, one colour a seed: training dashed, validation full."""
+    figure, panels = _panels(table, 6.6, 3.0)
+    seeds = distinct(table, "seed")
+    for protocol, axes in panels:
+        for n, seed in enumerate(seeds):
+            part = where(table, protocol=protocol, seed=seed).sort("epoch")
+            style = {"color": PALETTE[n % 7], "linewidth": 1.2, "marker": MARKERS[n % 7], "markersize": 3}
+            axes.plot(part["epoch"], part["loss"], "--", alpha=0.7, label=f"seed {seed}, training", **style)
+            axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
+        axes.set(xlabel="epoch", yscale="log")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        axes.grid(alpha=0.25, linewidth=0.5)
+    first = panels[0][1]  # its axis is that of all
+    first.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    first.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    first.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    first.set_ylabel("binary cross-entropy (nats)")
+    _legend(figure, first, columns=2)
+    return figure
+
+
+def model_title(name: str) -> str:
+    """Return a model's name as figures write it."""
+    plain = name.removesuffix(WINDOWED)
+    return MODELS.get(plain, plain.replace("_", " ")) + (", in windows" if plain != name else "")
+
+
+def draw_robustness(table: pl.DataFrame) -> Figure:
+    """Draw what each way of rewriting changes, in points of coverage, with the interval; a marker a model."""
+    models, ways = _in_order(table), distinct(table, "transform")
+    figure, panels = _panels(table, 7.0, 1.4 + (0.12 + 0.06 * len(models)) * len(ways))
+    step = 0.8 / len(models)
+    for protocol, axes in panels:
+        axes.axvline(0, color="#666666", linewidth=0.8)
+        for n, model in enumerate(models):
+            part = where(table, protocol=protocol, model=model)
+            y = np.array([ways.index(way) for way in part["transform"]]) + (n - (len(models) - 1) / 2) * step
+            change, low, high = (100 * part[name].to_numpy() for name in ("difference", "low", "high"))
+            style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.1, "capsize": 2}
+            spread = np.abs(np.stack([change - low, high - change]))
+            axes.errorbar(change, y, xerr=spread, fmt=MARKERS[n % 7], label=model_title(model), **style)
+        axes.set(xlabel="change of the true-positive rate, points", yticks=range(len(ways)))
+        axes.set_yticklabels([way.replace("_", " ") for way in ways])
+        axes.hlines(np.arange(1, len(ways)) - 0.5, *axes.get_xlim(), color="#DDDDDD", linewidth=0.5)
+        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylim(len(ways) - 0.5, -0.5)
+    _legend(figure, panels[0][1])
+    return figure
+
+
+def draw_budget(table: pl.DataFrame) -> Figure:
+    """Draw the true-positive rate, with its interval, by the share of labels used for training."""
+    figure = new_figure(4.6, 3.2)
+    axes = figure.subplots()
+    for n, model in enumerate(_in_order(table)):
+        part = where(table, model=model).sort("share")
+        tpr, share = part["tpr"].to_numpy(), 100 * part["share"].to_numpy() * (1 + 0.03 * n)
+        spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
+        style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.2, "capsize": 2}
+        axes.errorbar(share, tpr, yerr=spread, marker=MARKERS[n % 7], label=model_title(model), **style)
+    shares = sorted(distinct(table, "share"))
+    axes.set(xscale="log", ylim=(0, 1), xlabel="training labels used, %", ylabel="true-positive rate")
+    axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def draw_reliability(table: pl.DataFrame) -> Figure:
+    """Draw the share that is malicious by mean score, a panel a protocol; the number of scripts above."""
+    figure, panels = _panels(table, 6.6, 3.2)
+    for protocol, axes in panels:
+        part = where(table, protocol=protocol).filter(pl.col("n") > 0).sort("score")
+        axes.plot([0, 1], [0, 1], color="#666666", linewidth=0.8, linestyle="--")
+        axes.plot(
+            part["score"], part["malicious"], color=PALETTE[0], marker="o", markersize=4.5, linewidth=1.2
+        )
+        for row in part.to_dicts():
+            place = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": 6.5}
+            axes.annotate(f"{row['n']:,}", (row["score"], row["malicious"]), **place)
+        axes.set(xlim=(-0.05, 1.05), ylim=(-0.03, 1.1), xlabel="score after the temperature")
+        axes.grid(alpha=0.25, linewidth=0.5)
+    panels[0][1].set_ylabel("share that is malicious")
+    return figure

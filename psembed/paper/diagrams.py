@@ -1,0 +1,197 @@
+"""The two diagrams, and the style all figures share.
+
+The flow is drawn from a table of boxes and the network from its layer table: both say what was run.
+"""
+
+import textwrap
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from psembed.project.results import find
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+GREY = "#B8B8B8"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "psembed",
+    "svg.fonttype": "path",
+    "path.simplify": True,
+}
+FLOW_EDGES = (
+    ("unlabeled", "tokens"),
+    ("tokens", "word2vec"),
+    ("word2vec", "vectors"),
+    ("vectors", "model"),
+    ("labelled", "model"),
+    ("model", "detector"),
+    ("detector", "score"),
+)
+
+
+#: Keras layers that Figure 4 shows, and their names there.
+SHOWN = {"Embedding": "embedding", "Conv1D": "convolution", "LSTM": "LSTM", "Dense": "dense"}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that size (inches) in the common style."""
+    with matplotlib.rc_context(STYLE):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def distinct(table: pl.DataFrame, column: str) -> list:
+    """Return the distinct values of a column in their first order."""
+    return table[column].unique(maintain_order=True).to_list()
+
+
+def _box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], colour: str) -> None:
+    corner = x - size[0] / 2, y - size[1] / 2
+    fill = matplotlib.colors.to_rgba(colour, 0.12)
+    shape = "round,pad=0,rounding_size=0.06"
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=shape, facecolor=fill, edgecolor=colour))
+    title, detail = lines
+    lift = size[1] * 0.17 if detail else 0
+    sink = size[1] * (0.17 + 0.1 * title.count("\n"))
+    axes.text(x, y + lift, title, ha="center", va="center", fontsize=8.5, fontweight="bold", parse_math=False)
+    axes.text(x, y - sink, detail, ha="center", va="center", fontsize=7.5, color="#333333", parse_math=False)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.0,
+                                              "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+
+
+def draw_flow(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 3: boxes at (column, row), joined as `FLOW_EDGES` says."""
+    columns, rows = int(table["column"].max()) + 1, int(table["row"].max()) + 1
+    figure = new_figure(7.2, 0.5 + 1.1 * rows)
+    axes = figure.add_subplot()
+    size = (0.8, 0.66)
+    places = {r["box"]: (float(r["column"]), -float(r["row"])) for r in table.to_dicts()}
+    learnt = {"word2vec", "model", "detector"}
+    for row in table.to_dicts():
+        colour = PALETTE[1] if row["box"] in learnt else PALETTE[0]
+        _box(axes, *places[row["box"]], size, (textwrap.fill(row["title"], 11), row["detail"]), colour)
+    for origin, target in FLOW_EDGES:
+        if origin in places and target in places:
+            _arrow(axes, *_facing(places[origin], places[target], size))
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows + 0.55, 0.45))
+    axes.axis("off")
+    return figure
+
+
+def _facing(start: tuple, end: tuple, size: tuple) -> tuple[tuple, tuple]:
+    """Return where an arrow leaves one box and enters another: at the sides that face each other."""
+    dx, dy = np.sign(end[0] - start[0]), np.sign(end[1] - start[1])
+    dx = 0 if dy else dx
+    gap_x, gap_y = dx * size[0] / 2, dy * size[1] / 2
+    return (start[0] + gap_x, start[1] + gap_y), (end[0] - gap_x, end[1] - gap_y)
+
+
+def draw_network(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 4 from the layer table: branches side by side, what joins them below."""
+    branches = [b for b in distinct(table, "branch") if b not in ("merged", "")]
+    middle = (len(branches) - 1) / 2
+    depth = max(table.filter(pl.col("branch") == b).height for b in branches) if branches else 0
+    merged = table.filter(pl.col("branch").is_in(["merged", ""])).to_dicts()
+    rows = depth + len(merged)
+    figure = new_figure(6.0, 0.3 + 0.52 * rows)
+    axes = figure.add_subplot()
+    size, last = (0.86, 0.66), []
+    for column, branch in enumerate(branches):
+        layers = table.filter(pl.col("branch") == branch).to_dicts()
+        offset = depth - len(layers)
+        last.append(_column(axes, layers, (column, -offset), size, PALETTE[2 * column % 7]))
+    end = _column(axes, merged, (middle, -depth), size, PALETTE[1])
+    if merged:
+        top = (middle, -depth + size[1] / 2)
+        for x, y in last:
+            _arrow(axes, (x, y - size[1] / 2), (top[0] + (x - middle) * 0.4, top[1]))
+    axes.set(xlim=(-0.55, len(branches) - 0.45), ylim=(min(end[1], -rows + 1) - 0.45, 0.45))
+    axes.axis("off")
+    return figure
+
+
+def _column(axes: Axes, layers: list[dict], top: tuple, size: tuple, colour: str) -> tuple[float, float]:
+    """Draw layers downwards from `top`; return the place of the last one."""
+    x, y = top
+    for n, layer in enumerate(layers):
+        weights = f" · {layer['parameters']:,} parameters" if layer["parameters"] else ""
+        _box(axes, x, y - n, size, (layer["layer"], f"{layer['shape']}{weights}"), colour)
+        if n:
+            _arrow(axes, (x, y - n + 1 - size[1] / 2), (x, y - n + size[1] / 2))
+    return x, y - max(len(layers) - 1, 0)
+
+
+def flow_table(results: dict[str, dict]) -> pl.DataFrame:
+    """Return the table of the flow diagram: what was measured stands in the boxes, nothing where it was not.
+
+    Parameters
+    ----------
+    results : dict
+        Stage name to its results JSON, as `psembed.paper.claims.load_results` gives.
+    """
+
+    def count(stage: str, *keys_and_unit: str) -> str:
+        *keys, unit = keys_and_unit
+        value = find(results, stage, *keys)
+        return "" if value is None else f"{value:,} {unit}"
+
+    labels = results.get("05_labels", {}).get("p1") or {}
+    positives = [part.get("positives", 0) for part in labels.values()]
+    size = results.get("09_onnx", {}).get("bytes")
+    weights = results.get("07_cnn_lstm", {}).get("parameters")
+    rows = [
+        ("unlabeled", 0, 0, "unlabeled scripts", count("02_tokens", "unlabeled_distinct", "distinct")),
+        ("tokens", 1, 0, "tokens", count("02_tokens", "unlabeled", "vocabulary", "frequent")),
+        ("word2vec", 2, 0, "Word2vec", count("03_word2vec", "dimension", "dimensions")),
+        ("vectors", 3, 0, "vectors", count("03_word2vec", "vocabulary", "tokens")),
+        ("labelled", 2, 1, "labelled scripts", f"{sum(positives):,} malicious" if positives else ""),
+        ("model", 3, 1, "deep model", f"{weights / 1e6:.1f} M weights" if weights else ""),
+        ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
+        ("score", 5, 1, "score", "from 0 to 1"),
+    ]
+    return pl.DataFrame(rows, schema=["box", "column", "row", "title", "detail"], orient="row")
+
+
+def layer_table(model: object) -> pl.DataFrame:
+    """Return the table of Figure 4 from a Keras model: its named layers, branch by branch.
+
+    A layer that depends on one input only belongs to that input's branch; the others are "merged".
+    Arithmetic between layers (masks, reshaping) is left out.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `psembed.models.network.build`.
+    """
+    reached: dict[int, set[str]] = {}
+    rows = []
+    for operation in model.operations:
+        given = set().union(*(reached.get(id(tensor), ()) for tensor in _listed(operation.input)))
+        branches = given or {operation.name}
+        reached |= {id(tensor): branches for tensor in _listed(operation.output)}
+        kind = SHOWN.get(type(operation).__name__)
+        if kind:
+            sizes = [str(size) for size in operation.output.shape[1:] if size]
+            shape = f"{'steps x ' if len(operation.output.shape) == 3 else ''}{' x '.join(sizes)}"
+            branch = next(iter(branches)) if len(branches) == 1 else "merged"
+            named = operation.name.replace("_", " ") if kind == "embedding" else kind
+            rows.append((named, branch, shape, int(operation.count_params())))
+    return pl.DataFrame(rows, schema=["layer", "branch", "shape", "parameters"], orient="row")
+
+
+def _listed(tensors: object) -> list:
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]

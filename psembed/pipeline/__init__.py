@@ -1,0 +1,1 @@
+"""Runs the notebooks, and skips what has not changed."""

@@ -1,0 +1,149 @@
+"""What a notebook's results depend on, as one hash: its code, its parameters and its input files."""
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from psembed.pipeline.profiles import Notebook, parse_cell
+from psembed.runtime.provenance import hash_bytes, library_version, module_hash
+
+CACHED_FROM = 1 << 20  # bytes; smaller files are hashed anew, which takes a millisecond
+ROOT = "psembed"
+APART = {
+    "psembed.project.stages"
+}  # the table of files: each notebook's own row is in its key, the others do not matter
+
+
+def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, package: Path) -> str:
+    """Return the hash of all that a notebook's results depend on.
+
+    Parameters
+    ----------
+    notebook : Notebook
+        Its code cells and their imports.
+    parameters : dict
+        Every parameter, as the notebook will get it.
+    files : dict of str to str
+        Content hash of each file read, by path; names of files written, with any value.
+    package : Path
+        Folder of the psembed package.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    modules, libraries = imports_of(notebook, package=package)
+    parts = {
+        "code": notebook.code,
+        "parameters": parameters,
+        "files": files,
+        "modules": {name: module_hash(source_file(name, package)) for name in sorted(modules)},
+        "libraries": {name: library_version(name) for name in sorted(libraries)},
+        "python": platform.python_version_tuple()[:2],
+    }
+    return hash_bytes(json.dumps(parts, sort_keys=True).encode())
+
+
+def imports_of(notebook: Notebook, *, package: Path) -> tuple[set[str], set[str]]:
+    """Return the psembed modules and the other libraries a notebook imports, directly or through them.
+
+    Modules are named in full, "psembed.models.network"; a sub-package stands for its `__init__`. The root
+    is among them only where a name of its own is asked for, and then all that it offers is.
+    """
+    modules: set[str] = set()
+    libraries: set[str] = set()
+    waiting = [(parse_cell(source, notebook.name), "") for source in notebook.code]
+    while waiting:
+        ours, others = _imported(*waiting.pop(), package)
+        libraries |= others
+        for name in ours - modules - APART:
+            modules.add(name)
+            path = source_file(name, package)
+            home = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            waiting.append((ast.parse(path.read_bytes()), home))
+    return modules, libraries
+
+
+def source_file(name: str, package: Path) -> Path | None:
+    """Return the file of a psembed module or sub-package named in full; None where there is none."""
+    place = package.joinpath(*name.split(".")[1:])
+    found = (place.with_suffix(".py") if place != package else place, place / "__init__.py")
+    return next((path for path in found if path.is_file()), None)
+
+
+def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set[str]]:
+    """Return the psembed modules and other top-level packages imported anywhere in a module of package `home`."""
+    ours: set[str] = set()
+    others: set[str] = set()
+    for name, members in _import_statements(tree, home):
+        top = name.partition(".")[0]
+        if top != ROOT:
+            others.add(top)
+            continue
+        inner = {f"{name}.{member}" for member in members}
+        found = {full for full in inner if source_file(full, package)}
+        if found != inner or not inner:  # a name that the module defines
+            found.add(name)
+        ours |= {part for full in found for part in _with_packages(full)}
+    return {name for name in ours if source_file(name, package)}, others
+
+
+def _import_statements(tree: ast.Module, home: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each imported module, named in full, and the names taken from it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(home.split(".")[: len(home.split(".")) + 1 - node.level]) if node.level else ""
+            yield ".".join(filter(None, (above, node.module))), [alias.name for alias in node.names]
+
+
+def _with_packages(name: str) -> set[str]:
+    """Return a module and the sub-packages it is in, whose `__init__` runs first."""
+    parts = name.split(".")
+    return {".".join(parts[:end]) for end in range(2, len(parts))} | {name}
+
+
+class FileHashes:
+    """Content hashes of files, kept by size and modification time so that large ones are read once.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that paths are relative to.
+    known : dict, optional
+        `.known` of an earlier run.
+    """
+
+    def __init__(self, root: Path, known: dict[str, list] | None = None):
+        self.root = root
+        self.known = dict(known or {})
+
+    def of(self, path: str) -> str:
+        """Return the hash of a file, or, where `path` ends in /, of a folder's files; "" if not there."""
+        target = self.root / path
+        if path.endswith("/"):
+            inside = sorted(file for file in target.rglob("*") if file.is_file())
+            listing = [(file.relative_to(target).as_posix(), self._file(file)) for file in inside]
+            return hash_bytes(json.dumps(listing).encode()) if listing else ""
+        return self._file(target) if target.is_file() else ""
+
+    def all(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the hash of each path."""
+        return {path: self.of(path) for path in paths}
+
+    def _file(self, path: Path) -> str:
+        stat = path.stat()
+        name, state = path.relative_to(self.root).as_posix(), [stat.st_size, stat.st_mtime_ns]
+        cached = self.known.get(name)
+        if cached and cached[:2] == state:
+            return cached[2]
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if stat.st_size >= CACHED_FROM:
+            self.known[name] = [*state, digest]
+        return digest

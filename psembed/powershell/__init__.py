@@ -1,0 +1,1 @@
+"""What a script says, without running it: text, tokens, statements."""

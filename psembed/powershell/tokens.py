@@ -1,0 +1,220 @@
+"""Tokens: one regular expression turns a PowerShell script into words; words and characters become ids.
+
+A text is folded first (lower case, digits to `*`, typographic dashes and quotes to ASCII; always one
+character for one), then PATTERN is matched from left to right, and every match is cut to TOKEN_CHARS
+characters. PATTERN has no look-around, no possessive part, no shorthand class and no flag, so Rust (polars),
+Python, .NET and JavaScript read it alike. docs/tokens.md shows its behaviour in a table.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+
+from psembed.runtime.distinct import by_piece
+from psembed.runtime.errors import CorpusError, UnknownTokenError
+from psembed.runtime.threads import in_shares
+
+TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
+PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
+
+
+# PowerShell takes these dashes and quotes for - ' " (its language specification, lexical grammar B.1).
+# The last four keep lower case at one character for one, whatever stands beside it (final sigma, dotted I)
+# and whichever Unicode version an engine has (two letters whose case pair is younger than Unicode 14).
+ALIKE = {
+    "\u2013": "-", "\u2014": "-", "\u2015": "-",
+    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"',
+    "\u03a3": "\u03c3", "\u0130": "i", "\ua7cb": "\u0264", "\ua7dc": "\u019b",
+}  # fmt: skip
+
+# ASCII, then Latin to Mongolian and beyond, Latin and Greek additions, kana to CJK, Hangul.
+_LETTERS = r"a-z_\u00c0-\u1c7f\u1e00-\u1fff\u3040-\u9fff\uac00-\ud7a3"
+_WORD = rf"[{_LETTERS}*]+"
+ALTERNATIVES = {
+    "run": r"[a-z*+/]{100,}={0,2}",  # Base64 and the like: one token however long
+    "variable": rf"[$@]{_WORD}(?::{_WORD})?",  # $i, $env:path, @splat
+    "sigil": r"\$[$?^({]|@[({]",  # $$ $? $^ $( ${ @( @{
+    "word": rf"-?[{_LETTERS}]{_WORD[:-1]}*(?:-{_WORD})*|{_WORD}(?:-{_WORD})*",  # -eq, get-childitem, **kb
+    "escape": r"`[abefnrtv*$]",  # `n, `0, `$
+    "assign": r"[-+/%]=",
+    "repeat": r"={2,}|#{2,}|-{2,}|\.{2,}|\+{2,}|:{2,}|/{2,}|\\{2,}|&{2,}|\|{2,}|>{2,}",  # :: .. // && ----
+    "single": r"[!-~]",  # any other visible ASCII character
+}
+PATTERN = "|".join(ALTERNATIVES.values())
+
+_MATCHER = re.compile(PATTERN)
+_ALIKE, _DIGITS = str.maketrans(ALIKE), bytes.maketrans(b"0123456789", b"*" * 10)
+_TEXT = pl.col("text")
+_BEYOND_ASCII = pl.when(_TEXT.str.len_bytes() != _TEXT.str.len_chars()).then(_TEXT)
+_MATCHES = (
+    pl.coalesce(_BEYOND_ASCII.str.replace_many(list(ALIKE), list(ALIKE.values())), _TEXT)
+    .str.to_lowercase()
+    .str.replace_all("[0-9]", "*")
+    .str.extract_all(PATTERN)
+)
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case, digits as `*`, typographic dashes and quotes in ASCII.
+
+    Every character stays one character, so positions in the result are positions in `text`.
+    """
+    lower = (text if text.isascii() else text.translate(_ALIKE)).lower()
+    return lower.encode().translate(_DIGITS).decode()
+
+
+def tokenise(text: str) -> list[str]:
+    """Return the tokens of one text, in order; the same as tokenise_series, one text at a time."""
+    return [token[:TOKEN_CHARS] for token in _MATCHER.findall(fold(text))]
+
+
+def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
+    """Tokenise many texts with polars' Rust engine, on all cores.
+
+    Parameters
+    ----------
+    texts : polars.Series of String, or iterable of str
+        Length n.
+
+    Returns
+    -------
+    polars.Series of List(String)
+        Length n, named "tokens"; an empty list where a text has no token, null where it is null.
+    """
+    cut = _MATCHES.list.eval(pl.element().str.slice(0, TOKEN_CHARS)).alias("tokens")
+    return pl.concat(in_shares(lambda share: share.to_frame().select(cut).to_series(), texts))
+
+
+def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
+    """Return the id of every token of many texts, on all cores.
+
+    Parameters
+    ----------
+    texts : polars.Series of String, or iterable of str
+        Length n; null counts as empty.
+    vocabulary : Vocabulary
+
+    Returns
+    -------
+    ids : int32[tokens]
+        The tokens of all texts, one text after the other; UNKNOWN for a token outside the vocabulary.
+    lengths : int64[n]
+        Tokens of each text.
+    """
+    parts = in_shares(lambda share: by_piece(share, lambda part: _ids(part, vocabulary)), texts)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
+    lists = texts.to_frame().select(_MATCHES).to_series()
+    matches = lists.explode(empty_as_null=False)
+    numbers = vocabulary.numbers(matches)
+    long = (matches.str.len_bytes() > TOKEN_CHARS).arg_true()  # few, so only these are cut
+    numbers[long] = vocabulary.numbers(matches.gather(long).str.slice(0, TOKEN_CHARS))
+    return numbers, lists.list.len().to_numpy().astype(np.int64)
+
+
+class Vocabulary:
+    """The tokens that have an id: 0 is padding, 1 any unknown token, the first token is 2.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Distinct, in id order.
+    scripts, counts : sequence of int, optional
+        Scripts that hold each token, and occurrences.
+
+    Raises
+    ------
+    CorpusError
+        If a token comes twice, or the lengths differ.
+    """
+
+    def __init__(self, tokens: Sequence[str], *, scripts: Sequence[int] = (), counts: Sequence[int] = ()):
+        self.tokens = list(tokens)
+        self.scripts = np.asarray(scripts if len(scripts) else np.zeros(len(self.tokens)), dtype=np.int64)
+        self.counts = np.asarray(counts if len(counts) else np.zeros(len(self.tokens)), dtype=np.int64)
+        self._ids = {token: number for number, token in enumerate(self.tokens, start=FIRST)}
+        if len(self._ids) != len(self.tokens):
+            twice = next(token for n, token in enumerate(self.tokens, FIRST) if self._ids[token] != n)
+            raise CorpusError(f"token {twice!r} comes twice in the vocabulary; tokens must be distinct")
+        if not len(self.tokens) == len(self.scripts) == len(self.counts):
+            raise CorpusError("a vocabulary needs as many script and occurrence counts as tokens")
+        self._enum = pl.Enum(self.tokens)
+
+    @classmethod
+    def fit(cls, tokens: pl.Series, *, min_scripts: int) -> "Vocabulary":
+        """Keep the tokens found in at least `min_scripts` of the scripts; the most widespread come first.
+
+        Parameters
+        ----------
+        tokens : polars.Series of List(String)
+            One list per (training) script, as tokenise_series returns it.
+
+        Raises
+        ------
+        CorpusError
+            If no token is that frequent.
+        """
+        flat = pl.LazyFrame({"token": tokens}).with_row_index("script").explode("token").drop_nulls()
+        per_script = flat.group_by("script", "token").len("count")
+        table = per_script.group_by("token").agg(scripts=pl.len().cast(pl.Int64), count=pl.col("count").sum())
+        kept = table.filter(pl.col("scripts") >= min_scripts).collect(engine="streaming")
+        if kept.is_empty():
+            raise CorpusError(
+                f"no token is in {min_scripts} of the {len(tokens)} scripts: lower min_scripts or add scripts"
+            )
+        return cls.from_table(kept.sort(["scripts", "token"], descending=[True, False]))
+
+    @classmethod
+    def from_table(cls, table: pl.DataFrame) -> "Vocabulary":
+        """Build from a table with columns token, scripts and count, in id order."""
+        missing = {"token", "scripts", "count"} - set(table.columns)
+        if missing:
+            raise CorpusError(f"the vocabulary table lacks {sorted(missing)}; 02_tokens makes it")
+        return cls(
+            table["token"].to_list(), scripts=table["scripts"].to_numpy(), counts=table["count"].to_numpy()
+        )
+
+    def to_table(self) -> pl.DataFrame:
+        """Return columns token (String), scripts (Int64) and count (Int64), in id order."""
+        columns = {"token": self.tokens, "scripts": self.scripts, "count": self.counts}
+        return pl.DataFrame(columns, schema={"token": pl.String, "scripts": pl.Int64, "count": pl.Int64})
+
+    def index(self, token: str) -> int:
+        """Return the id of `token` (2 or more).
+
+        Raises
+        ------
+        UnknownTokenError
+            If it is not in the vocabulary; the message gives the nearest spellings.
+        """
+        if token in self._ids:
+            return self._ids[token]
+        raise UnknownTokenError(unknown_token_message(token, self.tokens))
+
+    def numbers(self, tokens: pl.Series) -> np.ndarray:
+        """Return the id of each token of a Series of String (int32), UNKNOWN where it has none."""
+        if len(tokens) < len(self):  # too few for what a cast costs whatever their number
+            return np.array([self._ids.get(token, UNKNOWN) for token in tokens.to_list()], dtype=np.int32)
+        known = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
+        return known.fill_null(UNKNOWN).to_numpy(writable=True)
+
+    def __contains__(self, token: object) -> bool:
+        """Say whether `token` has an id of its own."""
+        return token in self._ids
+
+    def __len__(self) -> int:
+        """Return the number of tokens; ids run to len + 1."""
+        return len(self.tokens)
+
+
+def unknown_token_message(token: str, known: Sequence[str]) -> str:
+    """Say that `token` is not among `known`, and give up to five of the nearest spellings there."""
+    near = difflib.get_close_matches(fold(token), known, n=5, cutoff=0.6)
+    hint = f"nearest: {', '.join(near)}" if near else "nothing in it is spelled nearly so"
+    return f"token {token[:TOKEN_CHARS]!r} is not in the vocabulary of {len(known)} tokens; {hint}"

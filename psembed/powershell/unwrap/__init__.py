@@ -1,0 +1,1 @@
+"""The scripts wrapped in a script, uncovered without running anything."""

@@ -1,0 +1,1 @@
+"""Where files live, which notebook makes them, and how results are read back."""

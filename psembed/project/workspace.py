@@ -1,0 +1,143 @@
+"""Where a profile's files live, and the only way notebooks hand them to each other.
+
+work/<profile>/            intermediate tables, vectors and models (never committed)
+figures/<profile>/         NN_slug.svg, .png and the .csv that was plotted
+paper/results/<profile>/   NN_noun.json, claims.json, headline.json
+
+While the runner executes a notebook it sets PSEMBED_STAGING: new files go there and are moved into
+place only when the whole notebook has succeeded. Run by hand, a notebook writes file by file.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import polars as pl
+
+from psembed.runtime.errors import CorpusError, ParameterError, StageError
+from psembed.runtime.files import atomic, write_json
+
+PROFILE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+
+
+def project_root(start: Path | None = None) -> Path:
+    """Return the nearest folder at or above `start` that holds notebooks/ and pyproject.toml.
+
+    Raises
+    ------
+    StageError
+        If there is none: notebooks need a checkout of the project.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
+            return folder
+    raise StageError(f"no psembed checkout at or above {here.name!r}: run inside a clone")
+
+
+class Workspace:
+    """The files of one profile.
+
+    Parameters
+    ----------
+    profile : str
+        Name of the profile; it names every output folder, so profiles cannot overwrite each other.
+    root : Path, optional
+        Project root; found from the current folder when left out.
+    """
+
+    def __init__(self, profile: str, *, root: Path | None = None):
+        if not PROFILE_NAME.fullmatch(profile):
+            raise ParameterError(f"profile {profile!r}: use lower-case letters, digits, - and _")
+        self.profile = profile
+        self.root = root or project_root()
+        self.staging = Path(os.environ["PSEMBED_STAGING"]) if "PSEMBED_STAGING" in os.environ else None
+
+    @property
+    def work(self) -> Path:
+        """Folder of intermediate files."""
+        return self.root / "work" / self.profile
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures and the data plotted in them."""
+        return self.root / "figures" / self.profile
+
+    @property
+    def results(self) -> Path:
+        """Folder of results JSON."""
+        return self.root / "paper" / "results" / self.profile
+
+    def output(self, path: Path) -> Path:
+        """Return where a file that belongs at `path` (under the root) is to be written now."""
+        target = path if self.staging is None else self.staging / path.relative_to(self.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def input(self, path: Path) -> Path:
+        """Return where to read `path`: what this notebook has just written, or the last good file.
+
+        Raises
+        ------
+        StageError
+            If the file is not there; the message names the notebook that makes it.
+        """
+        for candidate in (self.output(path) if self.staging else path, path):
+            if candidate.exists():
+                return candidate
+        shown = path.relative_to(self.root).as_posix()
+        raise StageError(f"{shown} is not there: {self._maker(path)}")
+
+    def _maker(self, path: Path) -> str:
+        from psembed.project.stages import maker_of
+
+        stage = maker_of(path.relative_to(self.root).as_posix(), self.profile)
+        if stage is None:
+            return "no notebook makes it; check the name"
+        return f"{stage} makes it; run `psembed run --profile {self.profile} --only {stage}` first"
+
+    def read_table(self, name: str, *, columns: list[str] | None = None) -> pl.DataFrame:
+        """Read work/<profile>/<name> (Parquet).
+
+        Raises
+        ------
+        StageError
+            If no notebook has made it yet.
+        CorpusError
+            If the file is damaged or lacks a column.
+        """
+        path = self.input(self.work / name)
+        try:
+            return pl.read_parquet(path, columns=columns)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise CorpusError(f"{name} cannot be read ({error}); {self._maker(self.work / name)}") from error
+
+    def write_table(self, name: str, table: pl.DataFrame) -> None:
+        """Write work/<profile>/<name> as zstd Parquet, whole or not at all."""
+        with atomic(self.output(self.work / name)) as temporary:
+            table.write_parquet(temporary, compression="zstd")
+
+    def read_text(self, name: str) -> str:
+        """Read work/<profile>/<name> (UTF-8 text).
+
+        Raises
+        ------
+        StageError
+            If no notebook has made it yet.
+        """
+        return self.input(self.work / name).read_text(encoding="utf-8")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write work/<profile>/<name> (UTF-8 text), whole or not at all."""
+        with atomic(self.output(self.work / name)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def read_result(self, stage: str) -> dict:
+        """Read the results JSON of a stage, such as "03_word2vec"."""
+        path = self.input(self.results / f"{stage}.json")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def write_result(self, stage: str, result: object) -> None:
+        """Write the results JSON of a stage."""
+        write_json(self.output(self.results / f"{stage}.json"), result)

@@ -1,0 +1,120 @@
+"""Write the network as ONNX, and prove that it answers as Keras does.
+
+The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
+float32[n, 1] and `features` float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of
+batches.BLOCK). TensorFlow and tf2onnx are imported inside `to_onnx` only.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from psembed.detector.onnx_model import FEATURES, FORMAT, SCORE, open_session, run_onnx
+from psembed.models.network import predict
+from psembed.powershell.encoding import Samples
+from psembed.runtime.errors import ModelError
+from psembed.runtime.files import atomic
+
+MAX_DIFFERENCE = 1e-5
+
+
+def to_onnx(model, path: Path, *, opset: int = 17) -> int:
+    """Write a Keras model of psembed.models.network as ONNX, whole or not at all; return its size in bytes.
+
+    Inputs keep their Keras names, outputs are `score` and `features`; metadata psembed_format holds FORMAT.
+
+    Raises
+    ------
+    ModelError
+        If the converted graph does not pass the ONNX checker or has other names.
+    """
+    import onnx
+
+    proto = _convert(model, opset)
+    proto.producer_name = "psembed"
+    onnx.helper.set_model_props(proto, {"psembed_format": str(FORMAT)})
+    for value in (*proto.graph.input, *proto.graph.output):
+        _free_dimensions(value)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"the exported graph is not valid ONNX ({error}); try another opset") from error
+    with atomic(Path(path)) as temporary:
+        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    return Path(path).stat().st_size
+
+
+def _convert(model, opset: int):
+    """Trace the model for inference and convert the graph.
+
+    A tf.function is traced rather than the Keras model handed over: tf2onnx.convert.from_keras reads
+    attributes that Keras 3 models no longer have.
+    """
+    import keras
+    import tensorflow as tf
+    import tf2onnx
+
+    # what the output layer takes is the last hidden layer's, as dropout does nothing in inference
+    both = keras.Model(model.inputs, [model.output, model.get_layer(SCORE).input])
+
+    def run(*inputs):
+        return dict(zip((SCORE, FEATURES), both(list(inputs), training=False), strict=True))
+
+    signature = [tf.TensorSpec((None, None), tf.int32, name=tensor.name) for tensor in model.inputs]
+    with _quiet():
+        function = tf.function(run, input_signature=signature)
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset)
+    outputs = sorted(proto.graph.output, key=lambda value: value.name, reverse=True)  # score first
+    proto.graph.ClearField("output")
+    proto.graph.output.extend(outputs)
+    names = [value.name for value in proto.graph.input], [value.name for value in outputs]
+    expected = [tensor.name for tensor in model.inputs], [SCORE, FEATURES]
+    if names != expected:
+        raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
+    return proto
+
+
+def _free_dimensions(value) -> None:
+    """Name the free dimensions of an input or output: n scripts, and the length of a row."""
+    sizes = value.type.tensor_type.shape.dim
+    sizes[0].dim_param = "n"
+    if value.name not in (SCORE, FEATURES):
+        sizes[1].dim_param = f"{value.name}_length"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the converter's progress messages."""
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow", "absl")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
+    """Compare Keras and ONNX Runtime on the same scripts.
+
+    Returns
+    -------
+    dict
+        max_abs_diff (of scores in 0..1), decisions_equal (score >= threshold for every script), n,
+        and ok: difference at most MAX_DIFFERENCE and all decisions equal.
+    """
+    expected = predict(model, samples)
+    found = run_onnx(open_session(path), samples)[:, 0]
+    difference = float(np.abs(expected - found).max(initial=0.0))
+    equal = bool(((expected >= threshold) == (found >= threshold)).all())
+    return {
+        "max_abs_diff": difference,
+        "decisions_equal": equal,
+        "n": len(samples),
+        "ok": difference <= MAX_DIFFERENCE and equal,
+    }

@@ -1,0 +1,361 @@
+"""Golden records: what the released folder makes of generated inputs, for ports to other languages.
+
+docs/contract.md says how bytes become a score; a port is right if it gives the same for every record of
+golden.jsonl.gz. Its first line is a header, each further line a record, all of them JSON in ASCII.
+
+An input is written as its parts, a list of (piece, count): each piece is repeated count times, and the parts
+are joined, so a text of a million characters takes one line. Inputs are inert: words, punctuation and
+addresses of names that cannot exist. There are no lone surrogates, which no decoding gives.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from psembed.detector.detector import MAX_BYTES, Detector
+from psembed.detector.manifest import MANIFEST, MODEL, TOKENIZER
+from psembed.powershell import cleaning, decoding
+from psembed.powershell.encoding import READ_CHARS, Encoder
+from psembed.powershell.tokens import tokenise
+from psembed.runtime.errors import ModelError, ParameterError
+from psembed.runtime.files import atomic
+from psembed.sources import grammar
+
+FORMAT = 1
+GOLDEN = "golden.jsonl.gz"
+SHORT = 48  # ids are written out for rows up to this length; longer ones have their SHA-256 only
+Parts = list[tuple[str, int]]
+
+# Each is one trap of cleaning, of the token pattern or of UTF-16; the contract explains them.
+EDGES = (
+    "", " ", "\t\r\n ", "\ufeff", "\ufeff\ufeff# a", "# only a comment", "<# only\na block #>",
+    "<# never closed", "#a\n#b\r\n#c\r#d", "<#>#>a", "<#a#>#b\nc", "#>#a\nb", "a#b # c\nd", "a;#b",
+    "a\xa0#b", "a\u3000# b\nc", "a\u200b#b\nc", "a\u180e#b", "a\x1c#b\nc", "a\x85#b\nc", "a\ufeff#b\nc",
+    "`# a\n# b", "a `\n# b\nc", "`", "``#a", "`\U0001f600#a", "'#a'#b\nc", "\u2018#a\u201b #b", '"#a" #b',
+    '"a`"#b" #c', '"a""#b"', "'a''#b'", "'never #closed", '"never #closed', '"$(#a\n)#b" #c',
+    '"$("$(1)#a" #b\n)c"d #e', '"$((1)#a\n)"#b', '"$(\'"\')#a"#b', '"$(never #closed', '"a`', '"`$(#a"',
+    "@'\n#a\n'@ #b", '@"\n$(\n"@ #b', "@'\n'@#a", "@'\n'@ #a\nb", "@'  \t\n#a\n \u2019@\n\u2019@#b",
+    "@'#a\n'@ #b'", '@"\n#never\n "@', '@\u201c\n#a\n"@ #b', "@'\r\n# a\r\n'@\r\n# b", "@(1) @{a=1} @x @",
+    "a\r\rb\r\nc\n\rd", "a  b\t\tc\u2003\u2003d",
+    "I\u0130\u0131i \u03a3\u03c3\u03c2 \u039f\u03a3 \xdf\u1e9e \u212a\u212b\u2126 \ua7cb\ua7dc \u01c5\u01c4",
+    "e\u0301 \xe9 \u0308x \u1fbc \ufb01 \uff41\uff21 \u13a0\uab70 \u10a0\u1c90",
+    "\u2013EncodedX \u2014 \u2015 \u201ea\u201d \u201ab", "\U0001f600", "a\U0001f600b",
+    "\U00010400\U00010428 \U00020000", "\u05d0\u202e\u0627 \u0e01\u0e33 \uac00\u3042\u30a2\u4e00",
+    "0123456789 0x1F 1e5 10KB \u0660\u0967\xb2\u2163", "$a:b $a::b $$x $?.x $^ $( ${a b} @a:b @@",
+    "-a -A-b a--b -1 a-1 -*a --a", "`a`b`c`0`$`(", "a-=1 a+=1 a/=1 a%=1 a*=1 a==b ====",
+    ".. ... :: ::: // \\\\\\ && ||| >>> ## ++ +++ --- =", "a\x00b\x01\x7f\x80\x9f",
+    "\ufffd\ufffe\uffff \ue000", "\ud7a3\ud7a4\u9fff\ua000\u303f\u3040\u1fff\u2000\u1c7f\u1c80\xbf\xc0",
+)  # fmt: skip
+RUNS = tuple(letter * length + end for letter in "aZ+/0\u00e9" for length in (63, 64, 65, 99, 100, 101)
+             for end in ("", "===", "-b"))  # fmt: skip
+FRAGMENTS = (
+    "Get-Item", "IEX", "$i", "$env:Path", "$(", "${", "@(", "@{", "@'\n", '@"\n', "\n'@", '\n"@', "(", ")",
+    "{", "}", "[", "]", "'", '"', "`", "``", "`n", "`\n", "#", "<#", "#>", "# note", "##", "\n", "\n",
+    "\r\n", "\r", " ", "  ", "\t", "\x0b", "\x0c", "\x1f", "\x85", "\xa0", "\u1680", "\u2009", "\u2028",
+    "\u202f", "\u3000", "\ufeff", "\u200b", ",", ";", "|", "&", "%", "?", "-eq", "-", "--", "+=", "==",
+    "::", "..", "/", "\\", "*", "0x1F", "127.0.0.1", "3.14", "https://example.test/a?b=1", "\u2013",
+    "\u2014", "\u2015", "\u2018", "\u2019", "\u201a", "\u201b", "\u201c", "\u201d", "\u201e", "\u0130",
+    "\u0131", "\u03a3", "\u03c2", "\xdf", "\u1e9e", "\u212a", "\xc4", "a\u0301", "\u0416", "\u4e00\u4e8c",
+    "\U0001f600", "\U00010400", "\u2192",
+)  # fmt: skip
+NESTED = (
+    '"a $({}\n) #b" #c', '"$(({}\n))`"#d"', "@'\n{} #e\n'@", '@"\n$({}) #f\n"@', "({}\n) #g",
+    "\u201c$({}\n)\u201d#h",
+)  # fmt: skip
+# Bytes: as a whole; damage within UTF-8; damage within UTF-16, low byte first.
+WHOLE = (
+    b"", b" \r\n\t", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf\xef\xbb\xbf# a", b"\xef\xbb",
+    b"a\x00b", b"\xff\xfe\x00\x00a\x00\x00\x00", b"\xfe\xff\xd8\x00\x00a\xd8", b"\xef\xbb\xbfa\x00b",
+    b"\x00\x00", b"\x7fELF\x02\x01\x01\x00", b"\x00a\xd8", b"\x00a\x00b\xd8\x00", b"a\xa0\x85\x80\x81\x8d",
+)  # fmt: skip
+NO_UTF8 = (
+    b"\xc3", b"\xe2\x82", b"\xe2(\xa1", b"\xf0\x9f\x98", b"\xf0(\x8c\xbc", b"\xc0\xaf", b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80", b"\xf5\x80", b"\xe0\x80\xaf", b"\xf0\x9fA\x80\x80", b"\xff\xfe", b"\xfe\x80",
+)  # fmt: skip
+NO_UTF16 = (
+    b"\x00\xd8", b"\x00\xdc", b"\x00\xd8A", b"A", b"\x00\xd8\x00\xd8\x00\xdc", b"\x00\xdc\x00\xd8",
+    b"\x00\x00",
+)  # fmt: skip
+SWEPT = (*range(0x80, 0x3400), *range(0xA600, 0xAC00), *range(0xD7A0, 0xD7B0), *range(0xF900, 0x10100))
+SWEPT = tuple(code for code in SWEPT if not 0xD800 <= code < 0xE000)
+STRATA = ("scripts", "generated", "malicious-a", "malicious-b", "offensive")
+
+
+def texts(n: int = 1000, seed: int = 1) -> list[str]:
+    """Return `n` generated texts: first fixed ones, each a trap, then random ones.
+
+    Parameters
+    ----------
+    n : int
+        Number of texts, at least 0; the fixed ones come first, so a small `n` leaves out the random ones.
+    seed : int
+        Of the random ones.
+
+    Returns
+    -------
+    list of str
+        Decoded, not cleaned; valid Unicode without lone surrogates.
+
+    Raises
+    ------
+    ParameterError
+        If `n` is no whole number of at least 0.
+    """
+    return [_joined(parts) for parts in _recipes(n, seed)]
+
+
+def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> Path:
+    """Write golden.jsonl.gz into a detector's folder, whole or not at all; the same bytes every time.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the tokenizer.json that `detector` was loaded with.
+    detector : Detector
+    n, seed : int
+        As of `texts`; the byte-level records are always all there.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ModelError
+        If the folder's tokenizer.json is missing or not the detector's.
+    ParameterError
+        As `texts`.
+    """
+    encoder = _encoder(Path(folder), detector)
+    given, coded = _recipes(n, seed), _byte_recipes(seed)
+    decoded = [_decoded(parts) for parts in coded]
+    readable = [text for _, text in decoded if text is not None and text.strip()]
+    plain = [_joined(parts) for parts in given]
+    scores = _scores(detector, plain + readable)
+    header = {"kind": "header", "format": FORMAT, "texts": len(given), "bytes": len(coded)}
+    records = [header | {"sha256": detector.manifest["sha256"]}]
+    for parts, text, score in zip(given, plain, scores, strict=False):
+        records.append(
+            {"kind": "text", "parts": parts} | _text_fields(text, encoder) | _judged(score, detector)
+        )
+    rest = iter(scores[len(plain) :])
+    for parts, (encoding, text) in zip(coded, decoded, strict=True):
+        score = next(rest) if text is not None and text.strip() else None
+        records.append(_byte_record(parts, encoding, text) | _judged(score, detector))
+    return _saved(Path(folder) / GOLDEN, records)
+
+
+def read(path: Path) -> Iterator[dict]:
+    """Yield the records of a golden file, without its header.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or of another format.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as lines:
+            version = json.loads(next(lines, "{}")).get("format")
+            if version != FORMAT:
+                raise ModelError(f"{GOLDEN}: format {version!r}, this psembed reads {FORMAT}: write it again")
+            yield from map(json.loads, lines)
+    except (OSError, EOFError, ValueError, AttributeError) as error:
+        raise ModelError(f"{GOLDEN} cannot be read ({error}); write it again") from error
+
+
+def input_of(record: dict) -> str | bytes:
+    """Return what a record is about, put together from its parts: a text, or bytes."""
+    if record["kind"] == "bytes":
+        return b"".join(base64.b64decode(piece) * count for piece, count in record["parts"])
+    return _joined(record["parts"])
+
+
+def _joined(parts: Iterable[Sequence]) -> str:
+    return "".join(piece * count for piece, count in parts)
+
+
+def _recipes(n: int, seed: int) -> list[Parts]:
+    if not isinstance(n, int) or n < 0:
+        raise ParameterError(f"n is {n!r}: give a whole number of at least 0")
+    rng = random.Random(seed)
+    fixed = [[(text, 1)] for text in (*EDGES, *RUNS, *_sweep())] + _long()
+    makers = (_mixture, _mixture, _mixture, _nested_script, _plain_script, _repeated)
+    drawn = [makers[number % len(makers)](rng) for number in range(n - len(fixed))]
+    return (fixed + drawn)[:n]
+
+
+def _sweep() -> list[str]:
+    """Return texts that hold each character which a lower-casing or white space could be wrong about."""
+    return [
+        " ".join(f"a{chr(code)}" for code in SWEPT[start : start + 480])
+        for start in range(0, len(SWEPT), 480)
+    ]
+
+
+def _long() -> list[Parts]:
+    """Return texts at and above each limit: token_length, char_length, READ_CHARS."""
+    near = [[("x y ", 255), ("z" + end, 1)] for end in ("", " y", " y z", " y z $b")]  # 511 to 514 tokens
+    near += [[("ab cd! ", 292), ("e" * length, 1)] for length in (3, 4, 5, 6)]  # 2,047 to 2,050 characters
+    near += [[("a\U0001f600 ", 683 + more), ("z", 1)] for more in (-1, 0, 1)]  # other limits in UTF-16 units
+    head, unit = "Get-Item $x ", "ab 12 "
+    at_limit, rest = divmod(READ_CHARS - 1, len(unit))
+    far = [[(unit, at_limit), ("c" * (rest + more), 1)] for more in (0, 1, 2)]
+    far += [
+        [(head, 90_000), ("\n# note\n", 3), ("$y = '\u00e9' ; ", 10_000)],
+        [("\U0001f600 $a\n", 300_000), ("end", 1)],
+        [("word", READ_CHARS // 4), ("A0+/", 100_000)],
+        [("-a", 393_216), ("b! ", 200_000), ("$env:c", 1)],  # the cut parts a token: head and tail join
+        [("# a comment line\r\n", 100_000), ("x", 1)],
+        [('"$(', 2000), ("1", 1), (')" # x\n', 2000)],
+        [("(", 3000), ("'", 3001), ("#\n", 2)],
+        [(" \t\n", 400_000), ("x", 1), ("\u3000", 100_000)],
+    ]
+    return near + far
+
+
+def _mixture(rng: random.Random) -> Parts:
+    """Return fragments in any order, so mostly unclosed strings and comments."""
+    text = "".join(rng.choice(FRAGMENTS) for _ in range(rng.choice((3, 8, 20, 60))))
+    return [(text, 1)]
+
+
+def _nested_script(rng: random.Random) -> Parts:
+    lines = (_statement(rng, rng.randrange(4)) for _ in range(rng.randrange(1, 8)))
+    end = rng.choice(("\n", "\r\n", "\r", " # note\n", "\n<# note #>\n"))
+    return [("\ufeff" * (rng.random() < 0.1) + end.join(lines), 1)]
+
+
+def _statement(rng: random.Random, depth: int) -> str:
+    """Return a statement with strings and `$( )` to a given depth, all of them closed."""
+    if depth == 0:
+        return rng.choice(FRAGMENTS[:4]) + rng.choice((" 1", " 'a#b'", " # c", "`#d", " <# e #>"))
+    inner = _statement(rng, depth - 1)
+    return rng.choice(NESTED).format(inner)
+
+
+def _plain_script(rng: random.Random) -> Parts:
+    _, text = grammar.write_script(rng.choice(STRATA), rng)
+    return [(text.replace("\n", rng.choice(("\n", "\r\n"))), 1)]
+
+
+def _repeated(rng: random.Random) -> Parts:
+    """Return scripts said several times, so that rows are cut in the middle."""
+    return [(_mixture(rng)[0][0], rng.randrange(1, 60)), (_plain_script(rng)[0][0], rng.randrange(1, 12))]
+
+
+def _encoder(folder: Path, detector: Detector) -> Encoder:
+    try:
+        content = (folder / TOKENIZER).read_bytes()
+    except OSError as error:
+        raise ModelError(f"no {TOKENIZER} in {folder.name!r} ({error.strerror})") from error
+    if hashlib.sha256(content).hexdigest() != detector.manifest["sha256"].get(TOKENIZER):
+        raise ModelError(
+            f"{TOKENIZER} in {folder.name!r} is not the detector's: copy {MODEL}, it and {MANIFEST}"
+        )
+    return Encoder.from_json(content.decode("utf-8"))
+
+
+def _scores(detector: Detector, given: list[str]) -> list[np.float32]:
+    """Score from short to long, so that little is padded; return them in the order given."""
+    order = sorted(range(len(given)), key=lambda number: len(given[number]))
+    scores = np.empty(len(given), dtype=np.float32)
+    scores[order] = detector.score([given[number] for number in order])
+    return list(scores)
+
+
+def _judged(score: np.float32 | None, detector: Detector) -> dict:
+    """Return the score, in the fewest digits that give back the same float32, and the verdict."""
+    if score is None:
+        return {"score": None, "malicious": None}
+    return {"score": float(str(score)), "malicious": float(score) >= detector.threshold}
+
+
+def _text_fields(text: str, encoder: Encoder) -> dict:
+    cleaned = cleaning.clean(text)
+    rows = [row[row > 0].astype("<i4") for (row,) in encoder.encode([cleaned])]
+    tail = READ_CHARS // 4
+    seen = cleaned if len(cleaned) <= READ_CHARS else cleaned[: READ_CHARS - tail] + cleaned[-tail:]
+    tokens = tokenise(seen)
+    fields = {
+        "cleaned_length": len(cleaned),
+        "cleaned_sha256": _sha256(cleaned.encode()),
+        "tokens": len(tokens),
+        "tokens_sha256": _sha256("\n".join(tokens).encode()),
+    }
+    for name, row in zip(("token_ids", "character_ids"), rows, strict=True):
+        fields[f"{name}_sha256"] = _sha256(row.tobytes())
+        if len(row) <= SHORT:
+            fields[name] = row.tolist()
+    return fields
+
+
+def _decoded(parts: Parts) -> tuple[str, str | None]:
+    data = input_of({"kind": "bytes", "parts": parts})
+    if len(data) > MAX_BYTES:
+        return "", None
+    text, encoding = decoding.decode(data)
+    return encoding, text
+
+
+def _byte_record(parts: Parts, encoding: str, text: str | None) -> dict:
+    record = {"kind": "bytes", "parts": parts, "encoding": encoding, "text_length": None, "text_sha256": None}
+    if text is None:
+        return record
+    return record | {"text_length": len(text), "text_sha256": _sha256(text.encode())}
+
+
+def _byte_recipes(seed: int) -> list[Parts]:
+    cases = [*_encoded(random.Random(seed)), *_damaged(), *_shares()]
+    recipes = [[(base64.b64encode(case).decode(), 1)] for case in cases]
+    return [*recipes, [("ICAg", MAX_BYTES // 3), ("eHk=", 1)]]  # one byte more than is read
+
+
+def _encoded(rng: random.Random) -> Iterator[bytes]:
+    """Yield texts in every encoding that is told apart."""
+    western = "\u00e4\u00f6 \u2013x \u201ca\u201d", "\u20ac\u0160\u0152 # c"
+    for text in ("Get-Item 'a'\r\n", *western, "ab", "x"):
+        yield from (text.encode("cp1252"), b"\xef\xbb\xbf" + text.encode(), text.encode())
+        for codec, mark in (("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")):
+            yield from (mark + text.encode(codec), text.encode(codec))
+    for text in ("\u4f60\u597d \U0001f600 iex", "\u0416\u0430 \u03a3", _mixture(rng)[0][0]):
+        yield from (text.encode(), b"\xff\xfe" + text.encode("utf-16-le"), text.encode("utf-16-be"))
+
+
+def _damaged() -> Iterator[bytes]:
+    """Yield what is empty, binary, or not what its mark says."""
+    yield from (*WHOLE, bytes(range(128, 256)) + b" Windows-1252", bytes(range(256)))
+    for damage in NO_UTF8:
+        yield from (b"\xef\xbb\xbfa" + damage + b"b", b"abc" + damage + b" ")
+    for damage in NO_UTF16:
+        yield from (b"\xff\xfea\x00" + damage, b"a\x00b\x00c\x00" + damage)
+
+
+def _shares() -> Iterator[bytes]:
+    """Yield bytes at and beside the shares of control characters and of NULs that decide."""
+    for controls in (b"\x01", b"\x7f", b"\x1b"):
+        yield from (controls + letters for letters in (b"a" * 18, b"a" * 19, b"\xe9" * 18, b"\xe9" * 19))
+    for nuls, units in ((1, 1), (1, 2), (2, 2), (2, 10), (2, 11), (3, 15), (3, 16), (20, 100), (20, 101)):
+        text = "a" * nuls + "\u4e2d" * (units - nuls)
+        yield from (text.encode("utf-16-le"), text.encode("utf-16-be"))
+
+
+def _saved(path: Path, records: list[dict]) -> Path:
+    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=9, mtime=0) as stream:
+        stream.write(lines.encode("ascii"))
+    with atomic(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+    return path
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,1 @@
+"""Whole files, processes that may die, intervals, errors: what every part stands on."""

@@ -1,0 +1,34 @@
+"""Which code made a thing: our version, that of a library, the hash of a module."""
+
+import ast
+import hashlib
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+
+def module_hash(path: Path) -> str:
+    """Hash what a module does: its syntax tree without docstrings, so comments and layout do not matter."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[ast.get_docstring(node) is not None :]
+    return hash_bytes(ast.dump(tree).encode())
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
+def library_version(name: str) -> str:
+    """Return the installed version of what provides import `name`; "" for the standard library."""
+    owners = _distributions().get(name, [])
+    return version(owners[0]) if owners else ""
+
+
+def hash_bytes(content: bytes) -> str:
+    """Return the SHA-256 of `content`, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,242 @@
+"""Batches worked on side by side, by processes here or by Dask workers anywhere; results come in order."""
+
+import contextlib
+import itertools
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psembed.runtime.errors import ParameterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOCAL = "local"  # instead of an address: a cluster on this machine, a worker a core
+ROWS, CHARACTERS = 256, 2**24  # of a batch
+ALONE = 2  # batches for which no process is started
+PROCESSES = min(os.cpu_count() or 1, 61)  # Windows waits for no more
+SAFE_PATH = "PYTHONSAFEPATH"  # set: Python imports nothing of the working folder
+CONNECT = "10s"
+RETRIES = 3  # of a batch that fails for another reason than its worker's death
+Given, Result = TypeVar("Given"), TypeVar("Result")
+
+
+def chunks(things: Iterable[Given], length: Callable[[Given], int] = len) -> Iterator[list[Given]]:
+    """Yield runs of `things`, in order, of at most ROWS and together, unless it is one, CHARACTERS."""
+    chunk: list[Given] = []
+    size = 0
+    for thing in things:
+        if chunk and (len(chunk) == ROWS or size + length(thing) > CHARACTERS):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(thing)
+        size += length(thing)
+    if chunk:
+        yield chunk
+
+
+def in_order(
+    work: Callable[[list[Given]], list[Result]],
+    batches: Iterable[list[Given]],
+    *,
+    lost: Callable[[Given], Result],
+) -> Iterator[Result]:
+    """Yield what `work` makes of each batch, in the order of the batches.
+
+    The first ALONE batches are worked on here; a process a core is started where there are more. Where one
+    dies, what was waiting is worked on anew, one thing at a time, and only the thing that kills is lost.
+
+    Parameters
+    ----------
+    work : callable
+        A function that another process can import; gives a result for each thing of a batch.
+    batches : iterable of list
+        Read no further ahead than two batches a process.
+    lost : callable
+        Gives the result for a thing whose process died of it.
+    """
+    batches = iter(batches)
+    for batch in itertools.islice(batches, ALONE):
+        yield from work(batch)
+    if (more := next(batches, None)) is None:
+        return
+    batches = itertools.chain([more], batches)
+    waiting: deque[tuple[list[Given], Future]] = deque()
+    while True:
+        try:
+            with _processes(PROCESSES) as pool:
+                yield from ahead(partial(pool.submit, work), batches, most=2 * PROCESSES, waiting=waiting)
+            return
+        except BrokenProcessPool:
+            unfinished = [batch for batch, _ in waiting]
+            waiting.clear()
+        yield from _one_by_one(work, itertools.chain.from_iterable(unfinished), lost)
+
+
+def _one_by_one(work: Callable, things: Iterable, lost: Callable) -> Iterator:
+    """Yield the result of each thing, worked on by itself in a process that may die of it."""
+    things = deque(things)
+    while things:
+        try:
+            with _processes(1) as pool:
+                while things:
+                    yield from pool.submit(work, [things[0]]).result()
+                    things.popleft()
+        except BrokenProcessPool:
+            yield lost(things.popleft())
+
+
+@contextlib.contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool of processes, which are killed at once where the caller stops early or is interrupted."""
+    before = set(active_children())
+    pool = _Pool(count, get_context("spawn"), initializer=_attached)
+    try:
+        yield pool
+    except BaseException:
+        for process in set(active_children()) - before:
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool whose processes import nothing of the working folder and leave Ctrl-C to the one that asked."""
+
+    def submit(self, *arguments, **named) -> Future:
+        """Submit as usual; processes, which this may start, inherit what is set meanwhile."""
+        with _safe_path(), _without_interrupts():
+            return super().submit(*arguments, **named)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold back SIGINT, where signals can be (not on Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _attached() -> None:
+    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)
+
+
+def ahead(
+    submit: Callable[[Given], Future],
+    batches: Iterable[Given],
+    *,
+    most: int,
+    waiting: deque[tuple[Given, Future]] | None = None,
+) -> Iterator:
+    """Yield the results of submitted batches, in order, with up to `most` at work ahead.
+
+    What has not begun is dropped when the caller stops; `waiting` then holds the batches without results.
+    """
+    waiting = deque() if waiting is None else waiting
+    try:
+        for batch in batches:
+            waiting.append((batch, Future()))  # in it before a pool that just broke refuses it
+            waiting[-1] = (batch, submit(batch))
+            if len(waiting) > most:
+                yield from _next(waiting)
+        while waiting:
+            yield from _next(waiting)
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _next(waiting: deque[tuple[Given, Future]]) -> Iterable:
+    found = waiting[0][1].result()
+    waiting.popleft()
+    return found
+
+
+@contextlib.contextmanager
+def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
+    """Open a Dask client: of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
+
+    Parameters
+    ----------
+    address : str
+    workers : int, optional
+        Of LOCAL; one a core unless told.
+
+    Raises
+    ------
+    ParameterError
+        If Dask is not installed, or nothing answers at the address.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ParameterError("--cluster needs: pip install 'psembed[cluster]'") from error
+    with contextlib.ExitStack() as opened:
+        scheduler = address
+        if address == LOCAL:
+            with _safe_path():
+                own = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            scheduler = opened.enter_context(own)
+        try:
+            client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise ParameterError(f"no Dask scheduler answers at {address!r} ({error}): start one") from error
+        yield client
+
+
+def on_dask(
+    client: "Client", work: Callable[..., list[Result]], batches: Iterable[Given], *shared: Any
+) -> Iterator[Result]:
+    """Yield what `work` makes of each batch on the client's workers, in the order of the batches.
+
+    A batch whose worker dies is worked on again by another; each gives its results once.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    work : callable
+        A function that a worker can import: psembed must be installed there, in the same version.
+    batches : iterable
+        Read no further ahead than two batches a thread of the cluster.
+    *shared
+        What `work` takes beside a batch, sent to each worker once.
+    """
+    threads = max(1, sum(client.nthreads().values()))
+    # named apart from what an earlier call sent: that may be on its way out
+    held = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
+    pool = client.get_executor(pure=False, retries=RETRIES)
+    yield from ahead(lambda batch: pool.submit(work, batch, *held), batches, most=2 * threads)

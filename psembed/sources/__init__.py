@@ -1,0 +1,1 @@
+"""Pinned bytes become one table of texts."""

@@ -1,0 +1,192 @@
+"""From raw bytes to one table of texts: decode, clean, label, and count every decision.
+
+`decode`, `strip_comments`, `clean` and `defang` are pure functions of their argument; the detector
+uses the first three, so this module imports nothing heavier than polars.
+"""
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from psembed.powershell.decoding import decode, read_script
+from psembed.runtime.errors import CorpusError
+
+SCHEMA = {
+    "sha256": pl.String, "source": pl.String, "kind": pl.String, "stratum": pl.String,
+    "repository_group": pl.String, "path": pl.String, "size": pl.Int64, "encoding": pl.String,
+    "label": pl.Int8, "family": pl.String, "text": pl.String,
+}  # fmt: skip
+TRIAGE_FILE, TRIAGE_MALICIOUS = "triage_data.json", 8  # a lower Triage score is no malicious label
+KIND_LABELS = {"benign": 0, "offensive": None}
+Rows = Iterable[tuple[str, bytes]]
+
+
+class Described(Protocol):
+    """What `build` reads of a source; a `label` attribute, if there is one, holds for all its files."""
+
+    name: str
+    kind: str
+    stratum: str
+    group: str
+
+
+def build(
+    names: Iterable[str],
+    *,
+    root: Path,
+    extra: Iterable[tuple[Described, Rows]] = (),
+    max_bytes: int = 4 * 2**20,
+) -> tuple[pl.DataFrame, dict[str, dict]]:
+    """Read sources into the corpus table, and count every decision.
+
+    Labels: benign 0, offensive null, labelled sets by the rules of sources.toml. A content that a source
+    has under both labels is dropped; of several files with the same bytes the first is kept.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Sources whose snapshots are read, in this order.
+    root : Path
+        Project root.
+    extra : iterable of (source, rows), optional
+        More sources, such as a generated one or `sources.read_folder`: an object with the attributes of
+        `Described`, and its (path, bytes) rows.
+    max_bytes : int
+        Larger files are skipped.
+
+    Returns
+    -------
+    table : polars.DataFrame
+        One row per distinct content of each source; the columns are `SCHEMA`.
+    counts : dict
+        By source: files, bytes, rows, and files by encoding, by reason skipped, and rows by label; files
+        is rows plus everything skipped.
+
+    Raises
+    ------
+    CorpusError
+        If no script is left, or two sources have one name.
+    SourceError
+        If a snapshot is missing or damaged.
+    """
+    frames, counts = [], {}
+    given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))
+    for source, rows, scores, absent in given:
+        if source.name in counts:
+            raise CorpusError(f"source {source.name!r} is given twice; give it once")
+        frame, counted = _table(source, rows, scores, max_bytes)
+        counts[source.name] = _with_left_out(counted, absent)
+        frames.append(frame)
+    table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+    if table.is_empty():
+        raise CorpusError(f"the corpus is empty: no script is left of {sorted(counts) or 'no source'}")
+    return table, counts
+
+
+def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict, dict]]:
+    from psembed.sources import catalogue
+
+    for source in catalogue.find_sources(names):
+        path = catalogue.snapshot_path(source.name, root=root)
+        rows, scores = catalogue.read_snapshot(path, source), {}
+        if "triage" in source.labels.values():
+            scores = _triage_scores(catalogue.read_snapshot(path, source), source.name)
+        rows = _records(rows) if source.format == "unit42" else rows
+        yield source, rows, scores, catalogue.left_out(path)
+
+
+def _with_left_out(counts: dict, absent: dict[str, int]) -> dict:
+    """Add the files that the snapshot itself does not hold, so that every file of the source is counted."""
+    skipped = counts["skipped"] | {f"{reason} at fetch": count for reason, count in absent.items()}
+    return counts | {
+        "files": counts["files"] + sum(absent.values()),
+        "skipped": dict(sorted(skipped.items())),
+    }
+
+
+def _records(rows: Rows) -> Iterator[tuple[str, bytes, str]]:
+    """Yield (path, script as UTF-8, family) of each record in Unit 42's zip files."""
+    from psembed.sources.archives import unit42_records, zip_members
+
+    for path, data in rows:
+        for _, content in zip_members(data):
+            for number, record in enumerate(unit42_records(decode(content)[0] or ""), 1):
+                yield f"{path}#{number:04d}", record["script"].encode(), record["family"]
+
+
+def _triage_scores(rows: Rows, name: str) -> dict[str, tuple[int, str]]:
+    """Return Triage's score and first family tag by sample id."""
+    for path, data in rows:
+        if path == TRIAGE_FILE:
+            try:
+                entries = json.loads(data)["ps1_files"]
+                return {e["sample"]: (int(e["score"]), _family(e["tags"])) for e in entries}
+            except (ValueError, KeyError, TypeError) as error:
+                raise CorpusError(f"{name}: {TRIAGE_FILE} is not as expected ({error!r})") from error
+    raise CorpusError(f"{name}: {TRIAGE_FILE} is not in the snapshot, so its samples have no label")
+
+
+def _family(tags: str) -> str:
+    return next((tag[7:] for tag in tags.split(",") if tag.startswith("family:")), "")
+
+
+def _label(source: Described, path: str, scores: dict) -> tuple[int | None, str, str]:
+    """Return label, family and the reason to skip the file ("" if there is none)."""
+    rules = getattr(source, "labels", {})
+    if not rules:
+        return getattr(source, "label", KIND_LABELS.get(source.kind)), "", ""
+    rule = next((rule for prefix, rule in rules.items() if path.startswith(prefix)), None)
+    if rule != "triage":
+        return rule, "", "no label rule" if rule is None else ""
+    sample = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    score, family = scores.get(sample, (0, ""))
+    if score >= TRIAGE_MALICIOUS:
+        return 1, family, ""
+    return None, "", f"triage score below {TRIAGE_MALICIOUS}" if sample in scores else "no triage score"
+
+
+def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> tuple[pl.DataFrame, dict]:
+    found, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
+    for path, data, *known in rows:
+        if path == TRIAGE_FILE:
+            continue
+        files, size = files + 1, size + len(data)
+        label, family, reason = _label(source, path, scores)
+        text, encoding, unread = read_script(data, max_bytes=max_bytes)
+        if encoding:
+            encodings[encoding] += 1
+        if reason := reason or unread:
+            skipped[reason] += 1
+            continue
+        family = known[0] if known else family
+        found.append((hashlib.sha256(data).hexdigest(), path, len(data), encoding, label, family, text))
+    frame = _distinct(source, found, skipped)
+    labels = Counter("none" if label is None else str(label) for label in frame["label"])
+    counted = {"encodings": encodings, "skipped": skipped, "labels": labels}
+    counts = {"files": files, "bytes": size, "rows": len(frame)}
+    return frame, counts | {name: dict(sorted(counter.items())) for name, counter in counted.items()}
+
+
+def _distinct(source: Described, found: list[tuple], skipped: Counter) -> pl.DataFrame:
+    """Return the source's rows, one per distinct content, without those under both labels."""
+    columns = ["sha256", "path", "size", "encoding", "label", "family", "text"]
+    frame = pl.DataFrame(found, schema={name: SCHEMA[name] for name in columns}, orient="row")
+    single = frame.filter(pl.col("label").n_unique().over("sha256") == 1)
+    distinct = single.unique("sha256", keep="first", maintain_order=True)
+    for reason, dropped in (
+        ("both labels", len(frame) - len(single)),
+        ("duplicate", len(single) - len(distinct)),
+    ):
+        if dropped:
+            skipped[reason] = dropped
+    same = {
+        "source": source.name, "kind": source.kind, "stratum": source.stratum,
+        "repository_group": source.group,
+    }  # fmt: skip
+    return distinct.with_columns(pl.lit(value).alias(name) for name, value in same.items()).select(*SCHEMA)

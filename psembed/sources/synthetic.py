@@ -1,0 +1,288 @@
+"""The generated corpus: relations are planted in it, so the right answers are known beforehand.
+
+It has the shape of the real one (several repositories of three strata, two malicious sources, an
+offensive one) and goes through the same reader. Everything malicious-looking in it is inert: hosts
+are reserved names (RFC 2606) or TEST-NET addresses (RFC 5737), payloads are random bytes.
+"""
+
+import hashlib
+import random
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.sources.grammar import ALIASES, WORDS, write_script
+
+
+@dataclass(frozen=True)
+class ControlSource:
+    """One generated source: what sources.toml says of a real one."""
+
+    name: str
+    kind: str
+    stratum: str
+    group: str
+    label: int | None
+    share: float
+    near: float  # share of its files that are near-duplicates of another one
+
+
+def _sources() -> dict[str, ControlSource]:
+    strata = ["human"] * 4 + ["packaging"] * 4 + ["generated"] * 4
+    near = {"human": 0.05, "packaging": 0.20, "generated": 0.12}
+    rows = [
+        ControlSource(
+            f"control-benign-{n:02d}", "benign", stratum, f"control-{n:02d}", 0, 0.72 / 12, near[stratum]
+        )
+        for n, stratum in enumerate(strata, start=1)
+    ]
+    rows += [
+        ControlSource("control-malicious-a", "labelled", "malicious-a", "", 1, 0.14, 0.30),
+        ControlSource("control-malicious-b", "labelled", "malicious-b", "", 1, 0.10, 0.10),
+        ControlSource("control-offensive", "offensive", "offensive", "control-offensive", None, 0.04, 0.0),
+    ]
+    return {row.name: row for row in rows}
+
+
+SOURCES = _sources()
+
+#: The planted truths that hold for every size and seed, in the tokeniser's folded spelling.
+PLANTED = {
+    "aliases": {alias.lower(): command.lower() for command, (alias, _) in ALIASES.items()},
+    "operators": ["-eq", "-ne", "-gt"],
+    "policies": ["allsigned", "remotesigned", "bypass", "unrestricted"],
+    "odd_one_out": {
+        "C07": {"tokens": ["$i", "$j", "$k", "$true"], "odd": "$true"},
+        "C08": {"tokens": ["bypass", "normal", "minimized", "maximized", "hidden"], "odd": "bypass"},
+    },
+    "analogies": {
+        "C09": ["high", "$false", "$true", "low"],
+        "C10": ["-eq", "$false", "$true", "-ne"],
+        "C11": ["downloadfile", "$destfile", "$str", "downloadstring"],
+        "C12": ["export-csv", "$csv", "$html", "convertto-html"],
+        "C13": ["get-process", "$processes", "$services", "get-service"],
+    },
+}
+
+ENCODINGS = {
+    "ascii": ("", "ascii"),
+    "utf-8": ("", "utf-8"),
+    "utf-8-bom": ("\ufeff", "utf-8"),
+    "utf-16-le-bom": ("\ufeff", "utf-16-le"),
+    "utf-16-be-bom": ("\ufeff", "utf-16-be"),
+    "utf-16-le": ("", "utf-16-le"),
+    "utf-16-be": ("", "utf-16-be"),
+    "windows-1252": ("", "cp1252"),
+}
+_ACCENTED = "Write-Verbose 'caf\u00e9 pr\u00fcfung r\u00e9sum\u00e9'"
+_PIECE = re.compile(r"[\w$*-]+|[^\w\s]")
+_MINIMUM = 300
+
+
+@dataclass
+class _File:
+    path: str
+    text: str
+    encoding: str
+    role: str
+    cluster: int
+    data: bytes = b""
+
+
+def generate(*, scripts: int, seed: int) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the generated corpus: for each source name its (path, bytes) rows, as a snapshot has them.
+
+    Parameters
+    ----------
+    scripts : int
+        Files in all, duplicates and the one binary included; at least 300.
+    seed : int
+        Same seed and size, same bytes.
+
+    Raises
+    ------
+    ParameterError
+        If `scripts` is too small for every planted relation to occur.
+    """
+    return {name: [(f.path, f.data) for f in files] for name, files in _build(scripts, seed).items()}
+
+
+def truth(*, scripts: int, seed: int) -> pl.DataFrame:
+    """Return what was planted in each file of `generate(scripts=scripts, seed=seed)`.
+
+    Returns
+    -------
+    polars.DataFrame
+        source, path, sha256 (str); encoding (str, "binary" for the one that is no text);
+        role (str: original | exact | encoded | near | shared | binary); cluster (i64, the true cluster).
+    """
+    rows = [
+        (name, f.path, hashlib.sha256(f.data).hexdigest(), f.encoding, f.role, f.cluster)
+        for name, files in _build(scripts, seed).items()
+        for f in files
+    ]
+    columns = ["source", "path", "sha256", "encoding", "role", "cluster"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def recovered(
+    planted: pl.DataFrame, corpus: pl.DataFrame, scripts: pl.DataFrame
+) -> dict[str, dict[str, int]]:
+    """Compare the truth with what the reader (corpus) and the de-duplication (scripts) made of it.
+
+    Parameters
+    ----------
+    planted : polars.DataFrame
+        From `truth`.
+    corpus : polars.DataFrame
+        corpus.parquet: source, sha256, encoding.
+    scripts : polars.DataFrame
+        scripts.parquet: sha256, cluster, part.
+
+    Returns
+    -------
+    dict
+        For each kind of plant {"planted": n, "recovered": n}.
+
+    Raises
+    ------
+    CorpusError
+        If no file of the truth is in the corpus (another seed or size).
+    """
+    if not set(planted["sha256"]) & set(corpus["sha256"]):
+        raise CorpusError("no planted file is in this corpus: it was generated with another seed or size")
+    readable = planted.filter(pl.col("role") != "binary")
+    rows = corpus.group_by("source", "sha256").agg(
+        pl.len().alias("rows"), pl.col("encoding").first().alias("read")
+    )
+    exact = readable.filter(pl.col("role") == "exact").join(rows, on=["source", "sha256"], how="left")
+    codes = readable.unique(["source", "sha256"]).join(rows, on=["source", "sha256"], how="left")
+    binary = planted.filter(pl.col("role") == "binary")
+    return {
+        "exact_duplicates": _count(exact["rows"] == 1),
+        "encodings": _count(codes["encoding"] == codes["read"]),
+        "binary_files": _count(~binary["sha256"].is_in(corpus["sha256"].to_list())),
+        **_clusters(readable, scripts),
+    }
+
+
+def _count(hits: pl.Series) -> dict[str, int]:
+    return {"planted": len(hits), "recovered": int(hits.fill_null(False).sum())}
+
+
+def _clusters(readable: pl.DataFrame, scripts: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Judge clusters (one found cluster, with nothing else in it) and copies between repositories."""
+    found = readable.unique("sha256").join(
+        scripts.select("sha256", pl.col("cluster").alias("found"), "part"), on="sha256"
+    )
+    mixed = found.group_by("found").agg(pl.col("cluster").n_unique().alias("true"))
+    by_true = (
+        found.join(mixed, on="found")
+        .group_by("cluster")
+        .agg(
+            pl.len().alias("members"),
+            ((pl.col("found").n_unique() == 1) & (pl.col("true").max() == 1)).alias("right"),
+            (pl.col("part").filter(pl.col("part") != "aside").n_unique() <= 1).alias("one_part"),
+        )
+    )
+    shared = readable.filter(pl.col("role") == "shared")["cluster"].unique()
+    return {
+        "near_duplicate_clusters": _count(by_true.filter(pl.col("members") > 1)["right"]),
+        "single_scripts": _count(by_true.filter(pl.col("members") == 1)["right"]),
+        "copies_between_repositories": _count(
+            by_true.filter(pl.col("cluster").is_in(shared.to_list()))["one_part"]
+        ),
+    }
+
+
+def _build(scripts: int, seed: int) -> dict[str, list[_File]]:
+    if scripts < _MINIMUM:
+        raise ParameterError(f"scripts={scripts}: the generated corpus needs at least {_MINIMUM}")
+    counts = {name: round(scripts * source.share) for name, source in SOURCES.items()}
+    counts["control-benign-01"] += scripts - sum(counts.values())
+    corpus = {
+        name: _source_files(source, counts[name], random.Random(f"{seed}/{name}"), 1_000_000 * n)
+        for n, (name, source) in enumerate(SOURCES.items())
+    }
+    _plant_across(corpus, random.Random(f"{seed}/across"))
+    for files in corpus.values():
+        for file in files:
+            file.data = file.data or _encode(file.text, file.encoding)
+    return corpus
+
+
+def _source_files(source: ControlSource, count: int, rng: random.Random, first: int) -> list[_File]:
+    """Make one source: originals first, then exact, re-encoded and near copies of them."""
+    exact, encoded, near = (max(1, round(count * s)) for s in (0.03, 0.01, source.near))
+    originals = []
+    for n in range(count - exact - encoded - near):
+        folder, text = write_script(source.stratum, rng)
+        if source.kind == "labelled":
+            encoding = rng.choices(["ascii", "utf-16-le", "utf-8"], (90, 6, 4))[0]
+        else:
+            names = list(ENCODINGS)
+            encoding = names[n] if n < len(names) else rng.choices(names, (68, 6, 20, 2, 1, 1, 1, 1))[0]
+        fitted = _fit(text, encoding, rng)
+        originals.append(_File(f"{folder}/{n:05d}.ps1", fitted, encoding, "original", first + n))
+    return originals + _copies(originals, (exact, encoded, near), rng)
+
+
+def _copies(originals: list[_File], counts: tuple[int, int, int], rng: random.Random) -> list[_File]:
+    exact, encoded, near = counts
+    made = []
+    for n in range(exact):
+        model = rng.choice(originals)
+        made.append(_File(f"copies/{n:05d}.ps1", model.text, model.encoding, "exact", model.cluster))
+    plain = [f for f in originals if f.encoding == "ascii"]
+    for n, model in enumerate(rng.sample(plain, encoded)):
+        made.append(_File(f"encoded/{n:05d}.ps1", model.text, "utf-16-le-bom", "encoded", model.cluster))
+    models = [f for f in plain if _shingles(f.text) >= 45]
+    large = models[: max(1, len(models) // 40)]  # a few large clusters, as in the real malicious sets
+    for n in range(near):
+        model = rng.choice(large if n % 2 else models)
+        made.append(_File(f"near/{n:05d}.ps1", _near(model.text, rng), model.encoding, "near", model.cluster))
+    return made
+
+
+def _plant_across(corpus: dict[str, list[_File]], rng: random.Random) -> None:
+    """Replace files of some repositories by copies of another one's, and one by a binary."""
+    for origin, target in (("01", "02"), ("03", "04"), ("05", "06")):
+        models = [
+            f
+            for f in corpus[f"control-benign-{origin}"]
+            if f.role == "original" and f.encoding == "ascii" and _shingles(f.text) >= 45
+        ]
+        files = corpus[f"control-benign-{target}"]
+        used = {f.cluster for f in files if f.role != "original"}
+        free = [f for f in files if f.role == "original" and f.cluster not in used and f.encoding == "ascii"]
+        for n, (model, file) in enumerate(zip(models, free[: max(2, len(free) // 30)], strict=False)):
+            text = model.text if n % 2 else _near(model.text, rng)
+            file.text, file.role, file.cluster = text, "shared", model.cluster
+    binary = corpus["control-benign-09"][-1]
+    binary.data = b"\x89BIN\r\n\x1a\n\x00\x00" + rng.randbytes(3000)
+    binary.encoding, binary.role, binary.cluster = "binary", "binary", -1
+
+
+def _near(text: str, rng: random.Random) -> str:
+    """Add one short statement: at 45 shingles or more, the Jaccard index stays above 0.85."""
+    extra = f"Write-Debug {rng.choice(WORDS)}{rng.choice(WORDS)}"
+    return f"{text}; {extra}" if "\n" not in text else f"{text}{extra}\n"
+
+
+def _shingles(text: str) -> int:
+    pieces = _PIECE.findall(re.sub(r"\d", "*", text.lower()))
+    return len(set(zip(pieces, pieces[1:], pieces[2:], strict=False)))
+
+
+def _fit(text: str, encoding: str, rng: random.Random) -> str:
+    """Give a text what its encoding needs: an accented line, and Windows line ends half of the time."""
+    if encoding in ("utf-8", "windows-1252"):
+        text = f"{text}; {_ACCENTED}" if "\n" not in text else f"{text}{_ACCENTED}\n"
+    return text.replace("\n", "\r\n") if rng.random() < 0.5 else text
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    mark, codec = ENCODINGS[encoding]
+    return (mark + text).encode(codec)

@@ -1,0 +1,486 @@
+"""The unlabeled corpus with its history: what is indexed, chosen, reserved, streamed, and what is missing."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import polars as pl
+import pytest
+from git_sources import bare, catalogued, commit_all
+from hypothesis import given
+from hypothesis import strategies as st
+
+from psembed.datasets import dedup
+from psembed.embedding import history
+from psembed.runtime.errors import CorpusError, SourceError
+from psembed.sources import catalogue
+
+HELD_OUT = ("validation", "test", "aside")
+
+
+class Project:
+    """A mirror of small repositories, and a root to fetch them into."""
+
+    def __init__(self, folder: Path):
+        self.root, self.mirror, self.catalogue, self.versions = folder, folder / "mirror", {}, {}
+        self.mirror.mkdir()
+
+    def add(self, name, *versions, **changes):
+        """Commit versions, oldest first, each {path: text or bytes}."""
+        versions = [{path: as_bytes(data) for path, data in files.items()} for files in versions]
+        pin = commit_all(bare(self.repository(name)), versions)
+        changes = {"url": f"https://example.com/o/{name}", "group": name, **changes}
+        self.catalogue |= catalogued(pin, name=name, **changes)
+        self.versions[name] = versions
+        return self
+
+    def repository(self, name) -> Path:
+        return self.mirror / f"o+{name}" / "repo"
+
+    def snapshot(self, name) -> Path:
+        return catalogue.snapshot_path(name, root=self.root, history=True)
+
+    def fetch(self, *names):
+        catalogue.fetch(names or self.catalogue, root=self.root, mirror=self.mirror, history=True)
+        return self
+
+    def index(self, *names, **options):
+        return history.index(names or self.catalogue, root=self.root, **options)
+
+    def scripts(self, parts):
+        """Return the scripts at the pinned commits; `parts` maps a repository, or (it, path), to its part."""
+        rows = [
+            (source.name, source.group, path, source.kind, data.decode(),
+             parts.get((source.name, path), parts.get(source.name, "train")))
+            for source in self.catalogue.values()
+            for path, data in self.versions[source.name][-1].items()
+        ]  # fmt: skip
+        columns = ["source", "repository_group", "path", "kind", "text", "part"]
+        table = pl.DataFrame(rows, schema=columns, orient="row")
+        table = table.with_columns(normalised=dedup.digest(dedup.normalise(table["text"])))
+        return table.unique("normalised", keep="first", maintain_order=True)
+
+
+def as_bytes(data):
+    return data if isinstance(data, bytes) else data.encode()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    made = Project(tmp_path)
+    monkeypatch.delenv("PSEMBED_MIRROR", raising=False)
+    monkeypatch.setattr(catalogue, "load_sources", lambda path=None: made.catalogue)
+    return made
+
+
+def streamed(batches) -> list[tuple[str, str, str]]:
+    return [row for batch in batches for row in batch.select("source", "path", "text").iter_rows()]
+
+
+def texts(project, table):
+    return streamed(history.texts(table, root=project.root))
+
+
+def places(count):
+    """Return the rows of one path with so many versions."""
+    return pl.DataFrame({"source": ["s"] * count, "path": ["p"] * count})
+
+
+def chosen(table, versions):
+    return [row for row, taken in enumerate(history.spread(table, versions=versions)) if taken]
+
+
+# What is indexed
+
+
+def test_every_distinct_version_is_there_once_newest_first(project):
+    first = {"a.ps1": "get-a", "gone.ps1": "get-gone"}
+    second = {"a.ps1": "get-b", "lib/c.psm1": "get-c", "readme.md": "get-readme"}
+    third = {"a.ps1": "get-d", "lib/c.psm1": "get-c"}
+    project.add("one", first, second, third, {**third, "a.ps1": "get-a"}).fetch()
+    table, counts = project.index()
+    assert texts(project, table) == [
+        ("one", "a.ps1", "get-a"),  # written first, and again last
+        ("one", "a.ps1", "get-d"),
+        ("one", "a.ps1", "get-b"),
+        ("one", "gone.ps1", "get-gone"),
+        ("one", "lib/c.psm1", "get-c"),
+    ]
+    assert table["row"].to_list() == [0, 1, 2, 3, 4]
+    assert table["size"].to_list() == [5, 5, 5, 8, 5]
+    assert table["repository_group"].unique().to_list() == ["one"]
+    assert table.schema == history.SCHEMA
+    assert counts == {"one": {"files": 5}}
+
+
+def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories(project):
+    project.add("one", {"a.ps1": "get-item 1"}, {"a.ps1": "Get-Item  2\r\n"})
+    project.add("two", {"b.ps1": b"\xef\xbb\xbfGET-ITEM 3", "c.ps1": "get-other"}).fetch()
+    table, counts = project.index()
+    assert {name: found["files"] for name, found in counts.items()} == {"one": 2, "two": 2}
+    same, other = dedup.digest(pl.Series(["get-item*", "get-other"]))
+    assert table["normalised"].to_list() == [same, same, same, other]
+    batches, counts = history.collect(project.scripts({}), root=project.root, folder=project.root, versions=9)
+    assert streamed(batches) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
+    assert counts["distinct_history"] == 2
+
+
+def test_batches_do_not_change_what_is_read(project, monkeypatch):
+    versions = [{f"{path}.ps1": f"get-{path}{version}" for path in "abc"} for version in "xyz"]
+    whole, _ = project.add("one", *versions).fetch().index()
+    monkeypatch.setattr(history, "BATCH_BYTES", 1)
+    table, _ = project.index()
+    assert table.equals(whole) and len(table) == 9
+    assert [len(batch) for batch in history.texts(table, root=project.root)] == [1] * 9
+
+
+def test_only_the_versions_asked_for_are_read_again(project):
+    table, _ = project.add("one", {"a.ps1": "get-a"}, {"a.ps1": "get-b"}, {"a.ps1": "get-c"}).fetch().index()
+    assert texts(project, table[1:2]) == [("one", "a.ps1", "get-b")]
+    assert texts(project, table.clear()) == []
+
+
+# Which versions of a path are chosen
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, [0]),
+        (2, [0, 1]),
+        (3, [0, 1, 2]),
+        (4, [0, 1, 2, 3]),
+        (5, [0, 1, 2, 3, 4]),
+        (6, [0, 1, 2, 4, 5]),
+        (7, [0, 2, 3, 4, 6]),
+        (9, [0, 2, 4, 6, 8]),
+        (41, [0, 10, 20, 30, 40]),
+    ],
+)
+def test_five_versions_are_the_newest_the_oldest_and_evenly_between(count, expected):
+    assert chosen(places(count), 5) == expected
+    assert chosen(places(count), 1) == [0]
+    assert chosen(places(count), 2) == sorted({0, count - 1})
+
+
+def test_the_same_path_in_two_sources_is_two_paths():
+    table = pl.DataFrame({"source": ["s", "t", "s", "t", "s"], "path": ["p"] * 5})
+    assert chosen(table, 2) == [0, 1, 3, 4]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("st"), st.sampled_from("pq")), min_size=1, max_size=80),
+    st.integers(1, 9),
+)
+def test_no_path_has_more_versions_than_the_cap_and_the_newest_is_kept(rows, cap):
+    table = pl.DataFrame(rows, schema=["source", "path"], orient="row")
+    taken = set(chosen(table, cap))
+    for key, size in Counter(rows).items():
+        of_path = [row for row, other in enumerate(rows) if other == key]
+        assert len(taken.intersection(of_path)) == min(size, cap)
+        assert of_path[0] in taken
+        assert of_path[-1] in taken or cap == 1
+
+
+# What is reserved
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Three groups in four repositories, and a labelled set, that copy from each other's histories."""
+    made = Project(tmp_path_factory.mktemp("shared"))
+    made.add("home", {"a.ps1": "get-exam 1", "b.ps1": "get-sample"}, {"a.ps1": "get-a", "b.ps1": "get-old"},
+             {"a.ps1": "get-home", "b.ps1": "get-b", "c.ps1": "get-both"})  # fmt: skip
+    made.add("exam", {"a.ps1": "get-secret"}, {"a.ps1": "GET-EXAM 7", "d.ps1": "get-older"},
+             {"a.ps1": "GET-EXAM 7", "d.ps1": "get-exam-d"})  # fmt: skip
+    made.add("fork", {"a.ps1": "get-home", "e.ps1": "get-e"}, {"e.ps1": "get-fork"}, group="exam")
+    made.add("third", {"f.ps1": "get-secret", "g.ps1": "get-g"}, {"f.ps1": "get-third", "g.ps1": "get-b"})
+    labels = {"kind": "labelled", "group": "", "labels": {"": 1}}
+    made.add("marked", {"s.ps1": "Get-Sample", "t.ps1": "get-t"}, **labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "load_sources", lambda path=None: made.catalogue)
+        yield made.fetch()
+
+
+def allowed(project, scripts):
+    """Return what may be streamed, by plain loops over the commits."""
+    held_out = [row for row in scripts.to_dicts() if row["part"] in HELD_OUT]
+    groups = {
+        row["repository_group"]
+        for row in held_out
+        if row["kind"] != "labelled" and row["part"] in ("validation", "test")
+    }
+    paths = {(row["source"], row["path"]) for row in held_out if row["kind"] != "labelled"}
+    digests = {row["normalised"] for row in held_out}
+    rows = []
+    for source in project.catalogue.values():
+        if source.kind == "labelled":
+            continue
+        by_path = defaultdict(list)
+        for files in reversed(project.versions[source.name]):
+            for path, data in files.items():
+                by_path[path].append(data.decode())
+        for path in sorted(by_path):
+            for text in by_path[path]:
+                (digest,) = dedup.digest(dedup.normalise(pl.Series([text])))
+                rows.append((source, path, text, digest))
+    paths |= {(source.name, path) for source, path, _, digest in rows if digest in digests}
+    reserved = {
+        digest for source, path, _, digest in rows if source.group in groups or (source.name, path) in paths
+    }
+    first = {digest: (source.name, path, text) for source, path, text, digest in reversed(rows)}
+    expected = {row for digest, row in first.items() if digest not in reserved}
+    return groups, paths, digests, expected
+
+
+PARTS = st.sampled_from(["train", "validation", "test"])
+
+
+@given(
+    st.fixed_dictionaries({"home": PARTS, "exam": PARTS, "third": PARTS, "marked": PARTS}),
+    st.sets(st.sampled_from([("home", "b.ps1"), ("exam", "d.ps1"), ("fork", "e.ps1"), ("third", "f.ps1")])),
+    st.sampled_from([1, 2, 9]),
+)
+def test_nothing_reserved_for_testing_is_ever_streamed(shared, parts, aside, versions):
+    scripts = shared.scripts({**parts, "fork": parts["exam"], **dict.fromkeys(aside, "aside")})
+    groups, paths, digests, expected = allowed(shared, scripts)
+    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=versions)
+    rows = [row for batch in batches for row in batch.to_dicts()]
+    for row in rows:
+        assert shared.catalogue[row["source"]].group not in groups
+        assert shared.catalogue[row["source"]].kind != "labelled"
+        assert (row["source"], row["path"]) not in paths
+        assert row["normalised"] not in digests
+        assert dedup.digest(dedup.normalise(pl.Series([row["text"]])))[0] not in digests
+    found = {(row["source"], row["path"], row["text"]) for row in rows}
+    assert found <= expected and len(found) == len(rows)
+    if versions == 9:
+        assert found == expected
+        assert counts["training"] == counts["scripts"] == len(expected)
+
+
+def test_what_is_reserved_by_hand(shared):
+    scripts = shared.scripts(
+        {"exam": "test", "fork": "test", "third": "validation", "marked": "test", ("home", "b.ps1"): "aside"}
+    )
+    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=5)
+    # Nothing of a.ps1, which was a test script once (get-exam 1), nor of b.ps1, which is aside.
+    assert streamed(batches) == [("home", "c.ps1", "get-both")]
+    assert counts["training"] == 1
+    assert counts["reserved"] == counts["distinct_history"] - 1
+
+
+# What is gathered
+
+
+def test_a_corpus_without_history_is_the_training_scripts(project):
+    project.add("one", {"a.ps1": "get-old"}, {"a.ps1": "get-a", "b.ps1": "get-b"})
+    project.add("two", {"c.ps1": "get-c"})
+    project.add("marked", {"d.ps1": "get-d"}, kind="labelled", group="", labels={"": 1})
+    scripts = project.scripts({"two": "test", ("one", "b.ps1"): "aside"})
+    batches, counts = history.collect(scripts, root=project.root, folder=project.root, versions=0)
+    (batch,) = batches
+    assert streamed([batch]) == [("one", "a.ps1", "get-a")]
+    assert batch["head"].to_list() == [True]
+    assert counts == {"scripts": 1, "distinct_history": None, "missing": {}}
+
+
+def test_collecting_counts_what_it_read_reserved_and_chose(project):
+    versions = [{"a.ps1": f"get-{letter}"} for letter in "bcdefgh"]
+    project.add("one", *versions)
+    project.add("two", {"bin.ps1": bytes(40)}, {"b.ps1": "get-something"}).add("exam", {"c.ps1": "get-exam"})
+    project.fetch()
+    batches, counts = history.collect(
+        project.scripts({"exam": "test"}), root=project.root, folder=project.root, versions=5
+    )
+    table = pl.concat(batches)
+    assert table.columns == ["source", "path", "normalised", "head", "text"]
+    assert table["text"].to_list() == ["get-h", "get-f", "get-e", "get-d", "get-b", "get-something"]
+    assert table.filter("head")["text"].to_list() == ["get-h", "get-something"]
+    versions = counts.pop("near_duplicates")
+    assert (versions["scripts"], versions["clusters"]) == (9, 9)
+    assert counts == {
+        "scripts": 6,
+        "distinct_history": 9,
+        "reserved": 1,
+        "training": 8,
+        "read": {"one": 7, "two": 2, "exam": 1},
+        "missing": {},
+        "left_out": {"two": {"binary": 1}},
+        "largest_before": {"one": 0.7292, "two": 0.2708},  # 35 and 13 of 48 bytes
+        "largest_after": {"one": 0.6579, "two": 0.3421},
+    }
+
+
+def test_near_duplicates_are_counted_among_all_distinct_versions(project):
+    long = [f"get-{name} -{other}" for name in "abcdefghij" for other in "klmnopqrst"]
+    old, new = "\n".join(long), "\n".join([*long, "get-last"])
+    project.add("one", {"a.ps1": old}, {"a.ps1": new.upper()}, {"a.ps1": f"# a note\n{new}"})
+    project.add("two", {"b.ps1": old.upper(), "c.ps1": "get-other"}, {"b.ps1": f"{old} 1", "d.ps1": "get-d"})
+    table, _ = project.fetch().index()
+    found = history.near_duplicates(table, root=project.root, folder=project.root)
+    # Of seven versions one is the text of another repository; comments are no tokens: one set fewer.
+    assert len(table) == 7 and found["scripts"] == 6
+    assert found["distinct_sets"] == 5
+    assert found["clusters"] == 3 and found["largest"] == 4
+    backwards = history.near_duplicates(table.reverse(), root=project.root, folder=project.root)
+    assert {**backwards, "verified": 0} == {**found, "verified": 0}
+
+
+def test_shares_are_of_all_and_of_the_five_largest_only():
+    table = pl.DataFrame({"source": list("abcdefb"), "size": [10, 20, 5, 4, 3, 2, 6]})
+    assert history.shares(table, "size") == {"b": 0.52, "a": 0.2, "c": 0.1, "d": 0.08, "e": 0.06}
+    assert history.shares(table.with_columns(size=pl.lit(0)), "size")["a"] == 0
+    assert history.shares(table.clear(), "size") == {}
+
+
+def test_contributions_are_summed_by_source_with_its_pin(project):
+    project.add("one", {"a.ps1": "get-a"}).add("two", {"b.ps1": "get-b"})
+    scripts = pl.DataFrame({"source": ["two", "made", "one", "two"], "tokens": [3, 5, 7, 4]})
+    pin = {name: source.commit for name, source in project.catalogue.items()}
+    assert history.contributions(scripts) == [
+        {"name": "made", "url": "", "commit": "", "scripts": 1, "tokens": 5},
+        {"name": "one", "url": "https://example.com/o/one", "commit": pin["one"], "scripts": 1, "tokens": 7},
+        {"name": "two", "url": "https://example.com/o/two", "commit": pin["two"], "scripts": 2, "tokens": 7},
+    ]
+
+
+# What is missing or damaged
+
+
+def gone(project):
+    project.fetch("fine")
+    project.repository("bad").rename(project.mirror / "elsewhere")
+    with pytest.raises(SourceError, match=r"bad: .*o\+bad/repo"):
+        project.fetch("bad")
+
+
+def of_another_commit(project):
+    project.fetch()
+    project.catalogue |= catalogued("b" * 40, name="bad", url="https://example.com/o/bad", group="bad")
+    with pytest.raises(SourceError, match=f"bad: commit {'b' * 40} is not in the repository"):
+        project.fetch("bad")
+
+
+def truncated(project):
+    path = project.fetch().snapshot("bad")
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def with_a_changed_text(project):
+    path = project.fetch().snapshot("bad")
+    table = pl.read_parquet(path)
+    table.with_columns(data=pl.Series([b"get-x"] * len(table))).write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (gone, "is not there"),
+        (of_another_commit, "its commit is"),
+        (truncated, "truncated"),
+        (with_a_changed_text, r"row 0 .*does not match its id"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named_and_the_rest_goes_on(project, damage, reason, caplog):
+    project.add("bad", {"a.ps1": "get-bad"}).add("fine", {"b.ps1": "get-old"}, {"b.ps1": "get-fine"})
+    damage(project)
+    table, counts = project.index()
+    assert [text for *_, text in texts(project, table)] == ["get-fine", "get-old"]
+    assert counts["fine"] == {"files": 2} and counts["bad"]["files"] == 0
+    batches, gathered = history.collect(
+        project.scripts({}), root=project.root, folder=project.root, versions=5
+    )
+    assert [text for *_, text in streamed(batches)] == ["get-fine", "get-old"]
+    assert gathered["read"] == {"bad": 0, "fine": 2}
+    assert list(gathered["missing"]) == ["bad"]
+    with pytest.raises(SourceError, match=reason):
+        raise SourceError(gathered["missing"]["bad"])
+    assert "bad.parquet" in caplog.text
+
+
+def packed(project, name):
+    """Pack a repository's objects; return the pack."""
+    import pygit2
+
+    folder = project.repository(name)
+    repository = pygit2.Repository(str(folder))
+    repository.pack()
+    loose = [path for path in (folder / "objects").glob("??/*") if len(path.parent.name) == 2]
+    for path in loose:
+        path.unlink()
+    repository.free()
+    (pack,) = (folder / "objects" / "pack").glob("*.pack")
+    pack.chmod(0o644)
+    return pack
+
+
+def test_a_corrupt_pack_gives_the_right_texts_or_names_the_source(project):
+    project.add("bad", {"a.ps1": "get-old"}, {"a.ps1": "get-bad"}).add("fine", {"b.ps1": "get-fine"})
+    pack = packed(project, "bad")
+    whole, refused = pack.read_bytes(), 0
+    expected = texts(project, project.fetch().index("bad")[0])
+    for place in range(12, len(whole) - 20, 5):
+        pack.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        project.snapshot("bad").unlink(missing_ok=True)
+        try:
+            project.fetch("bad")
+        except SourceError as error:
+            assert str(error).startswith("bad: ")
+            assert not project.snapshot("bad").exists()
+            refused += 1
+        else:
+            assert texts(project, project.index("bad")[0]) == expected
+    assert refused > 10
+    pack.write_bytes(whole[:40])
+    project.snapshot("bad").unlink(missing_ok=True)
+    with pytest.raises(SourceError, match="bad: "):
+        project.fetch("bad")
+    table, counts = project.index()
+    assert [text for *_, text in texts(project, table)] == ["get-fine"]
+    assert "missing" in counts["bad"] and counts["fine"] == {"files": 1}
+
+
+def test_what_is_large_binary_or_empty_is_counted_by_reason(project):
+    files = {
+        "a.ps1": "get-a",
+        "big.ps1": "x" * 60,
+        "huge.ps1": "y" * 101,
+        "bin.ps1": bytes(40),
+        "no.ps1": " ",
+    }
+    project.add("one", files, limit=100).fetch()
+    table, counts = project.index(max_bytes=50)
+    assert texts(project, table) == [("one", "a.ps1", "get-a")]
+    assert counts == {
+        "one": {"files": 5, "binary": 1, "empty": 1, "too large": 1, "too large at fetch": 1}
+    }  # the sum of all reasons and of the rows is what the repository holds
+
+
+def test_an_object_that_a_mirror_lacks_is_counted(project):
+    project.add("one", {f"{letter}.ps1": f"get-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"})
+    lost = catalogue.blob_id(b"get-c")
+    (project.repository("one") / "objects" / lost[:2] / lost[2:]).unlink()
+    table, counts = project.fetch().index()
+    assert len(table) == 25
+    assert counts == {"one": {"files": 26, "missing at fetch": 1}}
+
+
+def test_an_empty_history_is_refused(project):
+    project.add("one", {"readme.md": "get-readme"}).add("two", {"a.ps1": "get-a"})
+    project.fetch("one")
+    with pytest.raises(CorpusError, match="psembed fetch --history"):
+        project.index("one")
+    with pytest.raises(CorpusError):
+        project.index("two")  # never fetched
+    with pytest.raises(CorpusError):
+        history.index([], root=project.root)
+
+
+def test_a_labelled_set_has_no_history(project):
+    project.add("marked", {"a.ps1": "get-a"}, kind="labelled", group="", labels={"": 1})
+    project.add("one", {"b.ps1": "get-b"}).fetch()
+    assert not project.snapshot("marked").exists()
+    table, counts = project.index("labelled", "benign")
+    assert texts(project, table) == [("one", "b.ps1", "get-b")] and list(counts) == ["one"]
+    with pytest.raises(CorpusError):
+        project.index("marked")

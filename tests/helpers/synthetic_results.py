@@ -1,0 +1,251 @@
+"""Results JSON of an imaginary run, for the tests of the ledger and of the paper."""
+
+MODELS = ("one_line_rule", "bag_of_words", "token_3gram", "char_3gram", "cnn_lstm")
+_EXPECTED = {
+    "C09": "low",
+    "C10": "-ne",
+    "C11": "downloadstring",
+    "C12": "convertto-html",
+    "C13": "get-service",
+}
+
+
+def _coverage() -> list[dict]:
+    rows = []
+    for protocol, shift in (("p1", 0.0), ("p2", 0.2)):
+        for n, model in enumerate(MODELS):
+            for asked in (0.001, 0.01):
+                tpr = 0.50 + 0.1 * n - shift + 5 * asked
+                rows.append(
+                    {
+                        "protocol": protocol,
+                        "model": model,
+                        "fpr_asked": asked,
+                        "threshold": 0.9,
+                        "tpr": tpr,
+                        "low": tpr - 0.03,
+                        "high": tpr + 0.03,
+                        "fpr": asked * 1.1,
+                        "fpr_low": asked * 0.8,
+                        "fpr_high": asked * 1.4,
+                        "positives": 400,
+                        "negatives": 20_500,
+                        "auc": 0.98,
+                        "seeds": 3,
+                    }
+                )
+    return rows
+
+
+def _sizes() -> dict:
+    part = {"positives": 400, "negatives": 20_500}
+    return {"train": part, "validation": part, "test": part}
+
+
+def _benchmark(pairs: int, mrr: float) -> dict:
+    """Return one half of the benchmark's summary, as `psembed.embedding.benchmark.run` gives it."""
+    flat = {"alias_asked": 2 * pairs, "alias_n": pairs, "odd_groups_n": 20, "analogies_n": 30}
+    values = {
+        "alias_mrr": mrr, "alias_hit1": mrr - 0.1, "alias_hit10": mrr + 0.2, "odd_groups": 0.75,
+        "analogies_mrr": 0.3, "analogies_top1": 0.2, "analogies_hit10": 0.5,
+    }  # fmt: skip
+    for name, value in values.items():
+        flat |= {name: value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+        flat[f"{name}_random"] = 0.002
+    flat["odd_groups_accuracy"] = flat.pop("odd_groups")
+    del flat["odd_groups_random"]
+    return {**flat, "odd_groups_chance": 0.25, "alias_mrr_strict": mrr}
+
+
+def _unlabeled() -> dict:
+    return {
+        "scripts": 90_000,
+        "distinct_history": 200_000,
+        "reserved": 80_000,
+        "training": 120_000,
+        "read": {"some_repository": 150_000, "gone_repository": 0},
+        "left_out": {"some_repository": {"binary": 3}},
+        "missing": {"gone_repository": "gone_repository.parquet is not there"},
+        "largest_before": {"some_repository": 0.2},
+        "largest_after": {"some_repository": 0.1},
+        "stream_scripts": 90_000,
+        "stream_tokens": 60_000_000,
+        "kept_scripts": 80_000,
+        "kept_tokens": 50_000_000,
+        "vocabulary": 75_000,
+        "token_shares_before": {"some_repository": 0.2},
+        "token_shares_after": {"some_repository": 0.05},
+    }
+
+
+def _semantics() -> dict:
+    pairs = {"iex": "invoke-expression", "iwr": "invoke-webrequest", "gci": "get-childitem"}
+    return {
+        "aliases": {
+            a: {"target": t, "rank": 1, "reverse_rank": n + 1, "cosine": 0.8}
+            for n, (a, t) in enumerate(pairs.items())
+        },
+        "odd_one_out": {
+            "C07": {
+                "odd": "$true",
+                "expected": "$true",
+                "distances": {"$i": 1.0, "$j": 1.1, "$k": 1.2, "$true": 3.0},
+            },
+            "C08": {"odd": "hidden", "expected": "bypass", "distances": {"bypass": 1.0, "hidden": 2.0}},
+        },
+        "analogies": {
+            claim: {"expected": word, "top1": word if n else "medium", "rank": 1 if n else 2, "top5": [word]}
+            for n, (claim, word) in enumerate(_EXPECTED.items())
+        },
+        "groups": {
+            "C03": {"operators": {"mean_rank": 1.5}, "policies": {"mean_rank": 40.0}, "vocabulary": 30_000}
+        },
+        "missing": [],
+        "vocabulary": 30_000,
+        "alias_count": 100,
+        "benchmark": {
+            "development": _benchmark(61, 0.52),
+            "held_out": _benchmark(62, 0.30),
+            "all": _benchmark(123, 0.44),
+        },
+        "bands": [{"band": "100-999", "n": 40, "mrr": 0.35, "hit1": 0.25, "hit10": 0.6}],
+        "by_seed": {"seed_1": _benchmark(62, 0.30), "seed_2": _benchmark(62, 0.31)},
+        "verb_noun_analogies": {"n": 400, "top1": 0.2, "mrr": 0.3},
+    }
+
+
+def _comparisons() -> dict[str, dict]:
+    """Return C17 with a clear gain, C18 where one of two gains is unclear, C19 where one is a loss."""
+    low = {"C17": (0.02,), "C18": (0.03, -0.01), "C19": (0.03, -0.06)}
+    return {
+        claim: {
+            "p1": [
+                {
+                    "models": ["cnn_lstm", f"rival_{n}"],
+                    "difference": at + 0.03,
+                    "low": at,
+                    "high": at + 0.06,
+                    "n": 400,
+                }
+                for n, at in enumerate(lows)
+            ]
+        }
+        for claim, lows in low.items()
+    }
+
+
+def results(*, generated: bool = False) -> dict[str, dict]:
+    """Return a full set of stage results."""
+    gain = {
+        "difference": 0.1,
+        "low": 0.06,
+        "high": 0.14,
+        "traditional": "char_3gram",
+        "deep": "cnn_lstm",
+        "n": 400,
+    }
+    kinds = {
+        key: {"planted": 20, "recovered": 20}
+        for key in (
+            "exact_duplicates",
+            "encodings",
+            "binary_files",
+            "near_duplicate_clusters",
+            "single_scripts",
+            "copies_between_repositories",
+        )
+    }
+    sources = [
+        {"source": "mpsd", "kind": "labelled", "stratum": "mpsd", "rows": 8_000},
+        {"source": "some_repository", "kind": "benign", "stratum": "human", "rows": 21_000},
+    ]
+    return {
+        "01_corpus": {
+            "generated": generated,
+            "repositories": 34,
+            "rows": 60_000,
+            "distinct_raw": 55_000,
+            "sources": sources,
+            "encodings": {"ascii": 40_000, "utf-8-bom": 14_000, "binary": 3},
+        },
+        "02_tokens": {
+            "tokens": 33_000_000,
+            "distinct_normalised": 50_000,
+            "unlabeled_distinct": 40_000,
+            "vocabulary": 70_000,
+            "vocabulary_kept": 30_000,
+            "unlabeled": _unlabeled(),
+            "min_scripts": 5,
+            "versions_per_path": 5,
+            "repository_share": 0.05,
+            "union_largest_share": 0.6,
+            "near_duplicate_clusters": 31_000,
+            "four_stages": {"tokens_kept": 14_000, "clusters": 30_000},
+            "agreement": {"boundaries": 0.93},
+            **({"planted": kinds} if generated else {}),
+        },
+        "03_word2vec": {
+            "dimension": 64,
+            "window": 2,
+            "epochs": 5,
+            "algorithm": "cbow",
+            "scripts": 31_000,
+            "tokens": 20_000_000,
+            "vocabulary": 30_000,
+            "seeds": [1, 2],
+            "seconds": [99.5, 98.0],
+            "shuffled": {"alias_n": 123, "alias_mrr": 0.001, "alias_mrr_random": 0.0004},
+            "ablation": [],
+        },
+        "04_semantics": _semantics(),
+        "05_labels": {"one_line_rule_accuracy": 0.97, "p1": _sizes(), "p2": _sizes(), "shortcuts": {}},
+        "06_baselines": {
+            "models": list(MODELS[:4]),
+            "seconds": 80.0,
+            "shuffled_labels": {
+                "tpr": 0.002,
+                "fpr": 0.001,
+                "auc": 0.51,
+                "auc_low": 0.47,
+                "auc_high": 0.55,
+                "runs": 10,
+                "positives": 400,
+                "negatives": 20_500,
+            },
+        },
+        "07_cnn_lstm": {
+            "device": "CPU",
+            "parameters": 2_000_000,
+            "networks": ["cnn_lstm"],
+            "seeds": [1, 2, 3],
+            "epochs": 8,
+            "seconds": 1_200.0,
+            "token_length": 512,
+            "char_length": 2_048,
+        },
+        "08_evaluation": {
+            "fpr": 0.001,
+            "table": _coverage(),
+            "gain": {"p1": gain, "p2": {**gain, "low": -0.02}},
+            "negatives_test": 20_500,
+            "negatives_test_human": 9_000,
+            "negatives_test_scripts": 31_000,
+            "negatives_test_scripts_human": 15_000,
+            "countings": [
+                {
+                    "protocol": "p1",
+                    "model": "cnn_lstm",
+                    "counting": way,
+                    "tpr": 0.5,
+                    "fpr": 0.001,
+                    "positives": 700,
+                    "negatives": 31_000,
+                }
+                for way in ("one per cluster", "clusters weighted", "every script")
+            ],
+            "calibration": {"p1": {"expected_calibration_error": 0.012, "temperature": 0.8}},
+            "comparisons": _comparisons(),
+        },
+        "09_onnx": {"max_abs_diff": 2e-7, "decisions_equal": True, "n": 500, "bytes": 4_200_000},
+        "10_case_studies": {"C22": {"n": 40, "deep": 0.95, "traditional": 0.70}},
+    }

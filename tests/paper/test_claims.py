@@ -1,0 +1,272 @@
+"""The ledger: ids, verdict rules at their edges, honest gaps, headline keys and controls."""
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic_results import results as synthetic
+
+from psembed.paper import claims, controls
+from psembed.runtime.errors import StageError
+
+FIELDS = {"id", "claim", "source", "published", "ours", "unit", "low", "high", "n", "verdict", "notebook"}
+VERDICTS = {"reproduced", "partly", "not_reproduced", "not_testable"}
+
+
+def _verdicts(results: dict) -> dict[str, str]:
+    return {row["id"]: row["verdict"] for row in claims.evaluate(results)}
+
+
+def test_every_claim_is_there_with_every_field():
+    rows = claims.evaluate(synthetic())
+    assert [row["id"] for row in rows] == [f"C{n:02d}" for n in range(1, 25)]
+    for row in rows:
+        assert set(row) - {"reason"} == FIELDS
+        assert row["verdict"] in VERDICTS
+        assert row["verdict"] != "not_testable" or row["reason"]
+    json.dumps(rows, allow_nan=False)
+
+
+def test_nothing_measured_means_nothing_claimed():
+    rows = claims.evaluate({})
+    assert {row["verdict"] for row in rows} == {"not_testable"}
+    assert all(row["ours"] is None and row["reason"] for row in rows)
+    assert set(claims.headline({}).values()) == {None}
+    assert claims.controls({}) == []
+
+
+@pytest.mark.parametrize("stage", list(synthetic()))
+def test_any_stage_may_be_missing_or_empty(stage: str):
+    for change in ({}, None):
+        results = synthetic()
+        if change is None:
+            del results[stage]
+        else:
+            results[stage] = change
+        claims.evaluate(results)
+        claims.headline(results)
+        claims.controls(results)
+
+
+def test_a_run_is_judged_by_the_written_rules():
+    verdicts = _verdicts(synthetic())
+    expected = {
+        "C01": "partly",
+        "C02": "reproduced",
+        "C03": "partly",
+        "C04": "reproduced",
+        "C05": "partly",
+        "C06": "partly",
+        "C07": "reproduced",
+        "C08": "not_reproduced",
+        "C09": "partly",
+        "C10": "reproduced",
+        "C14": "partly",
+        "C15": "reproduced",
+        "C16": "partly",
+        "C17": "reproduced",
+        "C18": "partly",
+        "C19": "not_reproduced",
+        "C20": "reproduced",
+        "C21": "not_testable",
+        "C22": "reproduced",
+        "C23": "not_testable",
+    }
+    assert {key: verdicts[key] for key in expected} == expected
+
+
+def test_a_comparison_of_fewer_than_three_seeds_is_partly_reproduced_at_best():
+    results = synthetic()
+    for row in results["08_evaluation"]["table"]:
+        row["seeds"] = 2
+    assert _verdicts(results)["C17"] == "partly"
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "verdict"),
+    [
+        (0.20, 0.15, 0.25, "reproduced"),
+        (0.30, 0.25, 0.35, "reproduced"),
+        (0.10, 0.01, 0.19, "partly"),
+        (0.10, -0.01, 0.25, "not_reproduced"),
+        (-0.1, -0.2, -0.05, "not_reproduced"),
+    ],
+)
+def test_gain_needs_an_interval_above_zero(difference: float, low: float, high: float, verdict: str):
+    results = synthetic()
+    results["08_evaluation"]["gain"]["p1"] |= {"difference": difference, "low": low, "high": high}
+    assert _verdicts(results)["C16"] == verdict
+
+
+def test_a_realised_rate_above_the_asked_one_costs_the_full_verdict():
+    results = synthetic()
+    for row in results["08_evaluation"]["table"]:
+        if row["model"] == "cnn_lstm":
+            row |= {"fpr": 0.004, "fpr_low": 0.003, "fpr_high": 0.005}
+    assert _verdicts(results)["C15"] == "partly"
+
+
+def test_another_false_positive_rate_does_not_test_the_study():
+    results = synthetic()
+    results["08_evaluation"]["fpr"] = 0.01
+    rows = {row["id"]: row for row in claims.evaluate(results)}
+    assert rows["C15"]["verdict"] == "not_testable"
+    assert "0.01" in rows["C15"]["reason"]
+    assert claims.headline(results)["p1_tpr_deep"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "reproduced"),
+        ({"max_abs_diff": 1e-3}, "partly"),
+        ({"decisions_equal": False}, "not_reproduced"),
+        ({"decisions_equal": 499}, "not_reproduced"),  # a count is no yes
+    ],
+)
+def test_parity_needs_the_same_decisions(change: dict, verdict: str):
+    results = synthetic()
+    results["09_onnx"] |= change
+    assert _verdicts(results)["C20"] == verdict
+
+
+def test_a_kind_needs_many_scripts_a_better_rate_and_the_false_positive_rate_asked_for():
+    results = synthetic()
+    case = results["10_case_studies"]["C22"]
+    assert _verdicts(results)["C22"] == "reproduced"
+    for change in ({"n": 19}, {"deep": 0.8}, {"traditional": 0.96}):
+        results["10_case_studies"]["C22"] = case | change
+        assert _verdicts(results)["C22"] == "partly"
+    results["10_case_studies"]["C22"] = case | {"deep": 0.30}
+    assert _verdicts(results)["C22"] == "not_reproduced"
+    results["10_case_studies"]["C22"] = {"n": 0, "deep": None, "traditional": None}
+    assert _verdicts(results)["C22"] == "not_testable"
+    results["10_case_studies"]["C22"] = case
+    for row in results["08_evaluation"]["table"]:
+        row["fpr_low"] = 0.002
+    assert _verdicts(results)["C22"] == "partly"
+
+
+def test_a_generated_corpus_says_nothing_of_real_scripts():
+    verdicts = _verdicts(synthetic(generated=True))
+    assert verdicts.pop("C20") == "reproduced"
+    assert set(verdicts.values()) == {"not_testable"}
+
+
+def test_headline_is_flat_and_complete():
+    flat = claims.headline(synthetic())
+    assert len(flat) == 39
+    assert flat["p1_tpr_deep"] == pytest.approx(0.905)
+    assert flat["p2_tpr_traditional"] == pytest.approx(0.605)
+    assert flat["p2_gain_low"] == -0.02
+    assert flat["analogies_published_top1"] == pytest.approx(0.8)
+    expected = {
+        "distinct_head": 40_000,
+        "distinct_history": 200_000,
+        "vocabulary": 75_000,
+        "tokens": 50_000_000,
+        "alias_pairs": 123,
+        "alias_mrr": 0.44,
+        "alias_mrr_heldout": 0.30,
+        "alias_hit10_heldout": 0.50,
+        "alias_mrr_random": 0.002,
+        "analogies_top1": 0.2,
+        "odd_groups_accuracy": 0.75,
+    }
+    assert {key: flat[key] for key in expected} == expected
+
+
+def test_every_headline_key_that_names_a_place_is_found_there():
+    flat = claims.headline(synthetic())
+    # The imaginary run has no such result; the runner and the benchmark measure the others.
+    unmeasured = {"scripts_per_second"} | {
+        key for key, place in controls.HEADLINE.items() if place and place[0] in ("run", "bench")
+    }
+    assert {key for key, place in controls.HEADLINE.items() if place and flat[key] is None} == unmeasured
+
+
+def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(tmp_path):
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "02_tokens.json").write_text('{"near_duplicate_clusters": 7}')
+    (folder / "run.json").write_text('{"seconds": 60.5, "peak_gb": 2.5}')
+    (tmp_path / "bench.json").write_text('{"tokenise_vs_hf": 9.0, "scoring": {"p99_ms": 8.0}}')
+    claims.write_headline(folder)
+    flat = json.loads((folder / "headline.json").read_text())
+    assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)
+    assert (flat["tokenise_vs_hf"], flat["p99_ms"]) == (9.0, 8.0)
+    assert flat["near_duplicate_clusters"] == 7 and flat["word2vec_vs_gensim"] is None
+
+
+@pytest.mark.parametrize(
+    ("head", "history", "verdict"),
+    [
+        (1_000, 368_000, "reproduced"),
+        (1_000, 367_999, "partly"),
+        (1_000, 36_800, "partly"),
+        (1_000, 36_799, "not_reproduced"),
+        (36_800, None, "partly"),  # a run without history
+        (1_000, None, "not_reproduced"),
+    ],
+)
+def test_the_number_of_scripts_counts_history(head: int, history: int | None, verdict: str):
+    results = synthetic()
+    results["02_tokens"] |= {"unlabeled_distinct": head, "unlabeled": {"distinct_history": history}}
+    (row,) = (row for row in claims.evaluate(results) if row["id"] == "C01")
+    assert (row["ours"], row["verdict"]) == (history or head, verdict)
+    assert f"{head:,} at the pinned commits" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (81_111, "reproduced"), (60_834, "reproduced"), (60_833, "partly"), (101_388, "reproduced"),
+        (101_389, "partly"), (40_556, "partly"), (40_555, "not_reproduced"), (162_222, "partly"),
+        (162_223, "not_reproduced"), (None, "not_testable"),
+    ],
+)  # fmt: skip
+def test_the_vocabulary_is_that_of_what_the_embedding_reads(words: int | None, verdict: str):
+    results = synthetic()
+    results["02_tokens"]["unlabeled"]["vocabulary"] = words
+    results["02_tokens"]["vocabulary"] = 81_111  # of the pinned commits: not what C02 is about
+    assert _verdicts(results)["C02"] == verdict
+
+
+def test_controls_notice_what_was_not_recovered():
+    results = synthetic(generated=True)
+    rows = {row["control"]: row["verdict"] for row in claims.controls(results)}
+    assert rows["odd one out (C07)"] == "recovered"
+    assert rows["all aliases: mean reciprocal rank"] == "missed"
+    assert rows["shuffled tokens: alias reciprocal rank"] == "recovered"
+    assert rows["odd one out (C08)"] == "missed"
+    assert rows["policies: mean rank among each other"] == "missed"
+    assert rows["shuffled labels: TPR against FPR"] == "recovered"
+    results["06_baselines"]["shuffled_labels"]["tpr"] = 0.4
+    results["03_word2vec"]["shuffled"]["alias_mrr"] = 0.2
+    results["02_tokens"]["planted"]["encodings"]["recovered"] = 12
+    del results["09_onnx"], results["08_evaluation"]
+    rows = {row["control"]: row["verdict"] for row in claims.controls(results)}
+    assert rows["shuffled labels: TPR against FPR"] == "missed"
+    assert rows["shuffled tokens: alias reciprocal rank"] == "missed"
+    assert rows["encodings recognised"] == "missed"
+    assert rows["malicious scripts found, deep model, P1"] == "not measured"
+
+
+def test_verify_prints_the_ledger_and_notices_a_stale_file(tmp_path: Path):
+    results = synthetic()
+    for stage, result in results.items():
+        (tmp_path / f"{stage}.json").write_text(json.dumps(result), encoding="utf-8")
+    (tmp_path / "claims.json").write_text(json.dumps(claims.evaluate(results)), encoding="utf-8")
+    table = claims.verify(tmp_path)
+    assert "C15" in table and "90.5%" in table and "89.0%" in table
+    assert "claims.json is not" not in table
+    (tmp_path / "claims.json").write_text("[]", encoding="utf-8")
+    assert "claims.json is not" in claims.verify(tmp_path)
+
+
+def test_results_that_are_missing_or_damaged_are_named(tmp_path: Path):
+    with pytest.raises(StageError, match="psembed run"):
+        claims.load_results(tmp_path)
+    (tmp_path / "03_word2vec.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StageError, match="03_word2vec"):
+        claims.load_results(tmp_path)

@@ -1,0 +1,123 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from psembed.models import network
+from psembed.pipeline.fingerprint import FileHashes, imports_of, stage_key
+from psembed.pipeline.profiles import Notebook, read_notebook
+from psembed.powershell import tokens
+from psembed.runtime import errors
+from psembed.runtime.provenance import hash_bytes, library_version
+
+ROOT = Path(__file__).parents[2]
+
+
+def notebook(*code):
+    return Notebook("01_x", code, {}, frozenset())
+
+
+@pytest.fixture
+def package(tmp_path):
+    sources = {
+        "__init__": "from psembed.far.e import f",
+        "a": "from psembed.b import x\nimport numpy as np",
+        "b": "def f():\n    from . import c",
+        "c": "import psembed.a",
+        "d": "",
+        "stages": "import psembed.d",
+        "far/__init__": "",
+        "far/e": "from .near.f import y\nfrom .. import d",
+        "far/near/__init__": "import json",
+        "far/near/f": "y = 1",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(source)
+    return tmp_path
+
+
+FAR = {"far", "far.e", "far.near", "far.near.f", "d"}
+
+
+@pytest.mark.parametrize(
+    ("code", "modules", "libraries"),
+    [
+        ("from psembed import a", {"a", "b", "c"}, {"numpy"}),
+        ("import psembed.c as c", {"a", "b", "c"}, {"numpy"}),
+        ("from psembed.b import f", {"a", "b", "c"}, {"numpy"}),
+        ("from psembed import d", {"d"}, set()),
+        ("from psembed import stages", set(), set()),
+        ("%matplotlib inline\nimport polars", set(), {"polars"}),
+        ("from psembed.far import e", FAR, {"json"}),
+        ("import psembed.far.e", FAR, {"json"}),
+        ("from psembed.far.near.f import y", {"far", "far.near", "far.near.f"}, {"json"}),
+        ("import psembed.far", {"far"}, set()),
+    ],
+)
+def test_imports_are_followed(package, code, modules, libraries):
+    assert imports_of(notebook(code), package=package) == ({f"psembed.{name}" for name in modules}, libraries)
+
+
+@pytest.mark.parametrize("code", ["import psembed, json", "from psembed import d, f"])
+def test_a_name_that_the_root_offers_leads_to_all_that_it_offers(package, code):
+    modules = {"psembed", *(f"psembed.{name}" for name in FAR)}
+    assert imports_of(notebook(code), package=package) == (modules, {"json"})
+
+
+def test_the_key_follows_code_parameters_files_and_modules(package):
+    def key(code="from psembed import a", parameters=None, files=None):
+        return stage_key(notebook(code), parameters or {"seed": 1}, files or {"in": "0"}, package=package)
+
+    first = key()
+    assert key() == first
+    others = {key(code="from psembed import a;"), key(parameters={"seed": 2}), key(files={"in": "1"})}
+    (package / "c.py").write_text('"""Text."""\n# a comment\nimport  psembed.a')
+    assert key() == first
+    (package / "c.py").write_text("import psembed.a\nx = 1")
+    assert len(others | {first, key()}) == 5
+
+
+@pytest.mark.parametrize("changed", ["far/near/f", "far/near/__init__", "far/e", "d"])
+def test_changed_code_of_a_sub_package_makes_another_key(package, changed):
+    def key():
+        return stage_key(notebook("from psembed.far import e"), {}, {}, package=package)
+
+    before = key()
+    (package / f"{changed}.py").write_text((package / f"{changed}.py").read_text() + "\nx = 1")
+    assert key() != before
+
+
+def test_the_notebooks_of_the_project_lead_to_the_code_they_run():
+    """A notebook that trains depends on the network, wherever the module has been moved to."""
+    found, _ = imports_of(read_notebook(ROOT / "notebooks/07_cnn_lstm.ipynb"), package=ROOT / "psembed")
+    for module in (network, tokens, errors):
+        assert module.__name__ in found
+
+
+def test_library_versions():
+    assert library_version("pytest") == pytest.__version__
+    assert library_version("os") == "" and library_version("no_such_library") == ""
+
+
+def test_files_and_folders_are_hashed_by_content(tmp_path):
+    (tmp_path / "folder/sub").mkdir(parents=True)
+    (tmp_path / "folder/sub/a").write_bytes(b"1")
+    hashes = FileHashes(tmp_path)
+    assert hashes.of("folder/sub/a") == hash_bytes(b"1")
+    assert hashes.of("none") == hashes.of("none/") == ""
+    before = hashes.of("folder/")
+    (tmp_path / "folder/sub/a").rename(tmp_path / "folder/sub/b")
+    assert hashes.of("folder/") not in ("", before)
+
+
+def test_a_large_file_is_read_once_until_it_changes(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(bytes(2 << 20))
+    first = FileHashes(tmp_path)
+    digest = first.of("large")
+    kept = FileHashes(tmp_path, first.known)
+    kept.known["large"][2] = "kept"
+    assert kept.of("large") == "kept"
+    os.utime(path, ns=(1, 1))
+    assert kept.of("large") == digest

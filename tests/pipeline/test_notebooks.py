@@ -1,0 +1,162 @@
+"""The numbered notebooks: clean sources, the smoke chain through papermill, executed copies bound to them."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import nbformat
+import polars as pl
+import pytest
+
+from psembed.pipeline import execute, runner
+from psembed.pipeline.profiles import load_profile, read_notebook, resolve
+from psembed.project.stages import STAGES
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTED = sorted((ROOT / "notebooks" / "executed").glob("*.ipynb"))
+NAMES = [stage.name for stage in STAGES]
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def sources(path: Path, *, skip_injected: bool = False) -> list[tuple[str, str]]:
+    cells = read(path).cells
+    kept = [c for c in cells if not (skip_injected and "injected-parameters" in c.metadata.get("tags", []))]
+    return [(cell.cell_type, cell.source) for cell in kept]
+
+
+def test_there_is_one_notebook_for_each_stage():
+    assert [path.stem for path in NOTEBOOKS] == NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_sources_have_no_output_and_keep_to_the_house_style(path):
+    for cell in read(path).cells:
+        if cell.cell_type != "code":
+            continue
+        assert not cell.outputs and cell.execution_count is None
+        assert len(cell.source.splitlines()) <= 25
+        assert "sys.path" not in cell.source and not cell.source.lstrip().startswith("!")
+        assert not [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("profile", ["smoke", "control", "public"])
+def test_every_profile_fits_the_notebooks(profile):
+    notebooks = {path.stem: read_notebook(path) for path in NOTEBOOKS}
+    parameters = resolve(load_profile(profile), notebooks, [])
+    assert list(parameters) == NAMES and all(given["profile"] == profile for given in parameters.values())
+
+
+def test_executed_copies_are_those_of_all_sources():
+    assert [path.stem for path in EXECUTED] == NAMES
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_copy_has_the_cells_of_its_source_run_in_order_without_error(path):
+    assert sources(path, skip_injected=True) == sources(ROOT / "notebooks" / path.name)
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [o for cell in code for o in cell.outputs if o.output_type == "error"]
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_copy_names_no_folder_of_the_machine_that_ran_it(path):
+    assert "/site-packages/" not in path.read_text(encoding="utf-8")
+
+
+def test_a_warning_names_its_file_within_the_libraries(tmp_path):
+    path = tmp_path / "a.ipynb"
+    told = f"{sysconfig.get_path('purelib')}{os.sep}some{os.sep}library.py:1: UserWarning: careful\n"
+    cell = nbformat.v4.new_code_cell(
+        "1", outputs=[nbformat.v4.new_output("stream", name="stderr", text=told)]
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    execute._tidy(path)
+    assert read(path).cells[0].outputs[0].text == f"some{os.sep}library.py:1: UserWarning: careful\n"
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_copy_was_given_the_public_parameters(path):
+    notebooks = {source.stem: read_notebook(source) for source in NOTEBOOKS}
+    wanted = resolve(load_profile("public"), notebooks, [])[path.stem]
+    injected = next(c for c in read(path).cells if "injected-parameters" in c.metadata.get("tags", []))
+    given = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(injected.source).body
+        if isinstance(node, ast.Assign)
+    }
+    assert given == wanted
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("executed"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def smoke(checkout) -> runner.RunSummary:
+    return runner.run("smoke", root=checkout)
+
+
+def test_the_smoke_chain_recovers_every_planted_truth(smoke):
+    assert [stage.status for stage in smoke.stages] == ["ran"] * len(STAGES)
+    assert len(smoke.controls) > 20
+    assert [row for row in smoke.controls if row["verdict"] != "recovered"] == []
+
+
+def test_every_claim_and_headline_key_of_a_run_is_there(smoke, checkout):
+    results = checkout / "paper" / "results" / "smoke"
+    claims = json.loads((results / "claims.json").read_text())
+    assert [row["id"] for row in claims] == [f"C{n:02d}" for n in range(1, 25)]
+    assert all(row["reason"] for row in claims if row["verdict"] == "not_testable")
+    headline = json.loads((results / "headline.json").read_text())
+    assert headline["onnx_max_abs_diff"] <= 1e-5 and headline["p1_tpr_deep"] is None  # 0.1% was not asked
+
+
+def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke, checkout):
+    from psembed.embedding import word2vec
+    from psembed.powershell import statements, tokens
+
+    work = checkout / "work" / "smoke"
+    scripts = pl.read_parquet(work / "scripts.parquet")
+    train = scripts.filter((pl.col("part") == "train") & (pl.col("kind") != "labelled"))
+    seen = set(tokens.tokenise_series(train["clean"]).explode())
+    assert set(pl.read_parquet(work / "vocabulary.parquet")["token"]) <= seen
+    marked = set(statements.statements(train["text"]).explode())
+    assert set(word2vec.load(work / "vectors.npz").index_to_key) <= marked | seen
+
+
+def test_a_second_run_has_nothing_to_do(smoke, checkout):
+    again = runner.run("smoke", root=checkout)
+    assert [stage.status for stage in again.stages] == ["skipped"] * len(STAGES)
+
+
+def test_plain_papermill_runs_one_notebook(smoke, checkout):
+    command = [sys.executable, "-m", "papermill", "notebooks/05_labels.ipynb", "out.ipynb"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [*command, "-p", "profile", "smoke", "-k", "python3", "--no-progress-bar"],
+        cwd=checkout, env=environment, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert (checkout / "out.ipynb").is_file()
+
+
+def test_plain_papermill_names_the_notebook_that_is_missing(checkout):
+    command = [sys.executable, "-m", "papermill", "notebooks/02_tokens.ipynb", "missing.ipynb"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "-p", "profile", "another", "-k", "python3", "--no-progress-bar"],
+        cwd=checkout, env=environment, check=False, capture_output=True, timeout=120, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0 and "01_corpus makes it" in done.stderr

@@ -1,0 +1,70 @@
+"""Intervals over clusters and seeds: known widths, pairs, and what does not line up."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from psembed.runtime import intervals
+from psembed.runtime.errors import CorpusError
+
+
+def test_one_seed_is_the_plain_cluster_bootstrap():
+    random = np.random.default_rng(0)
+    values, clusters = (random.random(600) < 0.7).astype(float), random.integers(0, 80, 600)
+    mean, low, high = intervals.cluster_bootstrap(values[:, None], clusters, seed=1, rounds=4000)
+    plain = intervals.cluster_bootstrap(values, clusters, seed=1, rounds=4000)
+    assert mean == pytest.approx(plain[0])
+    assert [low, high] == pytest.approx(plain[1:], abs=0.006)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    clusters = np.arange(2000)
+    alike = np.tile((np.arange(2000) % 2 == 0).astype(float)[:, None], 4)
+    apart = alike.copy()
+    apart[:, :2] = 1  # two seeds find all, two half
+    narrow, wide = (
+        intervals.cluster_bootstrap(table, clusters, seed=1, rounds=2000) for table in (alike, apart)
+    )
+    assert narrow[0] == 0.5 and narrow[2] - narrow[1] < 0.06
+    # Four draws of 1 or 1/2: standard error 0.25 / sqrt(4), and the ends are 0.5 and 1.
+    assert wide[0] == 0.75 and wide[1] == pytest.approx(0.5, abs=0.02) and wide[2] == 1
+
+
+def test_a_difference_is_paired_by_script_and_draws_both_models_seeds():
+    clusters = np.arange(1000)
+    first = np.tile((clusters % 2 == 0).astype(float)[:, None], 2)
+    second = first[:, :1] * (clusters % 10 != 0)[:, None]
+    mean, low, high = intervals.cluster_bootstrap(first, clusters, less=second, seed=1, rounds=2000)
+    assert mean == pytest.approx(0.1) and 0.08 < low < 0.1 < high < 0.12
+    assert intervals.cluster_bootstrap(first, clusters, less=first, seed=1, rounds=50) == (0, 0, 0)
+
+
+def test_blocks_change_nothing_but_the_draws(monkeypatch):
+    values, clusters = np.eye(50)[:, :3], np.arange(50)
+    whole = intervals.cluster_bootstrap(values, clusters, seed=3, rounds=4000)
+    monkeypatch.setattr(intervals, "_BLOCK", 100)
+    blocks = intervals.cluster_bootstrap(values, clusters, seed=3, rounds=4000)
+    assert blocks == pytest.approx(whole, abs=0.01)
+
+
+def test_by_seed_lines_scripts_up():
+    rows = pl.DataFrame({
+        "sha256": ["b", "a", "a", "b"], "seed": [1, 1, 2, 2], "cluster": [7, 5, 5, 7],
+        "flagged": [1.0, 0.0, 1.0, 0.0],
+    })  # fmt: skip
+    table, clusters = intervals.by_seed(rows)
+    assert table.tolist() == [[0, 1], [1, 0]] and clusters.tolist() == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("values", "less", "clusters"),
+    [
+        (np.zeros((0, 1)), None, []),
+        (np.zeros((3, 1)), None, [1, 2]),
+        (np.zeros((2, 1)), np.zeros((3, 1)), [1, 2]),
+        (np.array([[0.0], [np.nan]]), None, [1, 2]),
+    ],
+)
+def test_what_does_not_line_up_is_refused(values, less, clusters):
+    with pytest.raises(CorpusError, match="line up"):
+        intervals.cluster_bootstrap(values, np.array(clusters), less=less, seed=1, rounds=10)

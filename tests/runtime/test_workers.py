@@ -1,0 +1,181 @@
+"""Batches come back in order, each once, from processes and from Dask workers, one of which is killed."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from psembed.runtime import workers
+from psembed.runtime.errors import ParameterError
+
+
+def numbers(batch: list[int]) -> list[int]:
+    """Square, later batches sooner."""
+    time.sleep(0.02 / (1 + batch[0]))
+    return [number**2 for number in batch]
+
+
+BATCHES = [[number, number + 1] for number in range(0, 60, 2)]
+SQUARES = [number**2 for number in range(60)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """Processes from the second batch on."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(workers, "ALONE", 1)
+        yield
+
+
+def test_chunks_are_bounded_and_keep_order(monkeypatch):
+    monkeypatch.setattr(workers, "ROWS", 3)
+    monkeypatch.setattr(workers, "CHARACTERS", 10)
+    texts = ["a", "b", "c", "d", "e" * 9, "f" * 50, "g"]
+    chunks = list(workers.chunks(texts))
+    assert [text for chunk in chunks for text in chunk] == texts
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
+
+
+def in_order(work, batches=BATCHES):
+    return workers.in_order(work, batches, lost=lambda number: f"lost {number}")
+
+
+def test_results_are_in_the_order_of_the_batches():
+    assert list(in_order(numbers)) == SQUARES
+    assert list(in_order(numbers, BATCHES[:1])) == SQUARES[:2]
+    assert list(in_order(numbers, [])) == []
+
+
+def test_batches_are_read_little_ahead_and_stopping_early_leaves_no_process_behind():
+    read = itertools.count()
+    found = in_order(numbers, ([next(read)] for _ in range(10**6)))
+    assert list(itertools.islice(found, 2)) == [0, 1]
+    assert next(read) <= 2 * workers.PROCESSES + 3
+    found.close()
+    assert not multiprocessing.active_children()
+
+
+def fails(batch: list[int]) -> list[int]:
+    if batch[0] == 20:
+        raise ValueError("batch 20")
+    return batch
+
+
+def test_an_error_comes_out_where_its_batch_would():
+    found = in_order(fails)
+    assert list(itertools.islice(found, 20)) == list(range(20))
+    with pytest.raises(ValueError, match="batch 20"):
+        next(found)
+
+
+def dies(batch: list[int]) -> list[int]:
+    return os.kill(os.getpid(), signal.SIGKILL) if {9, 40} & set(batch) else batch
+
+
+def test_a_thing_that_kills_its_process_is_lost_alone():
+    expected = [f"lost {number}" if number in (9, 40) else number for number in range(60)]
+    assert list(in_order(dies)) == expected
+    assert not multiprocessing.active_children()
+
+
+def waits(batch: list[int]) -> list[int]:
+    time.sleep(600 * (batch[0] > 4))
+    return batch
+
+
+def test_an_interruption_does_not_wait_for_what_is_at_work():
+    def stopped():
+        yield from BATCHES[:5]
+        raise KeyboardInterrupt
+
+    found = in_order(waits, stopped())
+    with pytest.raises(KeyboardInterrupt):
+        list(found)
+    assert not multiprocessing.active_children()
+
+
+PROGRAM = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from test_workers import numbers, waits
+from psembed import workers
+
+if __name__ == "__main__":
+    workers.ALONE = 1
+    batches = [[n] for n in range(6)]
+    print(list(workers.in_order(numbers, batches, lost=str)), flush=True)
+    print(list(workers.in_order(waits, [*batches, *batches], lost=str)))
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program in a folder whose modules would hide Python's, and its first line of output."""
+    for name in ("signal", "types", "polars"):
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(7)")
+    (tmp_path / "hidden").mkdir()
+    script = tmp_path / "hidden" / "program.py"
+    script.write_text(PROGRAM)
+    tests = Path(__file__).parent
+    root = Path(__file__).parents[2]
+    running = subprocess.Popen(
+        [sys.executable, "-P", str(script), str(tests), str(root)],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    yield running
+    running.kill()
+    running.wait()
+
+
+def test_processes_import_nothing_of_the_working_folder(program):
+    assert program.stdout.readline() == "[0, 1, 4, 9, 16, 25]\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_end_with_the_one_that_began_them(program, sent):
+    program.stdout.readline()
+    children = psutil.Process(program.pid).children()
+    while len(children) < 2:  # the second pool
+        time.sleep(0.05)
+        children = psutil.Process(program.pid).children()
+    os.kill(program.pid, sent)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+
+
+def process_of(batch: list[int]) -> list[tuple[int, int]]:
+    time.sleep(0.05)
+    return [(number, os.getpid()) for number in batch]
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing():
+    with workers.dask(workers.LOCAL) as client:
+        found, killed = [], None
+        for number, process in workers.on_dask(client, process_of, BATCHES):
+            found.append(number)
+            if len(found) == 10:
+                killed = process
+                os.kill(process, signal.SIGKILL)
+    assert killed and found == list(range(60))
+
+
+def test_an_address_where_nobody_is(monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT", "1s")
+    with (
+        pytest.raises(ParameterError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"),
+        workers.dask("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_without_dask_the_way_out_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(ParameterError, match=r"psembed\[cluster\]"), workers.dask(workers.LOCAL):
+        pass
