@@ -12,9 +12,7 @@ from psembed.runtime.provenance import hash_bytes, library_version, module_hash
 
 CACHED_FROM = 1 << 20  # bytes; smaller files are hashed anew, which takes a millisecond
 ROOT = "psembed"
-APART = {
-    "psembed.project.stages"
-}  # the table of files: each notebook's own row is in its key, the others do not matter
+APART = {"psembed.project.stages"}  # the table of files: a notebook's own row of it is in its key
 
 
 def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, package: Path) -> str:

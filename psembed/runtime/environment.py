@@ -123,7 +123,7 @@ def write_lock(root: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in ("pyproject.toml", "psembed/runtime/provenance.py"):
-            (copy / name).parent.mkdir(exist_ok=True)
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, copy / name)
         for name in ("README.md", "LICENSE"):  # named in pyproject.toml, not read
             (copy / name).touch()

@@ -22,7 +22,7 @@ def by_seed(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cluster_bootstrap(
-    values: np.ndarray, clusters: np.ndarray, *, less: np.ndarray | None = None, seed: int, rounds: int
+    values: np.ndarray, clusters: np.ndarray, *, less: np.ndarray | None = None, seed: int, rounds: int = 1000
 ) -> tuple[float, float, float]:
     """Return the mean of `values` and its 95% percentile interval over whole clusters and over seeds.
 
@@ -47,7 +47,7 @@ def cluster_bootstrap(
         If there is no script, lengths differ, or a value is NaN (a script that one seed has not scored).
     """
     given = [values] if less is None else [values, less]
-    tables = [np.asarray(table, dtype=np.float64).reshape(len(table), -1) for table in given]
+    tables = [np.atleast_2d(np.asarray(table, dtype=np.float64).T).T for table in given]
     if not len(clusters) or any(len(table) != len(clusters) or np.isnan(table).any() for table in tables):
         raise CorpusError("scores that do not line up: every seed and model must score the same scripts once")
     _, codes, sizes = np.unique(clusters, return_inverse=True, return_counts=True)

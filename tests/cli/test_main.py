@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psembed.cli import ask, main
-from psembed.embedding import released
+from psembed.embedding import released, word2vec
 from psembed.pipeline import runner
 from psembed.pipeline.runner import RunSummary, StageRun
 from psembed.powershell.tokens import tokenise
@@ -309,7 +309,7 @@ def test_an_unknown_token_is_told_with_its_nearest_spellings(vectors, capsys):
 
 def test_an_output_that_cannot_show_a_token_escapes_it(vectors):
     table = released.TokenVectors(["a", "ζ"], np.eye(2), np.ones(2, dtype=int))
-    released.embedding.save(vectors, table, {})
+    word2vec.save(vectors, table, {})
     done = python(
         "-m", "psembed", "similar", "a", "--vectors", str(vectors),
         env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},

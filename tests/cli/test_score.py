@@ -142,7 +142,7 @@ def test_what_was_not_yet_written_is_not_told(files, monkeypatch, capsys):
 def test_ctrl_c_ends_a_wait_for_standard_input():
     """The header comes just before standard input is read."""
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code += "from psembed import cli; sys.exit(cli.main(['score', '--format', 'csv', '-']))"
+    code += "from psembed.cli.main import main; sys.exit(main(['score', '--format', 'csv', '-']))"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **pipes) as process:
@@ -315,7 +315,7 @@ def test_the_base_install_suffices(files):
         "matplotlib",
         "distributed",
     ]
-    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); from psembed import cli; "
-    program += f"sys.exit(cli.main(['score', '--explain', {files['a']!r}]))"
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); from psembed.cli.main import main; "
+    program += f"sys.exit(main(['score', '--explain', {files['a']!r}]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1) and done.stderr.startswith("psembed: 1 scored"), done.stderr

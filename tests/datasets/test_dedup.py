@@ -88,7 +88,7 @@ def test_shingle_hashes_are_equal_exactly_where_runs_are(rows, size):
 
 def test_shingle_hashes_do_not_depend_on_the_process():
     code = (
-        "import polars as pl; from psembed import dedup; "
+        "import polars as pl; from psembed.datasets import dedup; "
         "print(dedup.shingle_hashes(pl.Series([['iex', '$a', '|', 'iex']]), 3)[0].tolist())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}

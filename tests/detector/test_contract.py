@@ -290,7 +290,7 @@ def test_page_tells_every_number():
         "MAX_BYTES": detector.MAX_BYTES, "READ_CHARS": encoding.READ_CHARS, "TOKEN_CHARS": tokens.TOKEN_CHARS,
         "PAD": tokens.PAD, "UNKNOWN": tokens.UNKNOWN, "FIRST": tokens.FIRST, "BLOCK": BLOCK,
         "LOGIT_LIMIT": calibration.LOGIT_LIMIT, "token_length": ENCODER.token_length,
-        "char_length": ENCODER.char_length, MANIFEST: manifest.FORMAT, TOKENIZER: tokens.FORMAT,
+        "char_length": ENCODER.char_length, MANIFEST: manifest.FORMAT, TOKENIZER: encoding.FORMAT,
         MODEL: onnx_model.FORMAT, GOLDEN: golden.FORMAT,
     }  # fmt: skip
 

@@ -289,7 +289,7 @@ SERVE_THEN = """
 import os, sys, time
 from io import BytesIO
 import polars as pl
-from psembed import tables
+from psembed.detector import parquet as tables
 from psembed.runtime.isolated import serve
 
 reader, requests = tables._Reader(), []

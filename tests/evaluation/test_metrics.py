@@ -69,57 +69,11 @@ def test_rates_count_at_or_above_the_threshold():
     assert result["fpr_low"] < result["fpr"] < result["fpr_high"]
 
 
-def test_bootstrap_of_clusters_is_wider_than_the_binomial_interval():
-    generator = np.random.default_rng(3)
-    clusters = np.repeat(np.arange(40), 25)
-    scores = np.repeat(generator.random(40), 25)
-    labels = np.ones(1000, dtype=int)
-    labels, clusters, scores = np.r_[labels, 0], np.r_[clusters, 99], np.r_[scores, 0.0]
-    tpr, low, high = intervals.cluster_bootstrap(scores[:-1] >= 0.5, clusters[:-1], seed=1)
-    plain = metrics.rates(labels, scores, 0.5)
-    assert tpr == plain["tpr"]
-    assert high - low > 3 * (plain["tpr_high"] - plain["tpr_low"])
-    # One draw of 40 independent clusters: standard error sqrt(p (1 - p) / 40).
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(tpr * (1 - tpr) / 40), rel=0.15)
-
-
-def test_bootstrap_repeats_with_its_seed_and_moves_with_another():
-    generator = np.random.default_rng(0)
-    flagged, clusters = generator.random(400) >= 0.5, np.arange(400)
-    first = intervals.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
-    assert first == intervals.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
-    assert first != intervals.cluster_bootstrap(flagged, clusters, seed=2, rounds=300)
-
-
-def test_bootstrap_in_blocks_equals_one_block(monkeypatch):
-    totals, sizes = np.array([1, 0, 2, 1]), np.array([1, 1, 3, 2])
-    whole = metrics._draws(totals, sizes, seed=5, rounds=50)
-    monkeypatch.setattr(metrics, "_BLOCK", 12)
-    assert np.array_equal(whole, metrics._draws(totals, sizes, seed=5, rounds=50))
-
-
-def test_cluster_bootstrap_takes_shares_and_refuses_nothing_to_draw():
-    mean, low, high = intervals.cluster_bootstrap(np.array([0.5, 1.0, 0.0, 0.5]), [1, 1, 2, 2], seed=0)
-    assert (mean, low, high) == (0.5, 0.25, 0.75)
-    assert intervals.cluster_bootstrap(np.array([True, True]), [1, 2], seed=0) == (1, 1, 1)
-    with pytest.raises(CorpusError, match="at least one score"):
-        intervals.cluster_bootstrap(np.array([]), [], seed=0)
-
-
 def test_binomial_interval_refuses_an_impossible_count():
     assert intervals.binomial_interval(10, 10) == (pytest.approx(0.025**0.1), 1.0)
     for count, total in ((0, 0), (3, 2), (-1, 5)):
         with pytest.raises(CorpusError, match="no share"):
             intervals.binomial_interval(count, total)
-
-
-def test_bootstrap_of_a_difference_knows_the_gain_and_its_sign():
-    good, poor, clusters = np.arange(200) < 180, np.arange(200) < 120, np.arange(200)
-    gain, low, high = intervals.cluster_bootstrap(good.astype(int) - poor, clusters, seed=0)
-    assert gain == pytest.approx(0.3)
-    assert 0.2 < low < 0.3 < high < 0.4
-    assert intervals.cluster_bootstrap(poor.astype(int) - good, clusters, seed=0)[0] == pytest.approx(-0.3)
-    assert intervals.cluster_bootstrap(np.zeros(200), clusters, seed=0) == (0, 0, 0)
 
 
 def test_roc_and_auc_known_answer():
@@ -162,11 +116,6 @@ def test_bad_input_is_named(labels, scores, message):
     ):
         with pytest.raises(CorpusError, match=message):
             call()
-
-
-def test_clusters_of_another_length_are_refused():
-    with pytest.raises(CorpusError, match="clusters for"):
-        intervals.cluster_bootstrap(np.zeros(3), np.zeros(2), seed=0)
 
 
 @pytest.mark.parametrize("max_fpr", [0.01, 0.1, 0.5, 0.99])

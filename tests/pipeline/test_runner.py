@@ -116,13 +116,13 @@ def test_a_stopped_run_kills_its_kernel_leaves_nothing_half_written_and_resumes(
         "runner.load_profile = lambda name: profiles.Profile(name='tiny', seed=7)\n"
         "sys.exit(main.main(['run']))"
     )
-    runner = subprocess.Popen([sys.executable, "-c", script], cwd=project, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen([sys.executable, "-c", script], cwd=project, stderr=subprocess.PIPE, text=True)
     pid = project / "pid"
-    _wait_for(lambda: runner.poll() is not None or (pid.exists() and pid.read_text()))
+    _wait_for(lambda: running.poll() is not None or (pid.exists() and pid.read_text()))
     kernel = psutil.Process(int(pid.read_text()))
-    runner.send_signal(how)
-    _, said = runner.communicate(timeout=20)
-    assert runner.returncode == (-how if how == signal.SIGKILL else 130)
+    running.send_signal(how)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == (-how if how == signal.SIGKILL else 130)
     assert "Traceback" not in said
     _wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
     assert not (project / "work/tiny/folder").exists()

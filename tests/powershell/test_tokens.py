@@ -155,9 +155,9 @@ def test_coded_values_come_once_but_for_collisions():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("a\u00e4 ", max_size=30), max_size=40), st.integers(1, 5), st.integers(20, 200))
-def test_shares_are_the_texts_in_order_and_bounded(texts, threads, large):
+def test_shares_are_the_texts_in_order_and_bounded(texts, count, large):
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SMALL", 10), ("LARGE", large), ("THREADS", threads)):
+        for name, value in (("SMALL", 10), ("LARGE", large), ("THREADS", count)):
             patch.setattr(threads, name, value)
         parts = threads.cut(pl.Series(texts, dtype=pl.String))
         joined = threads.in_shares(lambda part: part.to_list(), texts)

@@ -186,8 +186,8 @@ def test_entering_sets_up_and_replaces_the_process(clone, monkeypatch):
 
 def test_a_lock_without_a_solution_leaves_the_old_one(clone, monkeypatch):
     root, _ = clone
-    (root / "psembed").mkdir()
-    (root / "psembed/__init__.py").touch()
+    (root / "psembed/runtime").mkdir(parents=True)
+    (root / "psembed/runtime/provenance.py").touch()
     monkeypatch.setattr(environment, "has_packages", lambda names: True)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     with pytest.raises(PsembedError, match=r"requirements\.lock is unchanged"):

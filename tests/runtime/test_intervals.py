@@ -68,3 +68,46 @@ def test_by_seed_lines_scripts_up():
 def test_what_does_not_line_up_is_refused(values, less, clusters):
     with pytest.raises(CorpusError, match="line up"):
         intervals.cluster_bootstrap(values, np.array(clusters), less=less, seed=1, rounds=10)
+
+
+def test_bootstrap_of_clusters_is_wider_than_the_binomial_interval():
+    generator = np.random.default_rng(3)
+    clusters = np.repeat(np.arange(40), 25)
+    scores = np.repeat(generator.random(40), 25)
+    flagged = scores >= 0.5
+    tpr, low, high = intervals.cluster_bootstrap(flagged, clusters, seed=1)
+    narrow_low, narrow_high = intervals.binomial_interval(int(flagged.sum()), len(flagged))
+    assert tpr == flagged.mean()
+    assert high - low > 3 * (narrow_high - narrow_low)
+    # One draw of 40 independent clusters: standard error sqrt(p (1 - p) / 40).
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(tpr * (1 - tpr) / 40), rel=0.15)
+
+
+def test_bootstrap_repeats_with_its_seed_and_moves_with_another():
+    generator = np.random.default_rng(0)
+    flagged, clusters = generator.random(400) >= 0.5, np.arange(400)
+    first = intervals.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
+    assert first == intervals.cluster_bootstrap(flagged, clusters, seed=1, rounds=300)
+    assert first != intervals.cluster_bootstrap(flagged, clusters, seed=2, rounds=300)
+
+
+def test_cluster_bootstrap_takes_shares_and_refuses_nothing_to_draw():
+    mean, low, high = intervals.cluster_bootstrap(np.array([0.5, 1.0, 0.0, 0.5]), [1, 1, 2, 2], seed=0)
+    assert (mean, low, high) == (0.5, 0.25, 0.75)
+    assert intervals.cluster_bootstrap(np.array([True, True]), [1, 2], seed=0) == (1, 1, 1)
+    with pytest.raises(CorpusError, match="line up"):
+        intervals.cluster_bootstrap(np.array([]), [], seed=0)
+
+
+def test_bootstrap_of_a_difference_knows_the_gain_and_its_sign():
+    good, poor, clusters = np.arange(200) < 180, np.arange(200) < 120, np.arange(200)
+    gain, low, high = intervals.cluster_bootstrap(good.astype(int) - poor, clusters, seed=0)
+    assert gain == pytest.approx(0.3)
+    assert 0.2 < low < 0.3 < high < 0.4
+    assert intervals.cluster_bootstrap(poor.astype(int) - good, clusters, seed=0)[0] == pytest.approx(-0.3)
+    assert intervals.cluster_bootstrap(np.zeros(200), clusters, seed=0) == (0, 0, 0)
+
+
+def test_clusters_of_another_length_are_refused():
+    with pytest.raises(CorpusError, match="line up"):
+        intervals.cluster_bootstrap(np.zeros(3), np.zeros(2), seed=0)

@@ -105,7 +105,7 @@ PROGRAM = """
 import sys
 sys.path[:0] = sys.argv[1:]
 from test_workers import numbers, waits
-from psembed import workers
+from psembed.runtime import workers
 
 if __name__ == "__main__":
     workers.ALONE = 1
