@@ -21,7 +21,7 @@ from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError
 from psembed.runtime.files import write_json
 from psembed.runtime.threads import THREADS, cut, in_shares
-from psembed.sources import catalogue, synthetic
+from psembed.sources import catalogue, snapshots, synthetic
 
 SCRIPTS, REPEATS = 4_000, 5
 SNAPSHOTS = (
@@ -31,10 +31,10 @@ SNAPSHOTS = (
 
 def files(root: Path) -> tuple[list[bytes], str]:
     """Return the content of files in a fixed order, and their origin: sources' names, or "generated"."""
-    paths = {name: catalogue.snapshot_path(name, root=root) for name in SNAPSHOTS}
+    paths = {name: snapshots.snapshot_path(name, root=root) for name in SNAPSHOTS}
     found = [source for source in catalogue.find_sources(paths) if paths[source.name].exists()]
     if found:
-        rows = (row for source in found for row in catalogue.read_snapshot(paths[source.name], source))
+        rows = (row for source in found for row in snapshots.read_snapshot(paths[source.name], source))
     else:
         rows = (row for made in synthetic.generate(scripts=SCRIPTS, seed=1).values() for row in made)
     return [data for _, data in rows], ", ".join(s.name for s in found) or "generated"

@@ -196,17 +196,17 @@ def _fetch(options: argparse.Namespace) -> int:
     """Make the snapshots one by one; a source that cannot be had does not stop the others."""
     from psembed.runtime.errors import SourceError
     from psembed.runtime.progress import Progress, bar
-    from psembed.sources import catalogue
+    from psembed.sources import catalogue, fetching
 
     root, progress, failed = _project(), Progress(sys.stdout), 0
     known = catalogue.load_sources()
-    names = catalogue.expanded(options.names or known)
+    names = catalogue.expanded(options.names or known, catalogue=known)
     if options.history:  # which labelled sets have none of
         names = [name for name in names if name not in known or known[name].kind != "labelled"]
     for number, name in enumerate(names, 1):
         progress.begin(number, len(names), name)
         try:
-            (report,) = catalogue.fetch(
+            (report,) = fetching.fetch(
                 [name],
                 root=root,
                 history=options.history,

@@ -17,7 +17,7 @@ from psembed.powershell import tokens
 from psembed.powershell.cleaning import clean
 from psembed.powershell.decoding import read_script
 from psembed.runtime.errors import CorpusError, SourceError
-from psembed.sources import catalogue
+from psembed.sources import catalogue, snapshots
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
 def _index_one(
     source: catalogue.Source, root: Path, max_bytes: int, skipped: Counter
 ) -> Iterator[pl.DataFrame]:
-    path = catalogue.snapshot_path(source.name, root=root, history=True)
-    skipped.update({f"{reason} at fetch": count for reason, count in catalogue.left_out(path).items()})
+    path = snapshots.snapshot_path(source.name, root=root, history=True)
+    skipped.update({f"{reason} at fetch": count for reason, count in snapshots.left_out(path).items()})
     for batch in _batches(path, source, max_bytes, skipped):
         yield pl.DataFrame(
             {
@@ -97,7 +97,7 @@ def _batches(
 ) -> Iterator[list[tuple[str, int, str, int]]]:
     """Yield lists of (path, row, text, bytes) of about BATCH_BYTES."""
     batch, held = [], 0
-    for row, (name, data) in enumerate(catalogue.read_snapshot(path, source)):
+    for row, (name, data) in enumerate(snapshots.read_snapshot(path, source)):
         if wanted is not None and row not in wanted:
             continue
         text, _, reason = read_script(data, max_bytes=max_bytes)
@@ -165,7 +165,7 @@ def texts(table: pl.DataFrame, *, root: Path, max_bytes: int = MAX_BYTES) -> Ite
     """Read the versions that `table` lists, a batch at a time: its columns but row, and text."""
     known = catalogue.load_sources()
     for (name,), rows in table.group_by("source", maintain_order=True):
-        path = catalogue.snapshot_path(name, root=root, history=True)
+        path = snapshots.snapshot_path(name, root=root, history=True)
         for batch in _batches(path, known[name], max_bytes, Counter(), set(rows["row"].to_list())):
             read = pl.DataFrame({"row": [b[1] for b in batch], "text": [b[2] for b in batch]})
             yield rows.join(read, on="row", how="inner", maintain_order="left").drop("row")

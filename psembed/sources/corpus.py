@@ -1,8 +1,4 @@
-"""From raw bytes to one table of texts: decode, clean, label, and count every decision.
-
-`decode`, `strip_comments`, `clean` and `defang` are pure functions of their argument; the detector
-uses the first three, so this module imports nothing heavier than polars.
-"""
+"""From raw bytes to one table of texts: decode, label, and count every decision."""
 
 import hashlib
 import itertools
@@ -16,6 +12,9 @@ import polars as pl
 
 from psembed.powershell.decoding import decode, read_script
 from psembed.runtime.errors import CorpusError
+from psembed.sources.archives import unit42_records, zip_members
+from psembed.sources.catalogue import find_sources
+from psembed.sources.snapshots import left_out, read_snapshot, snapshot_path
 
 SCHEMA = {
     "sha256": pl.String, "source": pl.String, "kind": pl.String, "stratum": pl.String,
@@ -55,8 +54,8 @@ def build(
     root : Path
         Project root.
     extra : iterable of (source, rows), optional
-        More sources, such as a generated one or `sources.read_folder`: an object with the attributes of
-        `Described`, and its (path, bytes) rows.
+        More sources, such as a generated one or a folder (`archives.read_folder`): an object with the
+        attributes of `Described`, and its (path, bytes) rows.
     max_bytes : int
         Larger files are skipped.
 
@@ -90,30 +89,24 @@ def build(
 
 
 def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict, dict]]:
-    from psembed.sources import catalogue
-
-    for source in catalogue.find_sources(names):
-        path = catalogue.snapshot_path(source.name, root=root)
-        rows, scores = catalogue.read_snapshot(path, source), {}
+    for source in find_sources(names):
+        path = snapshot_path(source.name, root=root)
+        rows, scores = read_snapshot(path, source), {}
         if "triage" in source.labels.values():
-            scores = _triage_scores(catalogue.read_snapshot(path, source), source.name)
+            scores = _triage_scores(read_snapshot(path, source), source.name)
         rows = _records(rows) if source.format == "unit42" else rows
-        yield source, rows, scores, catalogue.left_out(path)
+        yield source, rows, scores, left_out(path)
 
 
 def _with_left_out(counts: dict, absent: dict[str, int]) -> dict:
     """Add the files that the snapshot itself does not hold, so that every file of the source is counted."""
     skipped = counts["skipped"] | {f"{reason} at fetch": count for reason, count in absent.items()}
-    return counts | {
-        "files": counts["files"] + sum(absent.values()),
-        "skipped": dict(sorted(skipped.items())),
-    }
+    files = counts["files"] + sum(absent.values())
+    return counts | {"files": files, "skipped": dict(sorted(skipped.items()))}
 
 
 def _records(rows: Rows) -> Iterator[tuple[str, bytes, str]]:
     """Yield (path, script as UTF-8, family) of each record in Unit 42's zip files."""
-    from psembed.sources.archives import unit42_records, zip_members
-
     for path, data in rows:
         for _, content in zip_members(data):
             for number, record in enumerate(unit42_records(decode(content)[0] or ""), 1):
@@ -152,7 +145,7 @@ def _label(source: Described, path: str, scores: dict) -> tuple[int | None, str,
 
 
 def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> tuple[pl.DataFrame, dict]:
-    found, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
+    scripts, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
     for path, data, *known in rows:
         if path == TRIAGE_FILE:
             continue
@@ -165,28 +158,22 @@ def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> t
             skipped[reason] += 1
             continue
         family = known[0] if known else family
-        found.append((hashlib.sha256(data).hexdigest(), path, len(data), encoding, label, family, text))
-    frame = _distinct(source, found, skipped)
+        scripts.append((hashlib.sha256(data).hexdigest(), path, len(data), encoding, label, family, text))
+    frame = _distinct(source, scripts, skipped)
     labels = Counter("none" if label is None else str(label) for label in frame["label"])
-    counted = {"encodings": encodings, "skipped": skipped, "labels": labels}
+    counters = {"encodings": encodings, "skipped": skipped, "labels": labels}
     counts = {"files": files, "bytes": size, "rows": len(frame)}
-    return frame, counts | {name: dict(sorted(counter.items())) for name, counter in counted.items()}
+    return frame, counts | {name: dict(sorted(counter.items())) for name, counter in counters.items()}
 
 
-def _distinct(source: Described, found: list[tuple], skipped: Counter) -> pl.DataFrame:
+def _distinct(source: Described, scripts: list[tuple], skipped: Counter) -> pl.DataFrame:
     """Return the source's rows, one per distinct content, without those under both labels."""
-    columns = ["sha256", "path", "size", "encoding", "label", "family", "text"]
-    frame = pl.DataFrame(found, schema={name: SCHEMA[name] for name in columns}, orient="row")
+    same = {"source": source.name, "kind": source.kind, "stratum": source.stratum}
+    same["repository_group"] = source.group
+    columns = {name: kind for name, kind in SCHEMA.items() if name not in same}
+    frame = pl.DataFrame(scripts, schema=columns, orient="row")
     single = frame.filter(pl.col("label").n_unique().over("sha256") == 1)
     distinct = single.unique("sha256", keep="first", maintain_order=True)
-    for reason, dropped in (
-        ("both labels", len(frame) - len(single)),
-        ("duplicate", len(single) - len(distinct)),
-    ):
-        if dropped:
-            skipped[reason] = dropped
-    same = {
-        "source": source.name, "kind": source.kind, "stratum": source.stratum,
-        "repository_group": source.group,
-    }  # fmt: skip
+    dropped = {"both labels": len(frame) - len(single), "duplicate": len(single) - len(distinct)}
+    skipped.update({reason: count for reason, count in dropped.items() if count})
     return distinct.with_columns(pl.lit(value).alias(name) for name, value in same.items()).select(*SCHEMA)

@@ -9,13 +9,10 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from psembed.runtime.errors import SourceError
+from psembed.sources.catalogue import Source
 from psembed.sources.snapshots import Row, blob_id
-
-if TYPE_CHECKING:
-    from psembed.sources.catalogue import Source
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +22,7 @@ LINK = 0o120000  # git's file mode of a symbolic link
 Progress = Callable[[str, int, int], None]
 
 
-def download(source: "Source", folder: Path, history: bool) -> Path:
+def download(source: Source, folder: Path, history: bool) -> Path:
     """Fetch the pinned commit into a temporary bare repository, which the caller removes."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     depth = [] if history else ["--depth", "1"]
@@ -47,29 +44,13 @@ def download(source: "Source", folder: Path, history: bool) -> Path:
 
 
 def repository_rows(
-    source: "Source", folder: Path, *, history: bool, skipped: Counter, progress: Progress
+    source: Source, folder: Path, *, history: bool, skipped: Counter, progress: Progress
 ) -> Iterator[Row]:
-    """Yield the rows of a repository's pinned commit, or of its history, sorted by path.
+    """Yield the rows of the pinned commit in a git directory, or of its history, sorted by path.
 
-    In a history the versions of one path come newest first.
-
-    Parameters
-    ----------
-    source : Source
-        Gives the commit, the included paths and the size limit.
-    folder : Path
-        Git directory.
-    history : bool
-        One row per distinct content over all reachable commits, instead of one per file of the commit.
-    skipped : Counter
-        Files that are not given are counted in it: "too large" and "missing".
-    progress : callable
-        Called with (name, files done, files in all).
-
-    Raises
-    ------
-    SourceError
-        If the commit is not there, or objects are missing or damaged.
+    A history has one row per distinct content over all reachable commits, the versions of one path newest
+    first. `skipped` counts files that are not given ("too large", "missing"). A commit that is not there, and
+    objects that are missing or damaged, raise SourceError.
     """
     import pygit2
 
@@ -82,8 +63,8 @@ def repository_rows(
             f" fetch it there, or set PSEMBED_MIRROR to a mirror that has it ({error})"
         ) from error
     try:
-        found = _history(repository, commit, source) if history else _tree(commit.tree, source)
-        entries = sorted(found, key=lambda entry: entry[0])
+        entries = _history(repository, commit, source) if history else _tree(commit.tree, source)
+        entries = sorted(entries, key=lambda entry: entry[0])
         yield from _blobs(repository, entries, source, skipped, progress)
     except (KeyError, pygit2.GitError) as error:
         raise SourceError(
@@ -92,9 +73,7 @@ def repository_rows(
         ) from error
 
 
-def _blobs(
-    repository, entries: list, source: "Source", skipped: Counter, progress: Progress
-) -> Iterator[Row]:
+def _blobs(repository, entries: list, source: Source, skipped: Counter, progress: Progress) -> Iterator[Row]:
     """Yield the files; the few that a partial mirror lacks are counted, more than MISSING_SHARE refused."""
     for done, (path, oid) in enumerate(entries, 1):
         if oid not in repository.odb:
@@ -114,7 +93,7 @@ def _blobs(
         )
 
 
-def _tree(tree, source: "Source", seen: set | None = None) -> Iterator[tuple[str, object]]:
+def _tree(tree, source: Source, seen: set | None = None) -> Iterator[tuple[str, object]]:
     """Yield (path, object id) of the included files of a tree; subtrees in `seen` are passed over."""
     pending = [("", tree)]
     while pending:
@@ -131,7 +110,7 @@ def _tree(tree, source: "Source", seen: set | None = None) -> Iterator[tuple[str
                 yield path, entry.id
 
 
-def _history(repository, commit, source: "Source") -> Iterator[tuple[str, object]]:
+def _history(repository, commit, source: Source) -> Iterator[tuple[str, object]]:
     """Yield each distinct content once, under the path of the newest commit that has it."""
     import pygit2
 

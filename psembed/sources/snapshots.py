@@ -8,15 +8,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from psembed.runtime.errors import SourceError
-
-if TYPE_CHECKING:
-    from psembed.sources.catalogue import Source
+from psembed.sources.catalogue import Source
 
 SCHEMA = pa.schema([("path", pa.string()), ("blob", pa.string()), ("data", pa.large_binary())])
 GROUP_BYTES = 16 * 2**20  # bytes of one row group written
@@ -28,6 +25,12 @@ Row = tuple[str, str, bytes]
 def blob_id(data: bytes) -> str:
     """Return the git object id of a file's content: SHA-1 of a header with its size, then the bytes."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def snapshot_path(name: str, *, root: Path, history: bool = False) -> Path:
+    """Return where the snapshot of source `name` belongs, below data/snapshots under the project root."""
+    folder = Path(root) / "data" / "snapshots"
+    return folder / "history" / f"{name}.parquet" if history else folder / f"{name}.parquet"
 
 
 def open_snapshot(path: Path) -> pq.ParquetFile:
@@ -59,15 +62,14 @@ def snapshot_metadata(path: Path) -> dict[str, str]:
 def left_out(path: Path) -> dict[str, int]:
     """Return how many files of the source the snapshot does not hold, by reason (too large, missing)."""
     with open_snapshot(path) as file:
-        found = (file.metadata.metadata or {}).get(b"left_out", b"{}")
+        counts = (file.metadata.metadata or {}).get(b"left_out", b"{}")
     try:
-        counts = json.loads(found)
-        return {str(reason): int(count) for reason, count in counts.items()}
+        return {str(reason): int(count) for reason, count in json.loads(counts).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise SourceError(f"{path.name}: its count of files left out is damaged; fetch it again") from error
 
 
-def snapshot_rows(path: Path, source: "Source | None" = None) -> Iterator[Row]:
+def snapshot_rows(path: Path, source: Source | None = None) -> Iterator[Row]:
     """Yield verified rows; a wrong id, type or pin is refused."""
     held = snapshot_metadata(path)
     for key in ("url", "commit") if source else ():
@@ -92,7 +94,7 @@ def snapshot_rows(path: Path, source: "Source | None" = None) -> Iterator[Row]:
             raise SourceError(f"{path.name} is damaged after row {row}; fetch it again ({error})") from error
 
 
-def read_snapshot(path: Path, source: "Source | None" = None) -> Iterator[tuple[str, bytes]]:
+def read_snapshot(path: Path, source: Source | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield (path, data) of a snapshot's rows, in order, each content id computed again.
 
     Parameters
@@ -108,7 +110,7 @@ def read_snapshot(path: Path, source: "Source | None" = None) -> Iterator[tuple[
         If the file is missing, truncated, lacks a column, is of another commit, or a row does not
         match its id; the message names the file and the row.
     """
-    for name, _, data in snapshot_rows(Path(path), source):
+    for name, _, data in snapshot_rows(path, source):
         if source is None or source.matches(name):
             yield name, data
 
@@ -136,6 +138,4 @@ def write_snapshot(
 
 
 def _table(rows: list[Row]) -> pa.Table:
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
-    return pa.table(arrays, schema=SCHEMA)
+    return pa.table(list(map(list, zip(*rows, strict=True))), schema=SCHEMA)

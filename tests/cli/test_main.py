@@ -148,14 +148,14 @@ def test_verify_shows_the_published_ledger_where_there_is_one(checkout, monkeypa
 
 
 def test_fetch_goes_on_after_a_failure_and_says_so(checkout, monkeypatch, capsys):
-    from psembed.sources import catalogue
+    from psembed.sources import fetching
 
     def fetch(names, *, root, history, progress):
         if names == ["gone"]:
             raise SourceError("gone: set PSEMBED_MIRROR")
-        return [catalogue.FetchReport(names[0], root, "a mirror", rows=3, bytes=2_000_000)]
+        return [fetching.FetchReport(names[0], root, "a mirror", rows=3, bytes=2_000_000)]
 
-    monkeypatch.setattr(catalogue, "fetch", fetch)
+    monkeypatch.setattr(fetching, "fetch", fetch)
     assert main.main(["fetch", "gone", "here"]) == 2
     said = capsys.readouterr()
     assert "here             3 files, 2.0 MB (a mirror)" in said.out and "set PSEMBED_MIRROR" in said.err

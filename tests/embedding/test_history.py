@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psembed.datasets import dedup
 from psembed.embedding import history
 from psembed.runtime.errors import CorpusError, SourceError
-from psembed.sources import catalogue
+from psembed.sources import catalogue, fetching, snapshots
 
 HELD_OUT = ("validation", "test", "aside")
 
@@ -37,10 +37,10 @@ class Project:
         return self.mirror / f"o+{name}" / "repo"
 
     def snapshot(self, name) -> Path:
-        return catalogue.snapshot_path(name, root=self.root, history=True)
+        return snapshots.snapshot_path(name, root=self.root, history=True)
 
     def fetch(self, *names):
-        catalogue.fetch(names or self.catalogue, root=self.root, mirror=self.mirror, history=True)
+        fetching.fetch(names or self.catalogue, root=self.root, mirror=self.mirror, history=True)
         return self
 
     def index(self, *names, **options):
@@ -458,7 +458,7 @@ def test_what_is_large_binary_or_empty_is_counted_by_reason(project):
 
 def test_an_object_that_a_mirror_lacks_is_counted(project):
     project.add("one", {f"{letter}.ps1": f"get-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"})
-    lost = catalogue.blob_id(b"get-c")
+    lost = snapshots.blob_id(b"get-c")
     (project.repository("one") / "objects" / lost[:2] / lost[2:]).unlink()
     table, counts = project.fetch().index()
     assert len(table) == 25

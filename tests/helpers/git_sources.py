@@ -1,8 +1,9 @@
-"""Small git repositories, and sources that point at them, for the tests of fetching and of history."""
+"""Small git repositories and snapshots, and sources that point at them, for tests of fetching and history."""
 
+import polars as pl
 import pygit2
 
-from psembed.sources import catalogue
+from psembed.sources import catalogue, snapshots
 
 SIGNATURE = pygit2.Signature("Tester", "tester@example.com", 1_600_000_000, 0)
 URL = "https://example.com/owner/scripts"
@@ -58,3 +59,16 @@ def catalogued(pin, **changes):
         **changes,
     }
     return {values["name"]: catalogue.Source(**values)}
+
+
+def ready(path, rows, metadata=None):
+    """Write a snapshot by other means; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pl.DataFrame(rows, schema={"path": pl.String, "blob": pl.String, "data": pl.Binary}, orient="row")
+    frame.write_parquet(path, metadata=metadata)
+    return path
+
+
+def good_rows(files):
+    """Return the rows of a snapshot of files ({path: data})."""
+    return [(path, snapshots.blob_id(data), data) for path, data in files.items()]

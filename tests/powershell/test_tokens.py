@@ -19,7 +19,7 @@ from psembed.powershell.encoding import Encoder
 from psembed.powershell.tokens import Vocabulary, fold, ids, tokenise, tokenise_series
 from psembed.runtime import distinct, threads
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
-from psembed.sources import catalogue
+from psembed.sources import catalogue, snapshots
 
 DOCS = Path(__file__).parents[2] / "docs" / "tokens.md"
 PIECES = st.sampled_from(
@@ -131,7 +131,7 @@ REAL = Path(__file__).parents[2] / "data" / "snapshots" / "fleschutz-powershell.
 @pytest.mark.skipif(not REAL.exists(), reason="the snapshot is not here: psembed fetch")
 def test_ids_of_real_scripts():
     (source,) = catalogue.find_sources([REAL.stem])
-    raw = [decoding.decode(data)[0] for _, data in catalogue.read_snapshot(REAL, source)]
+    raw = [decoding.decode(data)[0] for _, data in snapshots.read_snapshot(REAL, source)]
     texts = [text for text in raw if text] + [cleaning.clean(text) for text in raw if text]
     vocabulary = Vocabulary.fit(tokenise_series(texts), min_scripts=3)
     assert sum(map(len, texts)) > distinct.LEAST * threads.THREADS / 2
