@@ -268,8 +268,8 @@ def test_the_share_asked_for_is_hidden_and_cropped():
 
 def test_what_hides_an_id_is_what_the_encoder_gives_the_unknown():
     encoder = Encoder(["known"], token_length=BLOCK, char_length=BLOCK)
-    tokens, characters = encoder.encode(pl.Series(["strange \u2603"]))
-    assert tokens.UNKNOWN in tokens and encoding.OTHER in characters
+    token_ids, character_ids = encoder.encode(pl.Series(["strange \u2603"]))
+    assert tokens.UNKNOWN in token_ids and encoding.OTHER in character_ids
 
 
 def test_a_network_learns_from_altered_scripts():
@@ -370,7 +370,7 @@ import tensorflow as tf
 
 sys.path.insert(0, sys.argv[1])
 from test_network import SMALL, fit, matrix, samples
-from psembed import network
+from psembed.models import network
 
 config = network.Config(filters=8, units=8, learning_rate=0.01, dropout=0.0)
 cpu = tf.config.list_physical_devices("CPU")[0]
