@@ -222,23 +222,30 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from psembed.paper import claims
+    from psembed.paper import build, claims
+    from psembed.project.published import stale_note
     from psembed.project.workspace import Workspace
 
     root = _project()
     published = (root / "paper" / "results" / "public").is_dir()
     profile = options.profile or ("public" if published else PROFILE)
     print(claims.verify(Workspace(profile, root=root).results))
+    if profile == build.PUBLISHED and (note := stale_note(root)):
+        print(note)
 
 
 def _paper(options: argparse.Namespace) -> None:
     """Evaluate the committed scores again, if anything has changed, and rebuild the published paper."""
+    from dataclasses import replace
+
     from psembed.paper import build
     from psembed.pipeline import runner
+    from psembed.project.profiles import load_profile
     from psembed.runtime.progress import Progress
 
     root = _project()
-    runner.run(build.PUBLISHED, root=root, only=["08_evaluation"], progress=Progress(sys.stdout))
+    public = replace(load_profile(build.PUBLISHED), publish=False)  # its copies are those of a whole run
+    runner.run(public, root=root, only=["08_evaluation"], progress=Progress(sys.stdout))
     print(build.build(root).relative_to(root))
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from psembed.paper import claims, detection_figures, figures
+from psembed.project.published import stale_note
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import PsembedError, StageError
 from psembed.runtime.files import atomic
@@ -145,11 +146,13 @@ def update_readme(root: Path) -> bool:
     path = root / "README.md"
     try:
         table = readme_table(claims.load_results(root / "paper" / "results" / PUBLISHED))
+        stale = stale_note(root)
         text = path.read_text(encoding="utf-8")
     except (PsembedError, FileNotFoundError) as error:
         LOG.info("README is left as it is: %s", error)
         return False
-    updated = _MARKS.sub(lambda marks: f"{marks[1]}{table}\n{marks[2]}", text)
+    block = f"{stale}\n\n{table}".lstrip()
+    updated = _MARKS.sub(lambda marks: f"{marks[1]}{block}\n{marks[2]}", text)
     if updated == text:
         return False
     with atomic(path) as temporary:

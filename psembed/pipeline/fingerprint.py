@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from psembed.pipeline.profiles import Notebook, parse_cell
+from psembed.project.parameters import Notebook, parse_cell
 from psembed.runtime.provenance import hash_bytes, library_version, module_hash
 
 CACHED_FROM = 1 << 20  # bytes; smaller files are hashed anew, which takes a millisecond
@@ -74,7 +74,7 @@ def source_file(name: str, package: Path) -> Path | None:
 
 
 def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set[str]]:
-    """Return the psembed modules and other top-level packages imported anywhere in a module of package `home`."""
+    """Return psembed modules and other top-level packages imported anywhere in a module of package `home`."""
     ours: set[str] = set()
     others: set[str] = set()
     for name, members in _import_statements(tree, home):

@@ -12,36 +12,42 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psembed.pipeline.execute import kernel_folder, refresh_text
 from psembed.pipeline.fingerprint import FileHashes, stage_key
 from psembed.pipeline.processes import attend, locked
-from psembed.pipeline.profiles import Notebook, Profile, load_profile, read_notebook, resolve
 from psembed.project import stages as stage_table
+from psembed.project.parameters import Notebook, read_notebook, resolve
+from psembed.project.profiles import Profile, load_profile
 from psembed.project.stages import Stage
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import ModelError, ParameterError, StageError
 from psembed.runtime.files import PACKAGE, atomic, write_json
 from psembed.runtime.progress import Progress
-from psembed.runtime.provenance import library_version
+from psembed.runtime.provenance import commit_of, library_version
 
 log = logging.getLogger(__name__)
 
-DETECTOR_LIMIT, VECTORS_LIMIT = 10_000_000, 20_000_000  # bytes under psembed/released
+RELEASES = (  # which notebook makes what leaves the study, and how many bytes that may have
+    ("03_word2vec", ("vectors.npz", "vectors.json"), 20_000_000),
+    ("09_onnx", ("detector",), 10_000_000),
+)
+MEASURED = ("seconds", "peak_mb", "commit")  # of a notebook's last real execution
 REPORTED = ("polars", "numpy", "gensim", "tensorflow", "sklearn", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """One notebook of a run; seconds and peak_mb are those of its last real execution."""
+    """One notebook of a run; seconds, peak_mb and commit are those of its last real execution."""
 
     name: str
     status: str  # ran | skipped
     seconds: float
     peak_mb: float
+    commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,7 @@ def run(
             runner.progress.begin(number, len(chosen), stage.name)
             done.append(runner.stage(stage, notebooks[stage.name], parameters[stage.name], force=force))
         summary = runner.summary(done)
-        if len(chosen) == len(table):
-            _finish(runner, summary, publish=profile.publish)
+        _finish(runner, summary)
     return summary
 
 
@@ -151,12 +156,14 @@ class _Runner:
         if not force and self._is_current(stage, key, record):
             refresh_text(self.notebooks / f"{stage.name}.ipynb", self._executed(stage.name))
             self.progress.end("skipped, nothing has changed")
-            return StageRun(stage.name, "skipped", record["seconds"], record["peak_mb"])
+            return StageRun(stage.name, "skipped", *map(record.get, MEASURED))
+        commit = commit_of(self.root)
         seconds, peak = self._execute(stage, parameters)
         outputs = self._put_in_place(stage)
-        write_json(record_path, {"key": key, "outputs": outputs, "seconds": seconds, "peak_mb": peak})
+        measured = dict(zip(MEASURED, (seconds, peak, commit), strict=True))
+        write_json(record_path, {"key": key, "outputs": outputs, **measured})
         self.progress.end(f"{seconds:8.1f} s  {peak:8,.0f} MB")
-        return StageRun(stage.name, "ran", seconds, peak)
+        return StageRun(stage.name, "ran", **measured)
 
     def _key(self, stage: Stage, notebook: Notebook, parameters: dict) -> str:
         """Hash what the results depend on; refuse to go on without an input."""
@@ -265,15 +272,11 @@ class _Runner:
         return self.hashes.all((*declared, *extra))
 
     def summary(self, done: list[StageRun]) -> RunSummary:
-        """Gather the run, and write it to work/<profile>/run.json."""
+        """Gather the run."""
         network = _read_json(self.workspace.results / "07_cnn_lstm.json")
         rows = _read_json(self.workspace.results / "controls.json")
         rows = rows.get("rows", []) if isinstance(rows, dict) else rows
-        summary = RunSummary(self.profile.name, tuple(done), network.get("device"), tuple(rows))
-        timings = _read_json(self.work / "run.json")
-        timings |= {row.name: {"seconds": row.seconds, "peak_mb": row.peak_mb} for row in done}
-        write_json(self.work / "run.json", timings)
-        return summary
+        return RunSummary(self.profile.name, tuple(done), network.get("device"), tuple(rows))
 
 
 def _in(file: str, folder: str) -> bool:
@@ -312,29 +315,32 @@ def _disk_full_explained() -> Iterator[None]:
         ) from error
 
 
-def _finish(runner: _Runner, summary: RunSummary, *, publish: bool) -> None:
-    """Write the run's own results; publish executed notebooks and the detector where the profile says so."""
-    rows = summary.stages
+def _finish(runner: _Runner, summary: RunSummary) -> None:
+    """Bring run.json up to date; publish what has run where the profile says so."""
+    path = runner.workspace.results / "run.json"
+    stages = _read_json(path).get("stages", {})
+    stages |= {row.name: {name: getattr(row, name) for name in MEASURED} for row in summary.stages}
     write_json(
-        runner.workspace.results / "run.json",
+        path,
         {
-            "seconds": sum(row.seconds for row in rows),
-            "peak_gb": max((row.peak_mb for row in rows), default=0.0) / 1000,
+            "seconds": sum(row["seconds"] for row in stages.values()),
+            "peak_gb": max(row["peak_mb"] for row in stages.values()) / 1000,
             "device": summary.device,
             "python": platform.python_version(),
             "packages": {name: library_version(name) for name in REPORTED},
-            "stages": {row.name: {"seconds": row.seconds, "peak_mb": row.peak_mb} for row in rows},
+            "stages": dict(sorted(stages.items())),
         },
     )
-    if not publish:
+    if not runner.profile.publish:
         return
-    for row in rows:
-        _copy(runner._executed(row.name), runner.notebooks / "executed" / f"{row.name}.ipynb")
-    release(runner.profile.name, root=runner.root)
+    names = [row.name for row in summary.stages]
+    for name in names:
+        _copy(runner._executed(name), runner.notebooks / "executed" / f"{name}.ipynb")
+    release(runner.profile.name, names, root=runner.root)
 
 
-def release(profile: str, *, root: Path) -> list[Path]:
-    """Copy a profile's detector and vectors to psembed/released; return the files written.
+def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
+    """Copy what `stages` made of a profile's vectors and detector to psembed/released; return the files.
 
     Raises
     ------
@@ -343,21 +349,26 @@ def release(profile: str, *, root: Path) -> list[Path]:
     ModelError
         If the detector is larger than 10 MB or the vectors than 20 MB; the released ones stay as they are.
     """
-    workspace = Workspace(profile, root=root)
-    folder = workspace.input(workspace.work / "detector")
-    detector = sorted(
-        (path for path in folder.iterdir() if path.is_file()),
-        key=lambda path: path.name == "manifest.json",  # last, since it vouches for the others
-    )
-    vectors = [workspace.input(workspace.work / name) for name in ("vectors.npz", "vectors.json")]
-    for name, made, limit in (("detector", detector, DETECTOR_LIMIT), ("vectors", vectors, VECTORS_LIMIT)):
+    workspace, written = Workspace(profile, root=root), []
+    for stage, names, limit in RELEASES:
+        made = [path for name in names for path in _files(workspace.work / name)] if stage in stages else []
         size = sum(path.stat().st_size for path in made)
         if size > limit:
             raise ModelError(
-                f"the {name} are {size / 1e6:.1f} MB, over the {limit / 1e6:.0f} MB for a release: make the"
-                " network or the vocabulary smaller"
+                f"what {stage} releases is {size / 1e6:.1f} MB, over the {limit / 1e6:.0f} MB for a release:"
+                " make the network or the vocabulary smaller"
             )
-    return [_copy(path, root / "psembed" / "released" / path.name) for path in (*vectors, *detector)]
+        written += [_copy(path, root / "psembed" / "released" / path.name) for path in made]
+    return written
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or the files of a folder, the manifest last, since it vouches for the others."""
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        (file for file in path.iterdir() if file.is_file()), key=lambda file: file.name == "manifest.json"
+    )
 
 
 def _copy(source: Path, target: Path) -> Path:

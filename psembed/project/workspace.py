@@ -10,15 +10,14 @@ place only when the whole notebook has succeeded. Run by hand, a notebook writes
 
 import json
 import os
-import re
 from pathlib import Path
 
 import polars as pl
 
+from psembed.project.profiles import NAME
+from psembed.project.published import refuse_other_parameters
 from psembed.runtime.errors import CorpusError, ParameterError, StageError
 from psembed.runtime.files import atomic, write_json
-
-PROFILE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -48,7 +47,7 @@ class Workspace:
     """
 
     def __init__(self, profile: str, *, root: Path | None = None):
-        if not PROFILE_NAME.fullmatch(profile):
+        if not NAME.fullmatch(profile):
             raise ParameterError(f"profile {profile!r}: use lower-case letters, digits, - and _")
         self.profile = profile
         self.root = root or project_root()
@@ -70,8 +69,17 @@ class Workspace:
         return self.root / "paper" / "results" / self.profile
 
     def output(self, path: Path) -> Path:
-        """Return where a file that belongs at `path` (under the root) is to be written now."""
-        target = path if self.staging is None else self.staging / path.relative_to(self.root)
+        """Return where a file that belongs at `path` (under the root) is to be written now.
+
+        Raises
+        ------
+        ParameterError
+            If a notebook started by hand would replace published files with other parameters' results.
+        """
+        own = path.relative_to(self.root)
+        if self.staging is None:
+            refuse_other_parameters(own.as_posix(), self.profile, root=self.root)
+        target = path if self.staging is None else self.staging / own
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
@@ -83,11 +91,11 @@ class Workspace:
         StageError
             If the file is not there; the message names the notebook that makes it.
         """
-        for candidate in (self.output(path) if self.staging else path, path):
+        own = path.relative_to(self.root)
+        for candidate in (self.staging / own if self.staging else path, path):
             if candidate.exists():
                 return candidate
-        shown = path.relative_to(self.root).as_posix()
-        raise StageError(f"{shown} is not there: {self._maker(path)}")
+        raise StageError(f"{own.as_posix()} is not there: {self._maker(path)}")
 
     def _maker(self, path: Path) -> str:
         from psembed.project.stages import maker_of

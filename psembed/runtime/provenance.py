@@ -23,6 +23,18 @@ def _distributions() -> dict[str, list[str]]:
     return dict(packages_distributions())
 
 
+def commit_of(root: Path) -> str | None:
+    """Return the commit that a clone is at, with "+" where its files differ; None where it is no clone."""
+    import pygit2
+
+    try:
+        clone = pygit2.Repository(str(root))
+        commit = str(clone.head.target)
+    except pygit2.GitError:
+        return None
+    return commit + "+" * bool(clone.status(untracked_files="no", ignored=False))
+
+
 def library_version(name: str) -> str:
     """Return the installed version of what provides import `name`; "" for the standard library."""
     owners = _distributions().get(name, [])

@@ -5,10 +5,10 @@ import pytest
 
 from psembed.models import network
 from psembed.pipeline.fingerprint import FileHashes, imports_of, stage_key
-from psembed.pipeline.profiles import Notebook, read_notebook
 from psembed.powershell import tokens
+from psembed.project.parameters import Notebook, read_notebook
 from psembed.runtime import errors
-from psembed.runtime.provenance import hash_bytes, library_version
+from psembed.runtime.provenance import hash_bytes
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,11 +94,6 @@ def test_the_notebooks_of_the_project_lead_to_the_code_they_run():
     found, _ = imports_of(read_notebook(ROOT / "notebooks/07_cnn_lstm.ipynb"), package=ROOT / "psembed")
     for module in (network, tokens, errors):
         assert module.__name__ in found
-
-
-def test_library_versions():
-    assert library_version("pytest") == pytest.__version__
-    assert library_version("os") == "" and library_version("no_such_library") == ""
 
 
 def test_files_and_folders_are_hashed_by_content(tmp_path):

@@ -23,8 +23,8 @@ from notebook_project import (
 )
 
 from psembed.pipeline import processes, runner
-from psembed.pipeline.profiles import Profile
 from psembed.project import stages
+from psembed.project.profiles import Profile
 from psembed.project.stages import Stage
 from psembed.runtime.errors import ModelError, ParameterError, StageError
 
@@ -111,7 +111,7 @@ def test_a_stopped_run_kills_its_kernel_leaves_nothing_half_written_and_resumes(
     script = (
         f"import sys; sys.path[:0] = [{str(helpers)!r}, {str(helpers.parents[1])!r}]\n"
         "from notebook_project import STAGES\nfrom psembed.cli import main\n"
-        "from psembed.pipeline import profiles, runner\nfrom psembed.project import stages\n"
+        "from psembed.pipeline import runner\nfrom psembed.project import profiles, stages\n"
         "stages.STAGES = STAGES\n"
         "runner.load_profile = lambda name: profiles.Profile(name='tiny', seed=7)\n"
         "sys.exit(main.main(['run']))"
@@ -325,10 +325,23 @@ def test_the_run_results_and_the_timings_of_the_last_real_run(quick):
     assert summary.device == "CPU" and summary.controls == tuple(rows) and not summary.recovered
     written = json.loads((results / "run.json").read_text())
     assert written["seconds"] == 1.0 and written["peak_gb"] == 0.01
-    assert json.loads((quick / "work/tiny/run.json").read_text())["01_first"]["seconds"] == 0.5
+    assert written["stages"]["01_first"] == {"seconds": 0.5, "peak_mb": 10.0, "commit": None}
 
 
-def test_publishing_copies_executed_notebooks_and_the_detector(quick):
+def test_a_run_of_one_notebook_brings_its_own_figures_up_to_date(quick, monkeypatch):
+    path = quick / "paper/results/tiny/run.json"
+    path.unlink(missing_ok=True)
+    monkeypatch.setattr(runner, "commit_of", lambda root: "old")
+    runner.run(TINY, root=quick, force=True)
+    monkeypatch.setattr(runner, "commit_of", lambda root: "new")
+    runner.run(TINY, root=quick, only=["02_second"], force=True)
+    stages = json.loads(path.read_text())["stages"]
+    assert {name: row["commit"] for name, row in stages.items()} == {"01_first": "old", "02_second": "new"}
+
+
+def test_publishing_copies_executed_notebooks_and_the_detector(quick, monkeypatch):
+    releases = (("01_first", ("vectors.npz", "vectors.json"), 20e6), ("02_second", ("detector",), 10e6))
+    monkeypatch.setattr(runner, "RELEASES", releases)
     shutil.rmtree(quick / "work", ignore_errors=True)
     detector = quick / "work/tiny/detector"
     detector.mkdir(parents=True)
@@ -351,10 +364,10 @@ def test_publishing_copies_executed_notebooks_and_the_detector(quick):
     ]
     (detector / "detector.onnx").write_bytes(bytes(11_000_000))
     with pytest.raises(ModelError, match=r"11\.0 MB, over the 10 MB"):
-        runner.release("tiny", root=quick)
+        runner.release("tiny", ["02_second"], root=quick)
     (detector / "detector.onnx").write_bytes(b"model")
     (quick / "work/tiny/vectors.npz").write_bytes(bytes(21_000_000))
-    with pytest.raises(ModelError, match=r"vectors are 21\.0 MB, over the 20 MB"):
-        runner.release("tiny", root=quick)
+    with pytest.raises(ModelError, match=r"01_first releases is 21\.0 MB, over the 20 MB"):
+        runner.release("tiny", ["01_first"], root=quick)
     assert (released / "detector.onnx").read_bytes() == b"model"
     assert (released / "vectors.npz").read_bytes() == b"vectors"

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from notebook_project import DEFAULTS, USES, write_notebook
 
 from psembed.datasets import splits
-from psembed.pipeline import profiles
-from psembed.pipeline.profiles import Profile, load_profile, parse_override, read_notebook, resolve, same_type
+from psembed.project import profiles
+from psembed.project.parameters import read_notebook, resolve, same_type
+from psembed.project.profiles import Profile, load_profile, parse_override
 from psembed.runtime.errors import ParameterError
 from psembed.sources import catalogue
 
