@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 from psembed.paper import claims, detection_figures, figures
+from psembed.paper.headline import write_headline
 from psembed.project.published import stale_note
+from psembed.project.results import Results, load_results
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import PsembedError, StageError
 from psembed.runtime.files import atomic
@@ -59,7 +61,7 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
         figures.redraw(Workspace(name, root=root))
     results = Workspace(profile, root=root).results
     if (results / "headline.json").is_file():
-        claims.write_headline(results)
+        write_headline(results)
     data = compile_paper(root, profile=profile)
     target = root / "paper" / "paper.pdf"
     if profile != PUBLISHED:
@@ -107,37 +109,30 @@ def typed_numbers(source: str) -> list[tuple[int, str]]:
 _MARKS = re.compile(r"(<!-- results:[^\n]*-->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
-def readme_table(results: dict[str, dict]) -> str:
+def readme_table(results: Results) -> str:
     """Return README's first tables (Markdown): claims with a number; coverage by protocol."""
     rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
     for row in claims.evaluate(results):
         if row["ours"] is None:
             continue
-        unit = row["unit"]
-        ours = claims.shown(row["ours"], unit)
-        if row["low"] is not None and row["high"] is not None:
-            ours += f" ({claims.shown(row['low'], unit)} to {claims.shown(row['high'], unit)})"
-        published = claims.shown(row["published"], unit)
+        published, ours = (claims.shown(value, row["unit"]) for value in (row["published"], row["ours"]))
+        ours += claims.shown_interval(row, " ({} to {})")
         cells = (f"{row['id']} {row['claim']}", published, ours, row["verdict"].replace("_", " "))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*rows, "", *_coverage_rows(results.get("08_evaluation") or {})])
+    return "\n".join([*rows, "", *_coverage_rows(results)])
 
 
-def _coverage_rows(evaluation: dict) -> list[str]:
+def _coverage_rows(results: Results) -> list[str]:
     """Return the coverage table of the rate that the run was made for."""
+    evaluation = results.get("08_evaluation", {})
     rows = ["| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |"]
     rows.append("|---|---|---|---|---|---|---|")
-    for row in evaluation.get("table") or []:
-        if row["fpr_asked"] == evaluation["fpr"] and row["protocol"] != "p0":
+    for row in evaluation.get("table", []):
+        if row["fpr_asked"] == evaluation.get("fpr") and row["protocol"] != "p0":
+            names = f"{row['protocol'].upper()} | {detection_figures.model_title(row['model'])}"
             tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
-            cells = (
-                row["protocol"].upper(),
-                detection_figures.model_title(row["model"]),
-                tpr,
-                f"{row['fpr_asked']:.1%}",
-            )
-            cells += (f"{row['fpr']:.2%}", f"{row['positives']:,}", f"{row['negatives']:,}")
-            rows.append("| " + " | ".join(cells) + " |")
+            counts = f"{row['positives']:,} | {row['negatives']:,}"
+            rows.append(f"| {names} | {tpr} | {row['fpr_asked']:.1%} | {row['fpr']:.2%} | {counts} |")
     return rows
 
 
@@ -145,8 +140,8 @@ def update_readme(root: Path) -> bool:
     """Write the table of the published results between README's marks; tell whether README changed."""
     path = root / "README.md"
     try:
-        table = readme_table(claims.load_results(root / "paper" / "results" / PUBLISHED))
         stale = stale_note(root)
+        table = readme_table(load_results(root / "paper" / "results" / PUBLISHED))
         text = path.read_text(encoding="utf-8")
     except (PsembedError, FileNotFoundError) as error:
         LOG.info("README is left as it is: %s", error)

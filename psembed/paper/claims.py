@@ -2,42 +2,36 @@
 
 The claims and the rules that judge them are in psembed.paper.ledger. A claim nothing has been measured for is
 not_testable, with the reason. On a generated corpus every claim about real scripts is not_testable too:
-`controls` judges that run instead.
+psembed.paper.recovery judges that run instead.
 """
 
 import json
 from pathlib import Path
+from typing import NotRequired, TypedDict, cast
 
-from psembed.paper.controls import controls, headline
-from psembed.paper.ledger import CLAIMS, NOT_TESTABLE, RULES, Claim
-from psembed.project.results import find, load_results
-from psembed.runtime.files import write_json
-
-__all__ = [
-    "CLAIMS",
-    "RULES",
-    "controls",
-    "evaluate",
-    "headline",
-    "load_results",
-    "shown",
-    "verify",
-    "write_headline",
-]
+from psembed.paper.ledger import CLAIMS, NOT_TESTABLE, Claim
+from psembed.project.results import Results, load_results
 
 
-def write_headline(results_dir: Path) -> None:
-    """Write headline.json again: the runner and the benchmark measure after 11_claims has written it."""
-    write_json(results_dir / "headline.json", headline(load_results(results_dir)))
+class ClaimRow(TypedDict):
+    """A claim and how it was judged."""
+
+    id: str
+    claim: str
+    source: str
+    published: float | str | None
+    ours: float | str | None
+    unit: str
+    low: float | None
+    high: float | None
+    n: int | None
+    verdict: str
+    reason: NotRequired[str]
+    notebook: str
 
 
-def evaluate(results: dict[str, dict]) -> list[dict]:
-    """Judge every claim.
-
-    Parameters
-    ----------
-    results : dict
-        Stage name to results, as `load_results` gives; missing stages and keys count as not measured.
+def evaluate(results: Results) -> list[ClaimRow]:
+    """Judge every claim; missing stages and keys count as not measured.
 
     Returns
     -------
@@ -45,20 +39,20 @@ def evaluate(results: dict[str, dict]) -> list[dict]:
         id, claim, source, published, ours, unit, low, high, n, verdict, notebook; `reason` where there is
         something to add, always with not_testable.
     """
-    generated = bool(find(results, "01_corpus", "generated"))
+    generated = results.get("01_corpus", {}).get("generated", False)
     return [_judge(claim, results, generated=generated) for claim in CLAIMS]
 
 
-def _judge(claim: Claim, results: dict, *, generated: bool) -> dict:
-    found = claim.measure(results)
-    if isinstance(found, str):
-        found = {"verdict": NOT_TESTABLE, "reason": found}
+def _judge(claim: Claim, results: Results, *, generated: bool) -> ClaimRow:
+    answer = claim.measure(*claim.about, results)
+    if isinstance(answer, str):
+        answer = {"verdict": NOT_TESTABLE, "reason": answer}
     elif generated and claim.real_scripts:
         reason = "the corpus is generated and says nothing of real scripts; controls.json judges this run"
-        found = {**found, "verdict": NOT_TESTABLE, "reason": reason}
+        answer = {**answer, "verdict": NOT_TESTABLE, "reason": reason}
     row = {"id": claim.id, "claim": claim.claim, "source": claim.source, "published": claim.published}
     row |= {"ours": None, "unit": claim.unit, "low": None, "high": None, "n": None}
-    return row | found | {"notebook": claim.notebook}
+    return cast(ClaimRow, {**row, **answer, "notebook": claim.notebook})
 
 
 def verify(results_dir: Path) -> str:
@@ -68,20 +62,13 @@ def verify(results_dir: Path) -> str:
     """
     rows = evaluate(load_results(results_dir))
     cells = [("id", "verdict", "published", "ours", "95% interval", "claim")]
-    cells += [
-        (
-            r["id"],
-            r["verdict"],
-            shown(r["published"], r["unit"]),
-            shown(r["ours"], r["unit"]),
-            _interval(r),
-            r["claim"],
-        )
-        for r in rows
-    ]
-    widths = [max(len(row[k]) for row in cells) for k in range(5)]
-    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[5]]) for row in cells]
-    lines += [f"{r['id']}: {r['reason']}" for r in rows if r["verdict"] == NOT_TESTABLE]
+    for row in rows:
+        published, ours = (shown(value, row["unit"]) for value in (row["published"], row["ours"]))
+        interval = shown_interval(row, "{} to {}") or "-"
+        cells.append((row["id"], row["verdict"], published, ours, interval, row["claim"]))
+    *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in cells]
+    lines += [f"{row['id']}: {row['reason']}" for row in rows if row["verdict"] == NOT_TESTABLE]
     committed = results_dir / "claims.json"
     if committed.is_file() and json.loads(committed.read_text(encoding="utf-8")) != json.loads(
         json.dumps(rows)
@@ -90,7 +77,7 @@ def verify(results_dir: Path) -> str:
     return "\n".join(lines)
 
 
-def shown(value: object, unit: str) -> str:
+def shown(value: float | str | None, unit: str) -> str:
     """Format a published or measured value by its unit; "-" where there is none."""
     if value is None:
         return "-"
@@ -103,7 +90,8 @@ def shown(value: object, unit: str) -> str:
     return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.2f}"
 
 
-def _interval(row: dict) -> str:
+def shown_interval(row: ClaimRow, pattern: str) -> str:
+    """Format the interval of a row as `pattern` says; "" where there is none."""
     if row["low"] is None or row["high"] is None:
-        return "-"
-    return f"{shown(row['low'], row['unit'])} to {shown(row['high'], row['unit'])}"
+        return ""
+    return pattern.format(shown(row["low"], row["unit"]), shown(row["high"], row["unit"]))

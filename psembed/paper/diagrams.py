@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from psembed.project.results import find
+from psembed.project.results import Results
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
@@ -135,30 +135,22 @@ def _column(axes: Axes, layers: list[dict], top: tuple, size: tuple, colour: str
     return x, y - max(len(layers) - 1, 0)
 
 
-def flow_table(results: dict[str, dict]) -> pl.DataFrame:
-    """Return the table of the flow diagram: what was measured stands in the boxes, nothing where it was not.
+def flow_table(results: Results) -> pl.DataFrame:
+    """Return the table of the flow diagram; boxes hold what was measured."""
 
-    Parameters
-    ----------
-    results : dict
-        Stage name to its results JSON, as `psembed.paper.claims.load_results` gives.
-    """
-
-    def count(stage: str, *keys_and_unit: str) -> str:
-        *keys, unit = keys_and_unit
-        value = find(results, stage, *keys)
+    def counted(value: int | None, unit: str) -> str:
         return "" if value is None else f"{value:,} {unit}"
 
-    labels = results.get("05_labels", {}).get("p1") or {}
-    positives = [part.get("positives", 0) for part in labels.values()]
-    size = results.get("09_onnx", {}).get("bytes")
-    weights = results.get("07_cnn_lstm", {}).get("parameters")
+    tokens, embedding = results.get("02_tokens", {}), results.get("03_word2vec", {})
+    positives = sum(part.get("positives", 0) for part in results.get("05_labels", {}).get("p1", {}).values())
+    size, weights = results.get("09_onnx", {}).get("bytes"), results.get("07_cnn_lstm", {}).get("parameters")
+    vocabulary = tokens.get("unlabeled", {}).get("vocabulary")
     rows = [
-        ("unlabeled", 0, 0, "unlabeled scripts", count("02_tokens", "unlabeled_distinct", "distinct")),
-        ("tokens", 1, 0, "tokens", count("02_tokens", "unlabeled", "vocabulary", "frequent")),
-        ("word2vec", 2, 0, "Word2vec", count("03_word2vec", "dimension", "dimensions")),
-        ("vectors", 3, 0, "vectors", count("03_word2vec", "vocabulary", "tokens")),
-        ("labelled", 2, 1, "labelled scripts", f"{sum(positives):,} malicious" if positives else ""),
+        ("unlabeled", 0, 0, "unlabeled scripts", counted(tokens.get("unlabeled_distinct"), "distinct")),
+        ("tokens", 1, 0, "tokens", counted(vocabulary, "frequent")),
+        ("word2vec", 2, 0, "Word2vec", counted(embedding.get("dimension"), "dimensions")),
+        ("vectors", 3, 0, "vectors", counted(embedding.get("vocabulary"), "tokens")),
+        ("labelled", 2, 1, "labelled scripts", f"{positives:,} malicious" if positives else ""),
         ("model", 3, 1, "deep model", f"{weights / 1e6:.1f} M weights" if weights else ""),
         ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
         ("score", 5, 1, "score", "from 0 to 1"),

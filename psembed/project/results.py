@@ -1,20 +1,231 @@
-"""The results of a run: one JSON file a notebook, read into one dict."""
+"""The results of a run: one JSON file a notebook, each of a type of its own, read into one `Results`.
+
+A type names what is read again; notebooks may write more beside it, as evidence. `Workspace.write_result`
+refuses results that lack a key of their type. A stage that has not run is missing, and so may a key be in
+older results: readers use `get`, and what is missing counts as not measured.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NotRequired, TypedDict, cast
 
-from psembed.runtime.errors import StageError
-
-
-def find(results: dict, *keys: str) -> object:
-    """Return the value at results[key][key]..., or None where it has not been measured."""
-    value: object = results
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+from psembed.runtime.errors import ParameterError, StageError
 
 
-def load_results(results_dir: Path) -> dict[str, dict]:
+class Corpus(TypedDict):
+    generated: bool  # the control corpus, which says nothing of real scripts
+    repositories: int
+
+
+class Unlabeled(TypedDict, total=False):
+    distinct_history: int | None  # scripts, older versions included
+    kept_tokens: int
+    vocabulary: int | None
+
+
+class Tokens(TypedDict):
+    unlabeled_distinct: int
+    near_duplicate_clusters: int
+    unlabeled: Unlabeled
+    planted: NotRequired[dict[str, dict[str, int]]]  # kind -> planted, recovered
+
+
+class Embedding(TypedDict):
+    dimension: int
+    vocabulary: int
+    shuffled: dict[str, float]  # alias_mrr, alias_mrr_random
+
+
+class Alias(TypedDict, total=False):
+    target: str
+    rank: int | None  # of the target among the alias's neighbours, from 1
+    reverse_rank: int | None
+
+
+class OddOneOut(TypedDict, total=False):
+    odd: str | None
+    expected: str
+    distances: dict[str, float]
+
+
+class Analogy(TypedDict, total=False):
+    expected: str
+    top1: str | None
+    rank: int | None  # of the expected token, from 1
+
+
+class Closeness(TypedDict, total=False):
+    mean_rank: float | None  # of the members among each other's neighbours
+
+
+class TokenGroups(TypedDict, total=False):
+    operators: Closeness
+    policies: Closeness
+    vocabulary: int
+
+
+class BenchmarkSummary(TypedDict, total=False):
+    alias_n: int
+    alias_mrr: float
+    alias_hit10: float
+    alias_mrr_random: float
+    analogies_top1: float
+    odd_groups_accuracy: float
+
+
+class Semantics(TypedDict):
+    aliases: dict[str, Alias]
+    odd_one_out: dict[str, OddOneOut]  # by claim, and so are the next two
+    analogies: dict[str, Analogy]
+    groups: dict[str, TokenGroups]
+    missing: list[str]  # tokens asked for that have no vector
+    vocabulary: int
+    benchmark: dict[str, BenchmarkSummary]  # development, held_out, all
+
+
+class Labels(TypedDict):
+    one_line_rule_accuracy: float
+    p1: dict[str, dict[str, int]]  # part -> positives, negatives
+
+
+class Baselines(TypedDict):
+    shuffled_labels: dict[str, float]  # tpr, fpr, positives
+
+
+class Networks(TypedDict):
+    networks: list[str]
+    parameters: int
+
+
+class CoverageRow(TypedDict):
+    protocol: str
+    model: str
+    fpr_asked: float
+    tpr: float
+    low: float
+    high: float
+    fpr: float  # realised
+    fpr_low: float | None
+    positives: int
+    negatives: int
+    seeds: int
+
+
+class Interval(TypedDict, total=False):
+    difference: float
+    low: float
+    high: float
+    n: int  # malicious scripts
+
+
+class Comparison(Interval):
+    models: list[str]  # first minus second
+    tprs: list[float]
+
+
+class Gain(Interval, total=False):
+    traditional: str
+    deep: str
+    traditional_tpr: float
+    deep_tpr: float
+
+
+class Calibration(TypedDict, total=False):
+    temperature: float
+    expected_calibration_error: float
+    before: float
+    reliability: list[dict]
+
+
+class RobustnessRow(TypedDict):
+    protocol: str
+    model: str
+    difference: float  # what a transform changes of the true-positive rate
+
+
+class Evaluation(TypedDict):
+    fpr: float
+    table: list[CoverageRow]
+    gain: dict[str, Gain]  # by protocol, and so is calibration
+    comparisons: dict[str, dict[str, list[Comparison]]]  # by claim, by protocol
+    calibration: dict[str, Calibration]
+    robustness: list[RobustnessRow]
+    negatives_test_scripts: int
+    negatives_test_scripts_human: int
+
+
+class Parity(TypedDict):
+    max_abs_diff: float
+    decisions_equal: bool
+    n: int
+    bytes: int
+
+
+class Case(TypedDict, total=False):
+    n: int
+    deep: float | None  # share found
+    traditional: float | None
+    deep_low: float | None
+    deep_high: float | None
+
+
+class CaseStudies(TypedDict):
+    C22: Case
+    C23: Case
+    C24: Case
+
+
+class Run(TypedDict):
+    seconds: float
+    peak_gb: float
+
+
+class Scoring(TypedDict):
+    scripts_per_second: float
+    p99_ms: float
+
+
+class Bench(TypedDict):
+    tokenise_vs_hf: float | None
+    tokenise_vs_re: float | None
+    word2vec_vs_gensim: float
+    training_vs_plain: float
+    score_vs_keras: float
+    scoring: Scoring
+
+
+Results = TypedDict(
+    "Results",
+    {
+        "01_corpus": Corpus,
+        "02_tokens": Tokens,
+        "03_word2vec": Embedding,
+        "04_semantics": Semantics,
+        "05_labels": Labels,
+        "06_baselines": Baselines,
+        "07_cnn_lstm": Networks,
+        "08_evaluation": Evaluation,
+        "09_onnx": Parity,
+        "10_case_studies": CaseStudies,
+        "run": Run,
+        "bench": Bench,
+    },
+    total=False,
+)
+
+
+def check_complete(stage: str, result: object) -> None:
+    """Refuse results of a stage that lack what is read of them (ParameterError)."""
+    expected: frozenset[str] = getattr(Results.__annotations__.get(stage), "__required_keys__", frozenset())
+    missing = expected - (result.keys() if isinstance(result, Mapping) else set())
+    if missing:
+        raise ParameterError(
+            f"results of {stage} lack {', '.join(sorted(missing))}: write what psembed.project.results names"
+        )
+
+
+def load_results(results_dir: Path) -> Results:
     """Read every NN_noun.json of a results folder; stages that have not run are missing from the dict.
 
     "run" is what the runner measured of the whole run, "bench" what `make bench` did, where they are there.
@@ -31,7 +242,7 @@ def load_results(results_dir: Path) -> dict[str, dict]:
         )
     measured_later = (results_dir / "run.json", results_dir.parent / "bench.json")
     paths += [path for path in measured_later if path.is_file()]
-    return {path.stem: _result(path) for path in paths}
+    return cast(Results, {path.stem: _result(path) for path in paths})
 
 
 def _result(path: Path) -> dict:

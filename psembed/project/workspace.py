@@ -16,6 +16,7 @@ import polars as pl
 
 from psembed.project.profiles import NAME
 from psembed.project.published import refuse_other_parameters
+from psembed.project.results import check_complete
 from psembed.runtime.errors import CorpusError, ParameterError, StageError
 from psembed.runtime.files import atomic, write_json
 
@@ -147,5 +148,13 @@ class Workspace:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def write_result(self, stage: str, result: object) -> None:
-        """Write the results JSON of a stage."""
-        write_json(self.output(self.results / f"{stage}.json"), result)
+        """Write the results JSON of a stage.
+
+        Raises
+        ------
+        ParameterError
+            If they lack what is read of them (psembed.project.results).
+        """
+        path = self.output(self.results / f"{stage}.json")
+        check_complete(stage, result)
+        write_json(path, result)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from synthetic_results import results as synthetic
 
-from psembed.paper import build, claims, figures
+from psembed.paper import build, claims, figures, recovery
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import StageError
 
@@ -30,7 +30,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _write(checkout: Path, results: dict, profile: str) -> None:
     folder = checkout / "paper" / "results" / profile
     folder.mkdir(parents=True)
-    files = {**results, "claims": claims.evaluate(results), "controls": claims.controls(results)}
+    files = {**results, "claims": claims.evaluate(results), "controls": recovery.recovery(results)}
     for name, value in files.items():
         (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
 

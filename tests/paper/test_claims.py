@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import results as synthetic
 
-from psembed.paper import claims, controls
-from psembed.runtime.errors import StageError
+from psembed.paper import claims, headline, recovery
 
 FIELDS = {"id", "claim", "source", "published", "ours", "unit", "low", "high", "n", "verdict", "notebook"}
 VERDICTS = {"reproduced", "partly", "not_reproduced", "not_testable"}
@@ -31,8 +30,8 @@ def test_nothing_measured_means_nothing_claimed():
     rows = claims.evaluate({})
     assert {row["verdict"] for row in rows} == {"not_testable"}
     assert all(row["ours"] is None and row["reason"] for row in rows)
-    assert set(claims.headline({}).values()) == {None}
-    assert claims.controls({}) == []
+    assert set(headline.headline({}).values()) == {None}
+    assert recovery.recovery({}) == []
 
 
 @pytest.mark.parametrize("stage", list(synthetic()))
@@ -44,8 +43,8 @@ def test_any_stage_may_be_missing_or_empty(stage: str):
         else:
             results[stage] = change
         claims.evaluate(results)
-        claims.headline(results)
-        claims.controls(results)
+        headline.headline(results)
+        recovery.recovery(results)
 
 
 def test_a_run_is_judged_by_the_written_rules():
@@ -112,7 +111,7 @@ def test_another_false_positive_rate_does_not_test_the_study():
     rows = {row["id"]: row for row in claims.evaluate(results)}
     assert rows["C15"]["verdict"] == "not_testable"
     assert "0.01" in rows["C15"]["reason"]
-    assert claims.headline(results)["p1_tpr_deep"] is None
+    assert headline.headline(results)["p1_tpr_deep"] is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_a_generated_corpus_says_nothing_of_real_scripts():
 
 
 def test_headline_is_flat_and_complete():
-    flat = claims.headline(synthetic())
+    flat = headline.headline(synthetic())
     assert len(flat) == 39
     assert flat["p1_tpr_deep"] == pytest.approx(0.905)
     assert flat["p2_tpr_traditional"] == pytest.approx(0.605)
@@ -176,13 +175,13 @@ def test_headline_is_flat_and_complete():
     assert {key: flat[key] for key in expected} == expected
 
 
-def test_every_headline_key_that_names_a_place_is_found_there():
-    flat = claims.headline(synthetic())
+def test_every_headline_key_is_found_in_a_full_set_of_results():
+    flat = headline.headline(synthetic())
     # The imaginary run has no such result; the runner and the benchmark measure the others.
-    unmeasured = {"scripts_per_second"} | {
-        key for key, place in controls.HEADLINE.items() if place and place[0] in ("run", "bench")
+    unmeasured = {"p0_tpr_deep", "robustness_worst_drop", "scripts_per_second", "p99_ms"} | {
+        key for key in flat if "_vs_" in key or key.startswith("reproduce_")
     }
-    assert {key for key, place in controls.HEADLINE.items() if place and flat[key] is None} == unmeasured
+    assert {key for key, value in flat.items() if value is None} == unmeasured
 
 
 def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(tmp_path):
@@ -191,7 +190,7 @@ def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(t
     (folder / "02_tokens.json").write_text('{"near_duplicate_clusters": 7}')
     (folder / "run.json").write_text('{"seconds": 60.5, "peak_gb": 2.5}')
     (tmp_path / "bench.json").write_text('{"tokenise_vs_hf": 9.0, "scoring": {"p99_ms": 8.0}}')
-    claims.write_headline(folder)
+    headline.write_headline(folder)
     flat = json.loads((folder / "headline.json").read_text())
     assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)
     assert (flat["tokenise_vs_hf"], flat["p99_ms"]) == (9.0, 8.0)
@@ -234,7 +233,7 @@ def test_the_vocabulary_is_that_of_what_the_embedding_reads(words: int | None, v
 
 def test_controls_notice_what_was_not_recovered():
     results = synthetic(generated=True)
-    rows = {row["control"]: row["verdict"] for row in claims.controls(results)}
+    rows = {row["control"]: row["verdict"] for row in recovery.recovery(results)}
     assert rows["odd one out (C07)"] == "recovered"
     assert rows["all aliases: mean reciprocal rank"] == "missed"
     assert rows["shuffled tokens: alias reciprocal rank"] == "recovered"
@@ -245,7 +244,7 @@ def test_controls_notice_what_was_not_recovered():
     results["03_word2vec"]["shuffled"]["alias_mrr"] = 0.2
     results["02_tokens"]["planted"]["encodings"]["recovered"] = 12
     del results["09_onnx"], results["08_evaluation"]
-    rows = {row["control"]: row["verdict"] for row in claims.controls(results)}
+    rows = {row["control"]: row["verdict"] for row in recovery.recovery(results)}
     assert rows["shuffled labels: TPR against FPR"] == "missed"
     assert rows["shuffled tokens: alias reciprocal rank"] == "missed"
     assert rows["encodings recognised"] == "missed"
@@ -262,11 +261,3 @@ def test_verify_prints_the_ledger_and_notices_a_stale_file(tmp_path: Path):
     assert "claims.json is not" not in table
     (tmp_path / "claims.json").write_text("[]", encoding="utf-8")
     assert "claims.json is not" in claims.verify(tmp_path)
-
-
-def test_results_that_are_missing_or_damaged_are_named(tmp_path: Path):
-    with pytest.raises(StageError, match="psembed run"):
-        claims.load_results(tmp_path)
-    (tmp_path / "03_word2vec.json").write_text("{", encoding="utf-8")
-    with pytest.raises(StageError, match="03_word2vec"):
-        claims.load_results(tmp_path)

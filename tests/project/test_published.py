@@ -15,6 +15,7 @@ from psembed.project.workspace import Workspace
 from psembed.runtime.errors import ParameterError
 
 ROOT = Path(__file__).parents[2]
+LABELS = {"one_line_rule_accuracy": 0.97, "p1": {}}
 
 
 @pytest.fixture
@@ -48,27 +49,27 @@ def test_a_notebook_run_by_hand_with_smoke_settings_replaces_nothing_published(c
 def test_a_parameter_that_is_not_there_is_another_one(clone):
     workspace = Workspace("public", root=clone)
     with pytest.raises(ParameterError, match="seed is None"):
-        workspace.write_result("05_labels", {})
+        workspace.write_result("05_labels", LABELS)
 
 
 def test_the_profiles_own_parameters_may_be_given_by_hand(clone, monkeypatch):
     given(monkeypatch, "public", "05_labels")
-    Workspace("public", root=clone).write_result("05_labels", {"n": 1})
-    assert json.loads((clone / "paper/results/public/05_labels.json").read_text()) == {"n": 1}
+    Workspace("public", root=clone).write_result("05_labels", LABELS)
+    assert json.loads((clone / "paper/results/public/05_labels.json").read_text()) == LABELS
 
 
 @pytest.mark.parametrize("profile", ["smoke", "control", "mine"])
 def test_what_is_not_published_may_be_written_with_any_parameters(clone, monkeypatch, profile):
     given(monkeypatch, "public", "05_labels", profile=profile)
-    Workspace(profile, root=clone).write_result("05_labels", {})
+    Workspace(profile, root=clone).write_result("05_labels", LABELS)
 
 
 def test_the_runner_and_plain_programs_are_not_asked(clone, monkeypatch):
     monkeypatch.setenv("PSEMBED_STAGING", str(clone / "staging"))
-    Workspace("public", root=clone).write_result("05_labels", {})
+    Workspace("public", root=clone).write_result("05_labels", LABELS)
     monkeypatch.delenv("PSEMBED_STAGING")
     monkeypatch.delattr(sys.modules["__main__"], "get_ipython")
-    Workspace("public", root=clone).write_result("05_labels", {})
+    Workspace("public", root=clone).write_result("05_labels", LABELS)
 
 
 def test_a_changed_cell_of_either_kind_or_a_missing_copy_makes_a_notebook_stale(clone):

@@ -82,12 +82,16 @@ def test_a_truncated_table_names_its_notebook(root):
         ws.read_table("corpus.parquet")
 
 
+def corpus(repositories: int) -> dict:
+    return {"generated": True, "repositories": repositories}
+
+
 def test_staged_files_are_read_back_and_leave_the_good_ones_alone(root, monkeypatch):
-    Workspace("smoke", root=root).write_result("01_corpus", {"rows": 1})
+    Workspace("smoke", root=root).write_result("01_corpus", corpus(1))
     monkeypatch.setenv("PSEMBED_STAGING", str(root / "staging"))
     staged = Workspace("smoke", root=root)
-    assert staged.read_result("01_corpus") == {"rows": 1}
-    staged.write_result("01_corpus", {"rows": 2})
-    assert staged.read_result("01_corpus") == {"rows": 2}
+    assert staged.read_result("01_corpus") == corpus(1)
+    staged.write_result("01_corpus", corpus(2))
+    assert staged.read_result("01_corpus") == corpus(2)
     monkeypatch.delenv("PSEMBED_STAGING")
-    assert Workspace("smoke", root=root).read_result("01_corpus") == {"rows": 1}
+    assert Workspace("smoke", root=root).read_result("01_corpus") == corpus(1)

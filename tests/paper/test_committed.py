@@ -11,7 +11,8 @@ from psembed.cli.main import parser as command_line
 from psembed.detector.detector import Detector
 from psembed.embedding import released
 from psembed.evaluation import coverage, scores
-from psembed.paper import build, claims, figures
+from psembed.paper import build, claims, figures, headline
+from psembed.project.results import load_results
 from psembed.project.workspace import Workspace
 from psembed.runtime.files import RELEASED
 from psembed.sources.catalogue import load_sources
@@ -23,7 +24,7 @@ FENCES = re.findall(r"```\n(.*?)```", README, re.DOTALL)
 
 
 def test_readme_shows_the_published_results():
-    table = build.readme_table(claims.load_results(RESULTS))
+    table = build.readme_table(load_results(RESULTS))
     assert table.count("\n") > 10 and table in README
 
 
@@ -53,12 +54,12 @@ def test_readme_names_the_paths_that_are_there():
 
 
 def test_the_ledger_and_headline_follow_from_the_results():
-    results = claims.load_results(RESULTS)
+    results = load_results(RESULTS)
     assert json.loads((RESULTS / "claims.json").read_text()) == json.loads(
         json.dumps(claims.evaluate(results))
     )
     assert json.loads((RESULTS / "headline.json").read_text()) == json.loads(
-        json.dumps(claims.headline(results))
+        json.dumps(headline.headline(results))
     )
 
 

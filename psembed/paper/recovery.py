@@ -1,0 +1,140 @@
+"""The controls of a run on a generated corpus: what was planted, what the run recovered, verdict."""
+
+import math
+from typing import TypedDict
+
+from psembed.paper.ledger import coverage_row, models_of
+from psembed.project.results import BenchmarkSummary, Results, TokenGroups
+
+RECOVERED, MISSED, NOT_MEASURED = "recovered", "missed", "not measured"
+
+#: What counts as recovered. Positive controls first, then the negative ones.
+TOLERANCE = {
+    "alias rank": 3,  # planted as nearest in both directions
+    "alias mrr": 0.7,  # mean reciprocal rank over all planted aliases; 1 is perfect
+    "analogy rank": 3,  # planted as nearest
+    "group rank": 2.0,  # times the best mean rank a group of its size can have
+    "share": 0.98,  # of the planted duplicates, clusters and encodings
+    "tpr": 0.90,  # of malicious scripts at the false-positive rate asked for
+    "chance": 10.0,  # times the reciprocal rank of chance, for shuffled tokens
+    "shuffled tpr": 0.03,  # above the false-positive rate, or three standard errors if that is more
+}
+_NAMES = {
+    "exact_duplicates": "exact duplicates folded",
+    "encodings": "encodings recognised",
+    "binary_files": "binary files kept out",
+    "near_duplicate_clusters": "near-duplicate clusters found",
+    "single_scripts": "scripts without duplicates kept apart",
+    "copies_between_repositories": "copies between repositories kept in one part",
+}
+
+
+class Control(TypedDict):
+    """One row of controls.json."""
+
+    control: str
+    planted: float | str | None
+    recovered: float | str | None
+    verdict: str
+
+
+def recovery(results: Results) -> list[Control]:
+    """Compare what the generated corpus plants with what the run recovered.
+
+    Returns
+    -------
+    list of dict
+        control, planted, recovered, verdict (recovered | missed | not measured); empty for a real corpus.
+    """
+    if not results.get("01_corpus", {}).get("generated"):
+        return []
+    return [*_semantic(results), *_duplicates(results), *_detection(results), *_negative(results)]
+
+
+def _row(
+    control: str, planted: float | str | None, recovered: float | str | None, right: bool | None
+) -> Control:
+    known = recovered is not None and right is not None
+    verdict = NOT_MEASURED if not known else RECOVERED if right else MISSED
+    return {
+        "control": control,
+        "planted": planted,
+        "recovered": recovered if known else None,
+        "verdict": verdict,
+    }
+
+
+def _semantic(results: Results) -> list[Control]:
+    semantics = results.get("04_semantics", {})
+    rows = []
+    for alias in ("iex", "iwr", "gci"):
+        pair = semantics.get("aliases", {}).get(alias, {})
+        rank, reverse = pair.get("rank"), pair.get("reverse_rank")
+        worse = None if rank is None or reverse is None else max(rank, reverse)
+        rows.append(_most(f"alias {alias}: rank, worse direction", 1, worse, TOLERANCE["alias rank"]))
+    whole: BenchmarkSummary = semantics.get("benchmark", {}).get("all", {})
+    rows.append(
+        _least("all aliases: mean reciprocal rank", 1.0, whole.get("alias_mrr"), TOLERANCE["alias mrr"])
+    )
+    for claim in ("C07", "C08"):
+        odd = semantics.get("odd_one_out", {}).get(claim, {})
+        right = odd.get("odd") == odd.get("expected")
+        rows.append(_row(f"odd one out ({claim})", odd.get("expected"), odd.get("odd"), right))
+    for claim in ("C09", "C10", "C11", "C12", "C13"):
+        answer = semantics.get("analogies", {}).get(claim, {})
+        name = f"analogy {claim}: rank of {answer.get('expected')}"
+        rows.append(_most(name, 1, answer.get("rank"), TOLERANCE["analogy rank"]))
+    groups: TokenGroups = semantics.get("groups", {}).get("C03", {})
+    ranks = {"operators": (3, groups.get("operators", {})), "policies": (4, groups.get("policies", {}))}
+    for group, (size, closeness) in ranks.items():
+        limit = TOLERANCE["group rank"] * size / 2
+        name = f"{group}: mean rank among each other"
+        rows.append(_most(name, size / 2, closeness.get("mean_rank"), limit))
+    return rows
+
+
+def _most(control: str, planted: float, recovered: float | None, limit: float) -> Control:
+    return _row(control, planted, recovered, recovered is not None and recovered <= limit)
+
+
+def _least(control: str, planted: float | str, recovered: float | None, limit: float) -> Control:
+    return _row(control, planted, recovered, recovered is not None and recovered >= limit)
+
+
+def _duplicates(results: Results) -> list[Control]:
+    kinds = results.get("02_tokens", {}).get("planted", {})
+    rows = []
+    for kind, name in _NAMES.items():
+        planted, recovered = (kinds.get(kind, {}).get(key) for key in ("planted", "recovered"))
+        if planted is None:
+            rows.append(_row(name, None, None, None))
+        else:
+            rows.append(_least(name, planted, recovered, TOLERANCE["share"] * planted))
+    return rows
+
+
+def _detection(results: Results) -> list[Control]:
+    least = TOLERANCE["tpr"]
+    rows = []
+    for kind, model in models_of(results, "p1").items():
+        row = coverage_row(results, "p1", model)
+        name = f"malicious scripts found, {kind} model, P1"
+        rows.append(_least(name, f"TPR >= {least}", row["tpr"] if row else None, least))
+    return rows
+
+
+def _negative(results: Results) -> list[Control]:
+    tokens = results.get("03_word2vec", {}).get("shuffled", {})
+    labels = results.get("06_baselines", {}).get("shuffled_labels", {})
+    mrr, chance = tokens.get("alias_mrr"), tokens.get("alias_mrr_random")
+    near = None if mrr is None or chance is None else mrr <= max(0.02, TOLERANCE["chance"] * chance)
+    tpr, fpr, n = labels.get("tpr"), labels.get("fpr"), labels.get("positives") or 1
+    low = None if tpr is None or fpr is None else tpr <= fpr + _margin(fpr, n)
+    return [
+        _row("shuffled tokens: alias reciprocal rank", chance, mrr, near),
+        _row("shuffled labels: TPR against FPR", fpr, tpr, low),
+    ]
+
+
+def _margin(fpr: float, n: float) -> float:
+    return max(TOLERANCE["shuffled tpr"], 3 * math.sqrt(max(fpr, 1 / n) / n))
