@@ -13,7 +13,7 @@ ENVIRONMENT := setup
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce paper test lint lock bench
+.PHONY: help setup reproduce paper lab test lint lock bench
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -27,10 +27,13 @@ reproduce: $(ENVIRONMENT)  ## all notebooks, figures and the paper; PROFILE=smok
 paper: $(ENVIRONMENT)  ## tables, figures and PDF from the committed scores and results
 	$(RUN) paper
 
+lab: $(ENVIRONMENT)  ## JupyterLab on the notebooks
+	$(RUN) lab
+
 test: $(ENVIRONMENT)  ## all tests
 	$(RUN) test
 
-lint: $(ENVIRONMENT)  ## style and format, notebooks included
+lint: $(ENVIRONMENT)  ## style, format, imports and types
 	$(RUN) lint
 
 lock: $(ENVIRONMENT)  ## requirements.lock anew from pyproject.toml

@@ -1,40 +1,43 @@
-"""psembed: token vectors for PowerShell and an honest detector of malicious scripts."""
+"""psembed: token vectors for PowerShell and an honest detector of malicious scripts.
+
+What is meant to be imported is here, and is loaded when it is first asked for::
+
+    from psembed import Detector, load_vectors, unwrap
+"""
 
 from __future__ import annotations  # so that an older Python gets as far as the message
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from psembed.detector.detector import Detector
+    from psembed.detector.verdict import Verdict
+    from psembed.embedding import benchmark
+    from psembed.embedding.released import load as load_vectors
+    from psembed.powershell.encoding import Encoder
+    from psembed.powershell.tokens import tokenise as tokenize
+    from psembed.powershell.unwrap.layers import unwrap
 
-    from gensim.models import KeyedVectors
+_PLACES = {
+    "Detector": "psembed.detector.detector:Detector",
+    "Verdict": "psembed.detector.verdict:Verdict",
+    "unwrap": "psembed.powershell.unwrap.layers:unwrap",
+    "tokenize": "psembed.powershell.tokens:tokenise",
+    "Encoder": "psembed.powershell.encoding:Encoder",
+    "load_vectors": "psembed.embedding.released:load",
+    "benchmark": "psembed.embedding.benchmark",
+}
+__all__ = ["Detector", "Encoder", "Verdict", "benchmark", "load_vectors", "tokenize", "unwrap"]
 
 
-def load_vectors(path: Path | str | None = None) -> KeyedVectors:
-    """Return the released token vectors, or those of a file that embedding.save has written.
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"psembed has no {name!r}; it offers {', '.join(__all__)}")
+    module, _, attribute = _PLACES[name].partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
 
-    Parameters
-    ----------
-    path : Path or str, optional
-        An npz file. The released one, checked against its SHA-256, when left out.
 
-    Returns
-    -------
-    gensim.models.KeyedVectors
-        float32; the attribute "count" holds occurrences. "> iex" is the command, "iex" the word.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, cut short, changed or of another version.
-    PsembedError
-        If gensim is not installed.
-    """
-    from psembed.runtime.environment import has_packages
-    from psembed.runtime.errors import PsembedError
-
-    if not has_packages(("gensim", "pyarrow")):
-        raise PsembedError("load_vectors needs gensim and pyarrow: pip install 'psembed[study]'")
-    from psembed.embedding import released
-
-    return released.load(path)
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -106,8 +106,9 @@ def parser() -> argparse.ArgumentParser:
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
-    add("test", _test, "run all tests", needs=("pytest",))
-    add("lint", _lint, "check style and format, notebooks included", needs=("ruff",))
+    add("lab", _lab, "open JupyterLab on the notebooks", needs=("jupyterlab",))
+    add("test", _test, "run all tests", needs=("pytest", "xdist"))
+    add("lint", _lint, "check style, format, imports and types", needs=("ruff", "importlinter", "mypy"))
     add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
     add("bench", _bench, "measure the speed of tokenising, training and scoring")
     return top
@@ -249,18 +250,33 @@ def _paper(options: argparse.Namespace) -> None:
     print(build.build(root).relative_to(root))
 
 
+def _lab(options: argparse.Namespace) -> int:
+    return _tool("jupyterlab", "notebooks")
+
+
 def _test(options: argparse.Namespace) -> int:
-    return _tool("pytest")
+    """Run the tests of a file in one process, so that what they share is made once; the longest file first."""
+    return _tool("pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 def _lint(options: argparse.Namespace) -> int:
-    return _tool("ruff", "check", ".") or _tool("ruff", "format", "--check", ".")
+    return (
+        _tool("ruff", "check", ".") or _tool("ruff", "format", "--check", ".") or _imports() or _tool("mypy")
+    )
+
+
+def _imports() -> int:
+    """Check the import contracts; import-linter cannot be run as a module."""
+    return _python("-c", "from importlinter.cli import lint_imports_command as lint; lint()")
 
 
 def _tool(*command: str) -> int:
     """Run a module as a program in the clone."""
-    finished = subprocess.run([sys.executable, "-m", *command], cwd=_clone(), check=False)
-    return finished.returncode
+    return _python("-m", *command)
+
+
+def _python(*arguments: str) -> int:
+    return subprocess.run([sys.executable, *arguments], cwd=_clone(), check=False).returncode
 
 
 def _lock(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from psembed.paper import claims, detection_figures, figures
+from psembed.paper import architecture, claims, detection_figures, figures
 from psembed.paper.headline import write_headline
 from psembed.project.published import stale_note
 from psembed.project.results import Results, load_results
@@ -70,6 +70,7 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
         temporary.write_bytes(data)
     if profile == PUBLISHED:
         update_readme(root)
+        architecture.update(root)
     LOG.info("wrote %s (%d bytes)", target.relative_to(root).as_posix(), len(data))
     return target
 

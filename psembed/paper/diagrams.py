@@ -56,7 +56,8 @@ def distinct(table: pl.DataFrame, column: str) -> list:
     return table[column].unique(maintain_order=True).to_list()
 
 
-def _box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], colour: str) -> None:
+def box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], colour: str) -> None:
+    """Draw a box of that size around (x, y), with a title and a detail in it."""
     corner = x - size[0] / 2, y - size[1] / 2
     fill = matplotlib.colors.to_rgba(colour, 0.12)
     shape = "round,pad=0,rounding_size=0.06"
@@ -68,7 +69,8 @@ def _box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], co
     axes.text(x, y - sink, detail, ha="center", va="center", fontsize=7.5, color="#333333", parse_math=False)
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw an arrow between two points."""
     axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.0,
                                               "shrinkA": 0, "shrinkB": 0})  # fmt: skip
 
@@ -83,10 +85,10 @@ def draw_flow(table: pl.DataFrame) -> Figure:
     learnt = {"word2vec", "model", "detector"}
     for row in table.to_dicts():
         colour = PALETTE[1] if row["box"] in learnt else PALETTE[0]
-        _box(axes, *places[row["box"]], size, (textwrap.fill(row["title"], 11), row["detail"]), colour)
+        box(axes, *places[row["box"]], size, (textwrap.fill(row["title"], 11), row["detail"]), colour)
     for origin, target in FLOW_EDGES:
         if origin in places and target in places:
-            _arrow(axes, *_facing(places[origin], places[target], size))
+            arrow(axes, *_facing(places[origin], places[target], size))
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows + 0.55, 0.45))
     axes.axis("off")
     return figure
@@ -118,7 +120,7 @@ def draw_network(table: pl.DataFrame) -> Figure:
     if merged:
         top = (middle, -depth + size[1] / 2)
         for x, y in last:
-            _arrow(axes, (x, y - size[1] / 2), (top[0] + (x - middle) * 0.4, top[1]))
+            arrow(axes, (x, y - size[1] / 2), (top[0] + (x - middle) * 0.4, top[1]))
     axes.set(xlim=(-0.55, len(branches) - 0.45), ylim=(min(end[1], -rows + 1) - 0.45, 0.45))
     axes.axis("off")
     return figure
@@ -129,9 +131,9 @@ def _column(axes: Axes, layers: list[dict], top: tuple, size: tuple, colour: str
     x, y = top
     for n, layer in enumerate(layers):
         weights = f" · {layer['parameters']:,} parameters" if layer["parameters"] else ""
-        _box(axes, x, y - n, size, (layer["layer"], f"{layer['shape']}{weights}"), colour)
+        box(axes, x, y - n, size, (layer["layer"], f"{layer['shape']}{weights}"), colour)
         if n:
-            _arrow(axes, (x, y - n + 1 - size[1] / 2), (x, y - n + size[1] / 2))
+            arrow(axes, (x, y - n + 1 - size[1] / 2), (x, y - n + size[1] / 2))
     return x, y - max(len(layers) - 1, 0)
 
 

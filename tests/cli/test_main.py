@@ -14,14 +14,14 @@ from psembed.embedding import released, word2vec
 from psembed.pipeline import runner
 from psembed.pipeline.runner import RunSummary, StageRun
 from psembed.powershell.tokens import tokenise
-from psembed.project import workspace
+from psembed.project import published, workspace
 from psembed.runtime import environment
 from psembed.runtime.errors import CorpusError, ParameterError, PsembedError, SourceError, StageError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "setup", "reproduce", "run", "fetch", "similar", "analogy", "odd", "score", "verify", "paper", "test",
-    "lint", "lock", "bench",
+    "lab", "lint", "lock", "bench",
 )  # fmt: skip
 
 
@@ -143,8 +143,10 @@ def test_verify_shows_the_published_ledger_where_there_is_one(checkout, monkeypa
         assert main.main(["verify", *arguments]) == 0
         assert capsys.readouterr().out == f"ledger of {name}\n"
     (checkout / "paper/results/public").mkdir(parents=True)
+    monkeypatch.setattr(published, "stale_copies", lambda root: ["02_tokens"])
     assert main.main(["verify"]) == 0
-    assert capsys.readouterr().out == "ledger of public\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "ledger of public" and said[1].endswith("copies are stale: 02_tokens.")
 
 
 def test_fetch_goes_on_after_a_failure_and_says_so(checkout, monkeypatch, capsys):
