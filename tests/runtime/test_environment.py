@@ -67,8 +67,10 @@ def test_conda_environment_pyproject_and_lock_agree():
 def test_every_import_is_a_declared_dependency():
     owners = packages_distributions()
     declared = {canonicalize_name(requirement.name) for requirement in DIRECT}
-    for path in (ROOT / "psembed").glob("*.py"):
-        for name in imports(path) - set(sys.stdlib_module_names) - {"psembed"}:
+    paths = [*(ROOT / "psembed").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
+    assert len(paths) > 80
+    for path in paths:
+        for name in imports(path) - set(sys.stdlib_module_names) - {"psembed", "bench"}:
             names = {canonicalize_name(owner) for owner in owners.get(name, [name])}
             assert names & declared or name in declared, f"{path.name} imports {name}"
 
