@@ -70,7 +70,8 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
         temporary.write_bytes(data)
     if profile == PUBLISHED:
         update_readme(root)
-        architecture.update(root)
+        if (root / "docs" / "architecture.md").is_file():
+            architecture.update(root)
     LOG.info("wrote %s (%d bytes)", target.relative_to(root).as_posix(), len(data))
     return target
 
