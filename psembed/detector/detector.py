@@ -20,7 +20,8 @@ from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
 from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples
-from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, paired, unwrap
+from psembed.powershell.unwrap.encodings import well_formed
+from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
 from psembed.runtime.files import RELEASED
 
@@ -115,7 +116,7 @@ class Detector:
         return self._run(clean_texts, SCORE)[:, 0].tolist()
 
     def _run(self, clean_texts: Sequence[str], output: str) -> np.ndarray:
-        tokens, characters = self._encoder.encode([paired(text) for text in clean_texts])
+        tokens, characters = self._encoder.encode([well_formed(text) for text in clean_texts])
         return run_onnx(self._session, Samples(tokens, characters), output=output)
 
     def view(self, clean: str) -> str:

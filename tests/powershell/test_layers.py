@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psembed.powershell.unwrap.folder import fold
-from psembed.powershell.unwrap.layers import Layer, Limits, hands_over, may_run, plausible, unwrap
-from psembed.powershell.unwrap.literals import Budget
+from psembed.powershell.unwrap.encodings import plausible
+from psembed.powershell.unwrap.folding import fold_constants
+from psembed.powershell.unwrap.layers import Layer, Limits, hands_over, may_run, unwrap
+from psembed.powershell.unwrap.values import Budget
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
 LIMITS = {"", "depth", "layers", "characters", "steps", "seconds"}
@@ -410,7 +411,7 @@ def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
 
 def test_here_strings_within_here_strings_look_at_the_clock(monkeypatch):
     ticks = itertools.count()
-    monkeypatch.setattr("psembed.powershell.unwrap.literals.time.monotonic", lambda: next(ticks) / 100)
+    monkeypatch.setattr("psembed.powershell.unwrap.values.time.monotonic", lambda: next(ticks) / 100)
     assert unwrap("iex\n" + '@"\n$(' * 300, limits=Limits(seconds=1.0)).cut == "seconds"
 
 
@@ -462,7 +463,7 @@ def test_literals_are_folded_in_place():
     ],
 )
 def test_folding(text, folded):
-    assert fold(text, Budget(1000, 10_000, 60)).text == folded
+    assert fold_constants(text, Budget(1000, 10_000, 60)).text == folded
 
 
 @pytest.mark.parametrize(
@@ -476,7 +477,7 @@ def test_folding(text, folded):
     ],
 )  # fmt: skip
 def test_what_is_no_constant_stays(text):
-    assert fold(text, Budget(1000, 10_000, 60)).text == text
+    assert fold_constants(text, Budget(1000, 10_000, 60)).text == text
 
 
 @pytest.mark.parametrize(

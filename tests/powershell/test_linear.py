@@ -16,11 +16,11 @@ import pytest
 from psembed.detector import explain
 from psembed.detector.detector import released
 from psembed.powershell import cleaning, tokens
-from psembed.powershell.unwrap import expressions, folder, layers, literals
+from psembed.powershell.unwrap import encodings, layers, operators, parser, state
 from psembed.project import workspace
 from psembed.sources import corpus
 
-MODULES = (cleaning, corpus, explain, expressions, folder, layers, literals, tokens, workspace)
+MODULES = (cleaning, corpus, encodings, explain, layers, operators, parser, state, tokens, workspace)
 SCORING = ("cli", "detector", "explain", "inputs", "reports", "scoring")  # what `psembed score` imports
 BOUNDED = {"explain._WORD": 4_097}  # characters that they are given at most
 SIZES = (1_000, 4_000, 16_000)  # characters; times of a quadratic pattern grow 16-fold from one to the next

@@ -12,19 +12,27 @@ from typing import NamedTuple
 import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
-from psembed.powershell.unwrap import literals
 from psembed.powershell.unwrap.commands import is_encoded_parameter
-from psembed.powershell.unwrap.folder import DASHES, Folded, Found, fold
-from psembed.powershell.unwrap.literals import REJECTED, Budget, Cut
+from psembed.powershell.unwrap.encodings import (
+    GZIP_MAGIC,
+    ascii_share,
+    decoded,
+    from_base64,
+    guessed_codec,
+    inflated,
+    plausible,
+    well_formed,
+)
+from psembed.powershell.unwrap.folding import Folded, fold_constants
+from psembed.powershell.unwrap.operators import join
+from psembed.powershell.unwrap.parser import DASHES
+from psembed.powershell.unwrap.state import Finding
+from psembed.powershell.unwrap.values import Budget, Cut, attempt
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another
 SHORTEST = 8  # characters of a layer
-CONTROL_SHARE = 0.05  # of a text's characters; text with more is binary data
 ASCII_SHARE, BARE_ASCII_SHARE = 0.7, 0.97  # of text without a known encoding; of Base64 that nothing decodes
-_SAMPLE = 1 << 16  # characters looked at to tell text from data
-_CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ufffd-\uffff\ud800-\udfff\ue000-\uf8ff]")
-_ASCII = re.compile("[\t\n\r -~]")
 _PARAMETER = re.compile(
     rf"[{DASHES}/](e[a-z^`]{{0,30}}+)['\"]?+[\s:=]{{1,100}}+[('\"\u2018\u2019\u201c\u201d^`]*+"
     r"([A-Za-z0-9+/^`]{10,}+={0,2})",
@@ -116,29 +124,34 @@ class Unwrapped(NamedTuple):
 
 
 def may_run(texts: Sequence[str]) -> list[bool]:
-    """Tell which texts hold what may run or decode a string; others need not be folded.
+    """Tell which texts hold what may run or decode a string; in others no constants need be folded.
 
     A name that is put together, such as 'i' + 'ex', still needs an operator that runs it, and these are what
     is looked for. What folding would only spell out, without anything that runs it, is not uncovered.
     """
-    return pl.Series(list(map(paired, texts)), dtype=pl.String).str.contains(_RUNS_OR_DECODES).to_list()
+    return pl.Series(list(map(well_formed, texts)), dtype=pl.String).str.contains(_RUNS_OR_DECODES).to_list()
 
 
-def unwrap(text: str, folded: bool = True, *, limits: Limits = Limits()) -> Unwrapped:
+def unwrap(text: str, runs: bool = True, *, limits: Limits = Limits()) -> Unwrapped:
     """Return a script and every script that can be uncovered in it without running anything.
 
-    Never raises, on any text. A text that was found before is not given again, nor one of fewer than
+    Never raises, on any text. A text that was uncovered before is not given again, nor one of fewer than
     SHORTEST characters, nor what is not plausibly text.
 
     Parameters
     ----------
     text : str
         A raw script or command line; its line ends matter (see `cleaning`).
-    folded : bool
+    runs : bool
         False for a text that nothing runs or decodes in (`may_run`): it is searched for Base64 only.
     limits : Limits
+
+    Examples
+    --------
+    >>> [layer.text for layer in unwrap("iex ('Write-Host' + ' 1')").layers]
+    ["iex ('Write-Host' + ' 1')", "iex ('Write-Host 1')", 'Write-Host 1']
     """
-    unwrapping = _Unwrapping(text, limits, folded=folded)
+    unwrapping = _Unwrapping(text, limits, runs=runs)
     try:
         unwrapping.run()
     except Cut as cut:
@@ -147,31 +160,29 @@ def unwrap(text: str, folded: bool = True, *, limits: Limits = Limits()) -> Unwr
 
 
 class _Unwrapping:
-    def __init__(self, text: str, limits: Limits, *, folded: bool):
+    def __init__(self, text: str, limits: Limits, *, runs: bool):
         self.limits, self.cut = limits, ""
         self.budget = Budget(limits.steps, limits.characters, limits.seconds)
-        self.folded = folded
+        self.runs = runs
         self.layers = [Layer(text, SCRIPT, -1, 0)]
         self.seen = {text.strip()}
 
     def run(self) -> None:
-        place = 0
-        while place < len(self.layers):
-            if self.layers[place].how != LITERALS:
-                self._unwrap(place)
-            place += 1
+        for place, layer in enumerate(self.layers):  # to which those within are appended
+            if layer.how != LITERALS:
+                self._unwrap(place, layer.text)
 
-    def _unwrap(self, place: int) -> None:
-        """Add what is found in one layer."""
-        text = self.layers[place].text
-        folded = fold(text, self.budget) if place or self.folded else Folded(text, [], [], "")
+    def _unwrap(self, place: int, text: str) -> None:
+        """Add what is uncovered in one layer."""
+        fold = place > 0 or self.runs
+        folded = fold_constants(text, self.budget) if fold else Folded(text, [], [], "")
         if folded.text != text:
             self._add(folded.text, LITERALS, place)
-        for found in folded.run:
-            self._add(found.value, found.how or GIVEN, place)
-        for found in folded.decoded:
-            carried = found.how == ENCODED_COMMAND and hands_over(text, found.begin, found.end)
-            for value, how in self._texts(found, text):
+        for script in folded.scripts:
+            self._add(script.value, script.how or GIVEN, place)
+        for each in folded.decoded:
+            carried = each.how == ENCODED_COMMAND and hands_over(text, each.begin, each.end)
+            for value, how in self._texts(each, text):
                 self._add(value, how, place, carried=carried)
         if folded.cut:
             raise Cut(folded.cut)
@@ -180,11 +191,9 @@ class _Unwrapping:
 
     def _add(self, text: str, how: str, parent: int, *, carried: bool = False) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
-        text = paired(text.replace("\0", ""))  # NULs end a .NET buffer
+        text = well_formed(text.replace("\0", ""))  # NULs end a .NET buffer
         stripped = text.strip()
-        if len(stripped) < SHORTEST or stripped in self.seen:
-            return
-        if how != LITERALS and not plausible(text):
+        if len(stripped) < SHORTEST or stripped in self.seen or not (how == LITERALS or plausible(text)):
             return
         depth = self.layers[parent].depth + (how != LITERALS)
         if depth > self.limits.depth:
@@ -195,33 +204,25 @@ class _Unwrapping:
         self.seen.add(stripped)
         self.layers.append(Layer(text, how, parent, depth, carried))
 
-    def _texts(self, found: Found, script: str) -> Iterator[tuple[str, str]]:
+    def _texts(self, finding: Finding, script: str) -> Iterator[tuple[str, str]]:
         """Yield (text, how) of a decoded string, of characters, or of bytes: compressed or text."""
-        value, how = found.value, found.how
-        if isinstance(value, str):
-            yield value, how
-        elif isinstance(value, bytes):
+        value, how = finding.value, finding.how
+        if isinstance(value, bytes):
             yield from self._of_bytes(value, how, deflate="deflate" in script.lower())
-        else:
-            try:
-                yield literals.join(self.budget, value), how
-            except REJECTED:
-                return
-
-    def _of_bytes(self, data: bytes, how: str, *, deflate: bool) -> Iterator[tuple[str, str]]:
-        compressed = data.startswith(literals.GZIP_MAGIC)
-        if compressed or deflate:
-            try:
-                data = literals.inflated(self.budget, data)
-                how = "gzip" if compressed else "deflate"
-            except REJECTED:
-                pass  # as it is, then
-        if text := self._text_of_bytes(data):
+            return
+        text = value if isinstance(value, str) else attempt(join, self.budget, value)
+        if text is not None:
             yield text, how
 
-    def _text_of_bytes(self, data: bytes) -> str:
-        text = literals.decoded(self.budget, data)
-        return "" if ascii_share(text) < ASCII_SHARE and literals.guessed_codec(data) == "latin-1" else text
+    def _of_bytes(self, data: bytes, how: str, *, deflate: bool) -> Iterator[tuple[str, str]]:
+        compressed = data.startswith(GZIP_MAGIC)
+        if compressed or deflate:
+            content = attempt(inflated, self.budget, data)
+            if content is not None:
+                data, how = content, "gzip" if compressed else "deflate"
+        text = decoded(self.budget, data)
+        if text and not (ascii_share(text) < ASCII_SHARE and guessed_codec(data) == "latin-1"):
+            yield text, how
 
     def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str, bool]]:
         """Yield (text, how, carried) of encoded commands and other Base64, wherever they stand."""
@@ -231,22 +232,22 @@ class _Unwrapping:
             name = match[1].lower().replace("^", "").replace("`", "")
             if is_encoded_parameter(name):
                 taken.add(match[2])
-                if found := self._encoded_command(match[2]):
-                    yield found, ENCODED_COMMAND, hands_over(text, *match.span(2))
+                if command := self._encoded_command(match[2]):
+                    yield command, ENCODED_COMMAND, hands_over(text, *match.span(2))
         if not _MENTIONS.search(text):
             return
         deflate = "deflate" in text.lower()
         for match in _BARE.finditer(text):
             self.budget.check_time()
-            if match[0] not in taken:
-                for value, how in self._bare(match[0], deflate=deflate):
+            data = None if match[0] in taken else attempt(from_base64, self.budget, match[0])
+            for value, how in self._of_bytes(data, BASE64, deflate=deflate) if data is not None else ():
+                if ascii_share(value) >= BARE_ASCII_SHARE:
                     yield value, how, False
 
     def _encoded_command(self, digits: str) -> str:
         """Return the script of an encoded command: UTF-16, else UTF-8 where that is no text; "": neither."""
-        try:
-            data = literals.from_base64(self.budget, re.sub("[`^]", "", digits))
-        except REJECTED:
+        data = attempt(from_base64, self.budget, re.sub("[`^]", "", digits))
+        if data is None:
             return ""
         wide, narrow = (data.decode(codec, "replace") for codec in ("utf-16-le", "utf-8"))
         for text, share in ((wide, 0.5), (narrow, ASCII_SHARE), (wide, 0.1)):
@@ -254,39 +255,9 @@ class _Unwrapping:
                 return text.removeprefix("\ufeff")
         return ""
 
-    def _bare(self, digits: str, *, deflate: bool) -> Iterator[tuple[str, str]]:
-        try:
-            data = literals.from_base64(self.budget, digits)
-        except REJECTED:
-            return
-        for text, how in self._of_bytes(data, BASE64, deflate=deflate):
-            if ascii_share(text) >= BARE_ASCII_SHARE:
-                yield text, how
-
 
 def hands_over(text: str, begin: int, end: int) -> bool:
     """Tell whether `text` is one command line, and only hands PowerShell what text[begin:end] encodes."""
     if len(text) - (end - begin) > _LAUNCHER_LENGTH:
         return False
     return _LAUNCHER.fullmatch((text[:begin] + text[end:]).strip()) is not None
-
-
-def plausible(text: str) -> bool:
-    """Tell whether `text` reads as text: at most CONTROL_SHARE of it are control and other odd characters."""
-    sample = text[:_SAMPLE]
-    return len(_CONTROL.findall(sample)) <= CONTROL_SHARE * len(sample)
-
-
-def ascii_share(text: str) -> float:
-    """Return which share of the characters is printable ASCII or white space."""
-    sample = text[:_SAMPLE]
-    return len(_ASCII.findall(sample)) / max(len(sample), 1)
-
-
-def paired(text: str) -> str:
-    """Return `text` with pairs of surrogates joined, and U+FFFD for a half that stands alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

@@ -1,0 +1,69 @@
+"""Constant folding of PowerShell text: which expressions have a known value, and what is given to run."""
+
+import re
+from typing import NamedTuple
+
+from psembed.powershell.cleaning import SINGLE_QUOTES
+from psembed.powershell.unwrap.parser import Parser
+from psembed.powershell.unwrap.state import DECODINGS, WORD, Finding
+from psembed.powershell.unwrap.values import Budget
+
+
+class Folded(NamedTuple):
+    """What constant folding gives.
+
+    Attributes
+    ----------
+    text : str
+        The script with each constant expression as a literal.
+    decoded : list of Finding
+        The strings, bytes and characters that a decoding gave, outermost only.
+    scripts : list of Finding
+        The strings that are given to run.
+    cut : str
+        The limit that stopped it, or "".
+    """
+
+    text: str
+    decoded: list[Finding]
+    scripts: list[Finding]
+    cut: str
+
+
+def fold_constants(text: str, budget: Budget) -> Folded:
+    """Return what `text` says once its constant expressions are evaluated.
+
+    Never raises, on any text; a limit that is reached ends it early. Where a variable that was read as known
+    turns out to vary, the text is read again without it.
+    """
+    parser = Parser(text, budget)
+    cut = parser.run()
+    found, variables = parser.findings, parser.variables
+    if not cut and variables.varying & variables.read and (found.constants or found.decoded or found.scripts):
+        parser = Parser(text, budget, frozenset(variables.varying))
+        cut, found = parser.run(), parser.findings
+    decoded = [each for each in _outermost(found.constants + found.decoded) if each.how in DECODINGS]
+    return Folded(_with_literals(text, _outermost(found.constants)), decoded, found.scripts, cut)
+
+
+def _outermost(findings: list[Finding]) -> list[Finding]:
+    """Return those that are in no other, in order; of several at one place, the last."""
+    kept: list[Finding] = []
+    ordered = sorted(enumerate(findings), key=lambda each: (each[1].begin, -each[1].end, -each[0]))
+    for _, each in ordered:
+        if not kept or each.begin >= kept[-1].end:
+            kept.append(each)
+    return kept
+
+
+def _with_literals(text: str, constants: list[Finding]) -> str:
+    kept, start = [], 0
+    for begin, end, value, how in constants:
+        kept += [text[start:begin], value if how == WORD else quoted(value)]
+        start = end
+    return "".join([*kept, text[start:]])
+
+
+def quoted(value: str) -> str:
+    """Return a single-quoted literal."""
+    return "'" + re.sub(f"([{SINGLE_QUOTES}])", r"\1\1", value) + "'"
