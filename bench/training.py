@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score
 from psembed.datasets import labels
 from psembed.embedding import word2vec
 from psembed.models import network, training
-from psembed.models.batches import draws
+from psembed.models.batches import undersampled_epochs
 from psembed.models.training import Training
 from psembed.powershell.encoding import Encoder, Samples
 
@@ -45,16 +45,15 @@ def main(root: Path) -> dict | None:
     if not made:
         return None
     matrix, train, validation = _data(made[0])
-    found = {name: work(matrix, train, validation) for name, work in (("ours", _ours), ("plain", _plain))}
-    drawn = next(
-        draws(train.labels, ratio=training.NETWORKS["cnn_lstm"].ratio, random=np.random.default_rng(SEEDS[0]))
-    )
+    sides = {name: work(matrix, train, validation) for name, work in (("ours", _ours), ("plain", _plain))}
+    ratio, random = training.NETWORKS["cnn_lstm"].ratio, np.random.default_rng(SEEDS[0])
+    drawn = next(undersampled_epochs(train.labels, ratio=ratio, random=random))
     an_epoch = {"ours": len(drawn), "plain": len(train)}
-    for name, side in found.items():
+    for name, side in sides.items():
         read = an_epoch[name] * EPOCHS[name] * len(SEEDS)
         side |= {"epochs": EPOCHS[name], "scripts_per_second": read / side["seconds"]}
-    ratio = found["plain"]["seconds"] / found["ours"]["seconds"]
-    return {"corpus": made[0].name, "training_vs_plain": ratio, **found}
+    faster = sides["plain"]["seconds"] / sides["ours"]["seconds"]
+    return {"corpus": made[0].name, "training_vs_plain": faster, **sides}
 
 
 def _data(work: Path) -> tuple[np.ndarray, Samples, Samples]:
@@ -122,5 +121,5 @@ def _plain_network(matrix: np.ndarray):
 
 
 def _judged(seconds: float, scores: list[np.ndarray], validation: Samples) -> dict:
-    precision = [average_precision_score(validation.labels, found) for found in scores]
+    precision = [average_precision_score(validation.labels, one) for one in scores]
     return {"seconds": seconds, "average_precision": float(np.mean(precision))}

@@ -8,7 +8,7 @@ at BUDGET strengths of one number, so none wins by more tuning than another.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,13 @@ from threadpoolctl import threadpool_limits
 
 from psembed.datasets.dedup import shingle_hashes
 from psembed.models import features
+from psembed.powershell.encoding import CHARACTERS, character_ids
 from psembed.powershell.tokens import tokenise_series
 from psembed.runtime.errors import CorpusError, ParameterError
 
 LOG = logging.getLogger(__name__)
 HASH_COLUMNS = 2**20
-CODES = 96  # line ends and tabs as a space, 94 visible ASCII characters, one code for everything else
+CODES = CHARACTERS - 1  # the encoder's character ids without that of padding
 TREES = 200
 SVM_PASSES = 10_000  # at most; it stops when it has converged
 BUDGET = 7  # strengths tried on validation data, for every model that is tuned
@@ -58,69 +59,56 @@ class OneLineRule:
 
 
 @dataclass(frozen=True)
-class LinearDetector:
-    """A linear classifier of tf-idf of counted n-grams.
+class TfIdf:
+    """Turns texts into tf-idf of counted n-grams.
 
     Attributes
     ----------
     name : str
-        One of BASELINES.
+        A linear one of BASELINES.
     columns : int64[k]
         N-grams kept: those found in at least two training scripts.
     weighting : TfidfTransformer
         Sublinear term frequency, inverse document frequency of the training scripts, L2 norm.
-    classifier : LogisticRegression or LinearSVC
-        Balanced class weights, L2 penalty.
-    strength : float
-        The inverse regularisation strength (C) chosen.
-    tried : dict of float to float
-        Average precision on validation data of each strength tried; empty without validation data.
     """
 
     name: str
     columns: np.ndarray
     weighting: TfidfTransformer
-    classifier: LogisticRegression | LinearSVC
+
+    def __call__(self, texts: Texts) -> csr_array:
+        """Return the weights of clean texts (float32[n, k])."""
+        return self.weighting.transform(_counts(self.name, texts, self.columns))
+
+
+@dataclass(frozen=True)
+class FittedBaseline:
+    """A classifier of what a view makes of texts.
+
+    Trees on length alone are a step function, free to rise and fall: short and long may both be suspicious.
+
+    Attributes
+    ----------
+    view : callable
+        Turns clean texts into what the classifier takes: TfIdf, or functions of psembed.models.features.
+    classifier : LogisticRegression, LinearSVC or HistGradientBoostingClassifier
+        Balanced class weights.
+    strength : float
+        The one chosen of GRIDS: inverse regularisation strength (C), or leaves of each tree.
+    tried : dict of float to float
+        Average precision on validation data of each strength tried; empty without validation data.
+    """
+
+    view: Callable[[Texts], csr_array | np.ndarray]
+    classifier: Classifier
     strength: float
     tried: dict[float, float]
 
     def score(self, texts: Texts) -> np.ndarray:
         """Return the logistic function of each clean text's decision value (float32[n])."""
-        parts = [
-            self.classifier.decision_function(self.weighting.transform(counts[:, self.columns]))
-            for counts in _counts(self.name, texts)
-        ]
-        return expit(np.concatenate([np.empty(0), *parts])).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class BoostedDetector:
-    """Gradient-boosted trees on hand-made features: all of them, or length alone.
-
-    On length alone it is a step function, free to rise and fall: short and long may both be suspicious.
-
-    Attributes
-    ----------
-    name : str
-        "gradient_boosting" or "length".
-    classifier : HistGradientBoostingClassifier
-        TREES trees, balanced class weights.
-    strength : int
-        The number of leaves of a tree chosen.
-    tried : dict of int to float
-        Average precision on validation data of each number tried; empty without validation data.
-    """
-
-    name: str
-    classifier: HistGradientBoostingClassifier
-    strength: int
-    tried: dict[int, float]
-
-    def score(self, texts: Texts) -> np.ndarray:
-        """Return the probability of malicious of each clean text (float32[n])."""
         if not len(texts):
             return np.empty(0, dtype=np.float32)
-        return expit(self.classifier.decision_function(_VIEWS[self.name](texts))).astype(np.float32)
+        return expit(self.classifier.decision_function(self.view(texts))).astype(np.float32)
 
 
 def fit(
@@ -130,7 +118,7 @@ def fit(
     *,
     seed: int,
     validation: tuple[Texts, np.ndarray] | None = None,
-) -> OneLineRule | LinearDetector | BoostedDetector:
+) -> OneLineRule | FittedBaseline:
     """Fit a baseline on training scripts.
 
     Parameters
@@ -161,32 +149,20 @@ def fit(
     labels = _checked(texts, labels)
     if validation is not None:
         validation = validation[0], _checked(*validation)
-    return (_boosted if name in _VIEWS else _linear)(name, texts, labels, validation, seed=seed)
-
-
-def _linear(
-    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
-) -> LinearDetector:
-    counts = vstack(list(_counts(name, texts)), format="csr")
-    columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) > 1)
-    weighting = TfidfTransformer(sublinear_tf=True)
-    seen = weighting.fit_transform(counts[:, columns])
-    del counts
-    held_out = None
-    if validation is not None:
-        held_counts = vstack([part[:, columns] for part in _counts(name, validation[0])], format="csr")
-        held_out = weighting.transform(held_counts), validation[1]
-    return LinearDetector(name, columns, weighting, *_choose(name, seen, labels, held_out, seed=seed))
-
-
-def _boosted(
-    name: str, texts: Texts, labels: np.ndarray, validation: tuple[Texts, np.ndarray] | None, *, seed: int
-) -> BoostedDetector:
-    view = _VIEWS[name]
+    view, seen = _view(name, texts)
     held_out = None if validation is None else (view(validation[0]), validation[1])
-    seen = view(texts)
-    with threadpool_limits(1):  # OpenMP's threads wait by spinning: on shared cores two are slower than one
-        return BoostedDetector(name, *_choose(name, seen, labels, held_out, seed=seed))
+    with threadpool_limits(1):  # OpenMP's threads spin as they wait: on shared cores two are slower than one
+        return FittedBaseline(view, *_choose(name, seen, labels, held_out, seed=seed))
+
+
+def _view(name: str, texts: Texts) -> tuple[Callable, csr_array | np.ndarray]:
+    """Return what turns texts into features, fitted on training texts, and the features of these."""
+    if name in _VIEWS:
+        return _VIEWS[name], _VIEWS[name](texts)
+    counts = _counts(name, texts)
+    columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) > 1)
+    view = TfIdf(name, columns, TfidfTransformer(sublinear_tf=True))
+    return view, view.weighting.fit_transform(counts[:, columns])
 
 
 def _choose(
@@ -231,15 +207,11 @@ def _tokens(texts: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _characters(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the column of every character 3-gram, case kept, and the bounds of each text's."""
-    joined = "".join(texts.to_list())
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    codes = np.where((points > 32) & (points < 127), points - 32, CODES - 1).astype(np.int64)
-    codes[(points == 32) | ((points >= 9) & (points <= 13))] = 0
+    ids, lengths = character_ids(texts.to_list())
+    codes, ends = ids.astype(np.int64) - 1, np.cumsum(lengths, dtype=np.int64)
     grams = (codes[:-2] * CODES + codes[1:-1]) * CODES + codes[2:]
-    ends = np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64))
-    starts = np.concatenate([[0], ends[:-1]])
-    counts = np.maximum(ends - starts - 2, 0)
-    whole = np.arange(len(grams)) < np.repeat(ends - 2, ends - starts)[: len(grams)]
+    counts = np.maximum(np.array(lengths, dtype=np.int64) - 2, 0)
+    whole = np.arange(len(grams)) < np.repeat(ends - 2, lengths)[: len(grams)]
     return grams[whole], np.concatenate([[0], np.cumsum(counts)])
 
 
@@ -265,16 +237,18 @@ GRIDS: dict[str, tuple[float, ...]] = {
 BASELINES = ("one_line_rule", *GRIDS)
 
 
-def _counts(name: str, texts: Texts) -> Iterator[csr_array]:
-    """Yield counts of n-grams, float32[scripts, columns], a batch of scripts at a time."""
+def _counts(name: str, texts: Texts, columns: np.ndarray | slice = slice(None)) -> csr_array:
+    """Return counts of n-grams, float32[scripts, columns], made from a batch of scripts at a time."""
     width, grams_of = _KINDS[name]
+    parts = [csr_array((0, width), dtype=np.float32)[:, columns]]
     for batch in features.ends(features.series(texts)).to_frame("text").iter_slices(_BATCH):
-        columns, bounds = grams_of(batch["text"])
-        ones = np.ones(len(columns), dtype=np.float32)
-        indices, starts = columns.astype(np.int32), bounds.astype(np.int32)  # scikit-learn takes no others
+        grams, bounds = grams_of(batch["text"])
+        ones = np.ones(len(grams), dtype=np.float32)
+        indices, starts = grams.astype(np.int32), bounds.astype(np.int32)  # scikit-learn takes no others
         counts = csr_array((ones, indices, starts), shape=(len(batch), width))
         counts.sum_duplicates()
-        yield counts
+        parts.append(counts[:, columns])
+    return vstack(parts, format="csr")
 
 
 def _checked(texts: Sequence[str], labels: np.ndarray) -> np.ndarray:

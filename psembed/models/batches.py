@@ -1,7 +1,4 @@
-"""Encoded scripts, cut to their content and grouped by length: what training and scoring share.
-
-NumPy only, so that the detector needs no TensorFlow.
-"""
+"""Encoded scripts as training reads them: undersampled, in batches, augmented, and grouped by length."""
 
 import math
 from collections.abc import Iterator
@@ -15,21 +12,23 @@ SHORTEST = 0.3  # of a script, that cropping leaves
 GROUPS = 4  # that a batch is cut into by length
 
 
-def clean_turns(labels: np.ndarray, *, ratio: int) -> int:
+def undersampling(labels: np.ndarray, *, ratio: int) -> int:
     """Return in how many epochs a clean script comes once: so many that `ratio` holds."""
     clean, malicious = np.bincount(labels, minlength=2)
     return max(1, math.ceil(clean / (ratio * malicious)))
 
 
-def draws(labels: np.ndarray, *, ratio: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+def undersampled_epochs(
+    labels: np.ndarray, *, ratio: int, random: np.random.Generator
+) -> Iterator[np.ndarray]:
     """Yield, without end, the rows of an epoch: all malicious scripts, `ratio` times as many clean at most.
 
-    The clean ones take turns (`clean_turns`), and are dealt anew after that. Most are soon told apart, so
+    The clean ones take turns (`undersampling`), and are dealt anew after that. Most are soon told apart, so
     passes over all of them would cost most of the time and teach little.
     """
     clean, malicious = (np.flatnonzero(labels == label) for label in (0, 1))
     while True:
-        for part in np.array_split(random.permutation(clean), clean_turns(labels, ratio=ratio)):
+        for part in np.array_split(random.permutation(clean), undersampling(labels, ratio=ratio)):
             yield np.sort(np.concatenate([malicious, part]))
 
 
@@ -40,12 +39,12 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
         yield samples.rows(order[start : start + size])
 
 
-def altered(batch: Samples, *, hidden: float, cropped: float, random: np.random.Generator) -> Samples:
-    """Return scripts with some ids hidden and some scripts cut to a window, so none can be learned by heart.
+def augmented(batch: Samples, *, masked: float, cropped: float, random: np.random.Generator) -> Samples:
+    """Return scripts with some ids masked and some scripts cropped, so that none can be learned by heart.
 
     Parameters
     ----------
-    hidden : float
+    masked : float
         Share of ids that become UNKNOWN or OTHER.
     cropped : float
         Share of scripts of which a window is left: SHORTEST to all of it, from a place at random, the same
@@ -54,27 +53,27 @@ def altered(batch: Samples, *, hidden: float, cropped: float, random: np.random.
     views = {"tokens": batch.tokens, "characters": batch.characters}
     if cropped:
         chosen = random.random(len(batch)) < cropped
-        shares = np.where(chosen, random.uniform(SHORTEST, 1, len(batch)), 1.0)
-        starts = random.random(len(batch)) * (1 - shares)
-        views = {name: _window(ids, starts, shares) for name, ids in views.items()}
-    if hidden:
+        lengths = np.where(chosen, random.uniform(SHORTEST, 1, len(batch)), 1.0)
+        starts = random.random(len(batch)) * (1 - lengths)
+        views = {name: _window(ids, starts, lengths) for name, ids in views.items()}
+    if masked:
         for name, substitute in (("tokens", UNKNOWN), ("characters", OTHER)):
             ids = views[name]
-            chosen = (ids > 0) & (random.random(ids.shape) < hidden)
+            chosen = (ids > 0) & (random.random(ids.shape) < masked)
             views[name] = np.where(chosen, ids.dtype.type(substitute), ids)
     return Samples(**views, labels=batch.labels)
 
 
-def _window(ids: np.ndarray, starts: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return `shares` of the content of each row from `starts` (a share, too) on, at the row's beginning."""
+def _window(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return a window of the content of each row at the row's beginning; both in 0..1 of the content."""
     content = np.count_nonzero(ids, axis=1)
-    first, length = (starts * content).astype(int), np.ceil(shares * content).astype(int)
+    first, count = (starts * content).astype(int), np.ceil(lengths * content).astype(int)
     places = np.arange(ids.shape[1])
     moved = np.take_along_axis(ids, np.minimum(places + first[:, None], ids.shape[1] - 1), axis=1)
-    return np.where(places < length[:, None], moved, 0)
+    return np.where(places < count[:, None], moved, 0)
 
 
-def by_length(batch: Samples) -> list[Samples]:
+def length_groups(batch: Samples) -> list[Samples]:
     """Return a batch in GROUPS parts, from short scripts to long, each trimmed to its longest.
 
     Batches of scripts of like length would hold no padding either, but learn worse: long scripts are more

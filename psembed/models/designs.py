@@ -1,7 +1,7 @@
 """Network designs: how two rows of ids become one score.
 
 Padding never counts, in any of them: embeddings and convolutions are masked, pooling skips what is
-masked, and row lengths are multiples of batches.BLOCK, so that strides and windows line up. `figure4` is
+masked, and row lengths are multiples of encoding.BLOCK, so that strides and windows line up. `figure4` is
 the study's, `character_cnn` and `token_cnn` are its predecessors; `transformer` and `wide` are ours.
 
 Keras is imported inside the functions that need it.
@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from psembed.powershell.encoding import CHARACTERS
+
 BOTH = ("tokens", "characters")
-CHARACTERS = 97  # 0 pads, 1 to 95 are printable ASCII, 96 is every other character
 _BUCKETS, _MULTIPLIER = 2**16, 30_011  # of hashed n-grams; a hash stays below 2^31
 
 

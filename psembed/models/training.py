@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from psembed.models import batches, designs, network
+from psembed.models import batches, designs, fitting, network
 from psembed.models.network import Config
 from psembed.powershell.encoding import Encoder, Samples
 from psembed.runtime.errors import StageError
@@ -23,7 +23,7 @@ from psembed.runtime.files import atomic, write_json
 from psembed.runtime.provenance import library_version, module_hash
 
 WINDOWS = 16  # of one script, at most
-MODULES = (network, designs, batches)  # the code that decides what training gives
+MODULES = (network, designs, fitting, batches)  # the code that decides what training gives
 NETWORKS = {
     "cnn_lstm": Config(),
     "cnn_lstm_random": Config(trainable=True),
@@ -38,7 +38,7 @@ NETWORKS = {
     "wide": Config(design="wide"),
     "cnn_lstm_tuned_hardened": Config(trainable=True, ratio=5),  # thrice as many malicious ones
     "transformer_tuned_hardened": Config(
-        design="transformer", trainable=True, ratio=5, blocks=2, hidden=0.1, cropped=0.5
+        design="transformer", trainable=True, ratio=5, blocks=2, masked=0.1, cropped=0.5
     ),
 }
 """The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
@@ -87,7 +87,7 @@ def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarra
     """Return scripts as `encoded` does, and after them the windows over the long ones, with their owners.
 
     A script longer than the encoder's characters is also read in windows of that length that overlap by
-    half, or, where that would be more than WINDOWS, in WINDOWS spread over it: nothing in the middle is
+    half, or, where that would be more than WINDOWS, in WINDOWS at equal distances: nothing in the middle is
     lost, and a long clean script gets more chances to look malicious.
 
     Returns
@@ -98,14 +98,14 @@ def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarra
         The script that each of them is of.
     """
     width, texts = encoder.char_length, scripts["clean"].to_list()
-    owners, pieces = list(range(len(texts))), list(texts)
+    owners, read = list(range(len(texts))), list(texts)
     for owner, text in enumerate(texts):
         if len(text) > width:
             count = min(WINDOWS, math.ceil(2 * len(text) / width) - 1)
             starts = np.linspace(0, len(text) - width, count).astype(int).tolist()
-            pieces += [text[start : start + width] for start in starts]
+            read += [text[start : start + width] for start in starts]
             owners += [owner] * count
-    return Samples(*map(_narrowed, encoder.encode(pieces))), np.array(owners, dtype=np.int64)
+    return Samples(*map(_narrowed, encoder.encode(read))), np.array(owners, dtype=np.int64)
 
 
 def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
@@ -116,18 +116,10 @@ def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
 
 def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **settings: int) -> None:
-    """Train those networks that `folder` does not hold yet, several at a time.
+    """Train those networks that `folder` does not hold yet, `processes` at a time; `trained` reads them back.
 
     Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
     one after the other, whatever `processes` says.
-
-    Parameters
-    ----------
-    folder, **settings
-        As for `trained`, which reads the networks back.
-    trainings : sequence of Training
-    processes : int
-        Trainings at a time, in processes of their own; 1 for this one.
     """
     missing = [training for training in trainings if not _are_kept(*_files(folder, training, settings))]
     for _ in _each(_train, [(folder, training) for training in missing], processes, settings):
@@ -141,13 +133,9 @@ def _train(folder: Path, training: Training, settings: dict) -> None:
 def score_all(
     folder: Path, asked: Sequence[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
 ) -> Iterator[Scored]:
-    """Yield what each trained network gives its parts, in the order asked, several at work at a time.
+    """Yield what each trained network gives its parts, in the order asked, `processes` at a time.
 
-    Parameters
-    ----------
-    folder, processes, **settings
-        As for `train_all`; scores are kept beside the network, as <key>.<hash of the scripts>.npy.
-    asked : sequence of (Training, dict of str to Samples)
+    Scores are kept beside the network, as <key>.<hash of the scripts>.npy.
     """
     return _each(_score, [(folder, *one) for one in asked], processes, settings)
 
@@ -162,9 +150,8 @@ def _score(folder: Path, training: Training, parts: dict[str, Samples], settings
 def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
     path = weights.with_suffix(f".{_digest(samples.tokens, samples.characters)[:16]}.npy")
     if not path.is_file():
-        found = network.predict(model, samples)
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, found)
+            np.save(file, network.predict(model, samples))
     return np.load(path)
 
 
@@ -200,7 +187,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
         Where networks are kept, as <key>.keras and <key>.json (the history, written last).
     training : Training
     **settings : int
-        epochs and batch, as `network.train` takes them.
+        epochs and batch, as `fitting.fit` takes them.
 
     Returns
     -------
@@ -223,7 +210,7 @@ def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     config, policy = NETWORKS[name], network.precision()
     vectors = starting_vectors(name, matrix, seed=seed)
     model = network.build(vectors, config=config, seed=seed, policy=policy)
-    history = network.train(model, data, validation, seed=seed, config=config, **settings)
+    history = fitting.fit(model, data, validation, seed=seed, config=config, **settings)
     if policy == network.FULL:
         return model, history
     full = network.build(vectors, config=config, seed=seed)

@@ -18,6 +18,7 @@ from psembed.runtime.threads import slices
 FORMAT = 1  # version of tokenizer.json
 READ_CHARS = 1 << 20  # the encoder reads the head and tail of a text longer than this
 OTHER = 96  # id of a character that has none of its own
+CHARACTERS = OTHER + 1  # ids, 0 for padding among them
 BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
 
 _CHARACTERS = np.array(
@@ -64,7 +65,7 @@ class Encoder:
             read = [_ends(text, READ_CHARS) for text in texts[rows]]
             seen = [_ends(text, self.char_length) for text in texts[rows]]
             tokens[rows] = _padded(*ids(read, self.vocabulary), self.token_length)
-            characters[rows] = _padded(*_character_ids(seen), self.char_length)
+            characters[rows] = _padded(*character_ids(seen), self.char_length)
         return tokens, characters
 
     def to_json(self) -> str:
@@ -113,7 +114,8 @@ class Encoder:
             raise ModelError(f"tokenizer.json is damaged ({error}); export the model again") from error
 
 
-def _character_ids(texts: list[str]) -> tuple[np.ndarray, list[int]]:
+def character_ids(texts: list[str]) -> tuple[np.ndarray, list[int]]:
+    """Return the ids (1 to OTHER) of all characters of all texts, int32[sum], and how many each text has."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     return _CHARACTERS[np.minimum(codes, 127)], [len(text) for text in texts]
 
@@ -177,8 +179,8 @@ def run_batches(
 ) -> np.ndarray:
     """Return float32[n, columns] from `run`, which maps trimmed rows to as many; like lengths together."""
     order = length_order(samples)
-    found = np.empty((len(samples), columns), dtype=np.float32)
+    outputs = np.empty((len(samples), columns), dtype=np.float32)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        found[chosen] = run(samples.rows(chosen))
-    return found
+        outputs[chosen] = run(samples.rows(chosen))
+    return outputs

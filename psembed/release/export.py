@@ -2,7 +2,7 @@
 
 The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
 float32[n, 1] and `features` float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of
-batches.BLOCK). TensorFlow and tf2onnx are imported inside `to_onnx` only.
+encoding.BLOCK). TensorFlow and tf2onnx are imported inside `to_onnx` only.
 """
 
 import contextlib

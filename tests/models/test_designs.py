@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from planted_samples import fit, matrix, samples
 from sklearn.metrics import average_precision_score
-from test_network import fit, matrix, samples
 
 from psembed.models import network
 from psembed.models.designs import DESIGNS
@@ -17,7 +17,7 @@ VIEWS = ("tokens", "characters")
 def trained(request):
     config = network.Config(design=request.param, filters=16, units=16, learning_rate=0.02, blocks=2)
     model = network.build(matrix(), config=config, seed=1)
-    fit(model, samples(240), epochs=20)
+    fit(model, samples(240), epochs=10)
     return request.param, model
 
 
