@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from psembed.datasets import clusters, dedup
+from psembed.datasets import duplicates, near_duplicates
 from psembed.powershell import tokens
 from psembed.powershell.cleaning import clean
 from psembed.powershell.decoding import read_script
@@ -79,13 +79,14 @@ def _index_one(
     path = snapshots.snapshot_path(source.name, root=root, history=True)
     skipped.update({f"{reason} at fetch": count for reason, count in snapshots.left_out(path).items()})
     for batch in _batches(path, source, max_bytes, skipped):
+        read = pl.Series([text for _, _, text, _ in batch])
         yield pl.DataFrame(
             {
                 "source": source.name,
                 "repository_group": source.group,
                 "path": [path for path, _, _, _ in batch],
                 "row": [row for _, row, _, _ in batch],
-                "normalised": dedup.digest(dedup.normalise(pl.Series([text for _, _, text, _ in batch]))),
+                "normalised": duplicates.digest(duplicates.normalise(read)),
                 "size": [size for _, _, _, size in batch],
             },
             schema=SCHEMA,
@@ -171,7 +172,7 @@ def texts(table: pl.DataFrame, *, root: Path, max_bytes: int = MAX_BYTES) -> Ite
             yield rows.join(read, on="row", how="inner", maintain_order="left").drop("row")
 
 
-def near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[str, int]:
+def count_near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[str, int]:
     """Count clusters of near-duplicates among all distinct versions, as 02_tokens does at the pinned commits.
 
     Parameters
@@ -186,14 +187,14 @@ def near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[st
     Returns
     -------
     dict
-        As `clusters.near_duplicates` returns it.
+        As `near_duplicates.cluster` counts.
     """
     distinct = table.unique("normalised", keep="first", maintain_order=True)
     batches = (
         tokens.tokenise_series(pl.Series([clean(text) for text in batch["text"]], dtype=pl.String))
         for batch in texts(distinct, root=root)
     )
-    return clusters.near_duplicates(batches, folder)[1]
+    return near_duplicates.cluster(batches, folder=folder)[1]
 
 
 def collect(
@@ -208,7 +209,7 @@ def collect(
     root : Path
         Project root.
     folder : Path
-        As for `near_duplicates`.
+        As for `count_near_duplicates`.
     versions : int
         At most so many versions of one path; 0 leaves history out.
 
@@ -218,7 +219,7 @@ def collect(
         Columns source, path, normalised, head (bool: at the pinned commit) and text.
     counts : dict
         scripts (those to be read); with history also distinct_history (all repositories) and near_duplicates
-        among those (what `near_duplicates` returns), reserved,
+        among those (what `count_near_duplicates` returns), reserved,
         training (without the cap on versions), read (files by source), left_out (files by source and reason),
         missing (sources that could not be read, and why), and largest_before, largest_after: the shares of
         bytes of the five largest repositories.
@@ -240,7 +241,7 @@ def collect(
     counts = {
         "scripts": len(chosen),
         "distinct_history": len(table),
-        "near_duplicates": near_duplicates(table, root=root, folder=folder),
+        "near_duplicates": count_near_duplicates(table, root=root, folder=folder),
         "reserved": len(table) - len(free),
         "training": len(free),
         "read": {name: found["files"] for name, found in read.items()},

@@ -22,7 +22,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from psembed.datasets.dedup import shingle_hashes
+from psembed.datasets.shingles import shingle_hashes
 from psembed.models import features
 from psembed.powershell.encoding import CHARACTERS, character_ids
 from psembed.powershell.tokens import tokenise_series

@@ -9,7 +9,7 @@ from git_sources import bare, catalogued, commit_all
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed.datasets import dedup
+from psembed.datasets import duplicates
 from psembed.embedding import history
 from psembed.runtime.errors import CorpusError, SourceError
 from psembed.sources import catalogue, fetching, snapshots
@@ -56,7 +56,7 @@ class Project:
         ]  # fmt: skip
         columns = ["source", "repository_group", "path", "kind", "text", "part"]
         table = pl.DataFrame(rows, schema=columns, orient="row")
-        table = table.with_columns(normalised=dedup.digest(dedup.normalise(table["text"])))
+        table = table.with_columns(normalised=duplicates.digest(duplicates.normalise(table["text"])))
         return table.unique("normalised", keep="first", maintain_order=True)
 
 
@@ -117,7 +117,7 @@ def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories
     project.add("two", {"b.ps1": b"\xef\xbb\xbfGET-ITEM 3", "c.ps1": "get-other"}).fetch()
     table, counts = project.index()
     assert {name: found["files"] for name, found in counts.items()} == {"one": 2, "two": 2}
-    same, other = dedup.digest(pl.Series(["get-item*", "get-other"]))
+    same, other = duplicates.digest(pl.Series(["get-item*", "get-other"]))
     assert table["normalised"].to_list() == [same, same, same, other]
     batches, counts = history.collect(project.scripts({}), root=project.root, folder=project.root, versions=9)
     assert streamed(batches) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
@@ -221,7 +221,7 @@ def allowed(project, scripts):
                 by_path[path].append(data.decode())
         for path in sorted(by_path):
             for text in by_path[path]:
-                (digest,) = dedup.digest(dedup.normalise(pl.Series([text])))
+                (digest,) = duplicates.digest(duplicates.normalise(pl.Series([text])))
                 rows.append((source, path, text, digest))
     paths |= {(source.name, path) for source, path, _, digest in rows if digest in digests}
     reserved = {
@@ -250,7 +250,7 @@ def test_nothing_reserved_for_testing_is_ever_streamed(shared, parts, aside, ver
         assert shared.catalogue[row["source"]].kind != "labelled"
         assert (row["source"], row["path"]) not in paths
         assert row["normalised"] not in digests
-        assert dedup.digest(dedup.normalise(pl.Series([row["text"]])))[0] not in digests
+        assert duplicates.digest(duplicates.normalise(pl.Series([row["text"]])))[0] not in digests
     found = {(row["source"], row["path"], row["text"]) for row in rows}
     assert found <= expected and len(found) == len(rows)
     if versions == 9:
@@ -317,12 +317,12 @@ def test_near_duplicates_are_counted_among_all_distinct_versions(project):
     project.add("one", {"a.ps1": old}, {"a.ps1": new.upper()}, {"a.ps1": f"# a note\n{new}"})
     project.add("two", {"b.ps1": old.upper(), "c.ps1": "get-other"}, {"b.ps1": f"{old} 1", "d.ps1": "get-d"})
     table, _ = project.fetch().index()
-    found = history.near_duplicates(table, root=project.root, folder=project.root)
+    found = history.count_near_duplicates(table, root=project.root, folder=project.root)
     # Of seven versions one is the text of another repository; comments are no tokens: one set fewer.
     assert len(table) == 7 and found["scripts"] == 6
     assert found["distinct_sets"] == 5
     assert found["clusters"] == 3 and found["largest"] == 4
-    backwards = history.near_duplicates(table.reverse(), root=project.root, folder=project.root)
+    backwards = history.count_near_duplicates(table.reverse(), root=project.root, folder=project.root)
     assert {**backwards, "verified": 0} == {**found, "verified": 0}
 
 
