@@ -23,7 +23,7 @@ from psembed.runtime.files import atomic
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-PAGE = Path(__file__).with_name("map.html")
+PAGE = Path(__file__).with_suffix(".html")
 COLUMNS = ("token", "x", "y", "family")
 EXTENT = 5000  # the farther axis of the page's layout reaches from -EXTENT to EXTENT
 DECIMALS = 6  # of a cosine that count when neighbours are compared

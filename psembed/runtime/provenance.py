@@ -10,12 +10,13 @@ __version__ = "0.1.0"
 
 
 def module_hash(path: Path) -> str:
-    """Hash what a module does: its syntax tree without docstrings, so comments and layout do not matter."""
+    """Hash what a module does: its syntax tree without docstrings, and the data files of its name beside it."""
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node) is not None :]
-    return hash_bytes(ast.dump(tree).encode())
+    data = sorted(file for file in path.parent.glob(f"{path.stem}.*") if file.suffix not in (".py", ".pyc"))
+    return hash_bytes(ast.dump(tree).encode() + b"".join(file.read_bytes() for file in data))
 
 
 @cache

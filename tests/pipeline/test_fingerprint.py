@@ -89,6 +89,17 @@ def test_changed_code_of_a_sub_package_makes_another_key(package, changed):
     assert key() != before
 
 
+def test_changed_data_that_a_module_reads_makes_another_key(package):
+    def key():
+        return stage_key(notebook("from psembed import a"), {}, {}, package=package)
+
+    keys = [key()]
+    for text in ("x = 1", "x = 2"):
+        (package / "b.toml").write_text(text)
+        keys.append(key())
+    assert len(set(keys)) == 3
+
+
 def test_the_notebooks_of_the_project_lead_to_the_code_they_run():
     """A notebook that trains depends on the network, wherever the module has been moved to."""
     found, _ = imports_of(read_notebook(ROOT / "notebooks/07_cnn_lstm.ipynb"), package=ROOT / "psembed")
