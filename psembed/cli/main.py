@@ -255,7 +255,7 @@ def _lab(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
-    """Run the tests of a file in one process, so that what they share is made once; the longest file first."""
+    """Run the tests of a file in one process, so that what they share is made once; the longest first."""
     return _tool("pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
 
 

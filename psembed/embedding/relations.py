@@ -5,10 +5,12 @@ are the test. Tokens are spelled as the tokeniser folds them.
 """
 
 import re
+import tomllib
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
-from psembed.powershell.aliases import ALIASES, entries
+from psembed.powershell.aliases import ALIASES
 
 PUBLISHED_ALIASES = {
     "C04": ("iex", "invoke-expression"),
@@ -43,103 +45,16 @@ PUBLISHED_ANALOGIES = {
     "C12": Analogy("export-csv", "$csv", "$html", ("convertto-html",)),
     "C13": Analogy("get-process", "$processes", "$services", ("get-service",)),
 }
-# Ours: three or more of a kind and, last, one that is not.
-_ODD = """
--like -notlike -match write-host; -and -or -xor $i; red green yellow get-item
-get-item set-item remove-item yellow; $x $y $z $null; string int boolean foreach; -band -bor -bxor -path
-continue stop silentlycontinue unrestricted; -le -ge -lt -verbose; domain forest user import-csv
-if elseif else get-date; try catch finally write-error; import-module remove-module get-module green
-replace trim split mandatory; hklm hkcu hkcr utf; -split -join -replace -force; utf ascii unicode center
-$false $true $null $path; start-service stop-service restart-service out-file
--minimum -maximum -average -credential; new-object add-type add-member sunday; monday tuesday friday admin
-"""
-_ODD_HELD_OUT = """
-black white blue csv; january february march gateway; for while foreach red; public private protected tcp
-get-content set-content add-content start-sleep; start stop restart bold; true false null domain
-convertto-json convertfrom-json convertto-xml remove-item; left top bottom password
--ieq -ceq -ine -recurse; http https ftp mandatory; write-host write-warning write-verbose get-service
-$args $input $_ microsoft; tolower toupper trim monday; get post put version; xml json html window
-username password credential width; byte char int catch; north south east param
-group-object sort-object select-object new-item; -contains -notcontains -in -force
-"""
+_OURS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+ODD_GROUPS = {half: tuple(tuple(row.split()) for row in rows) for half, rows in _OURS["odd_groups"].items()}
 
 
-def _groups(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(entry.split()) for entry in entries(text))
+def _analogy(text: str) -> Analogy:
+    first, minus, plus, expected = re.split(" [-+=] ", text)
+    return Analogy(first, minus, plus, (expected,))
 
 
-ODD_GROUPS = {"development": _groups(_ODD), "held_out": _groups(_ODD_HELD_OUT)}
-
-# Ours, "first - minus + plus = expected", written before any vectors were looked at: verbs and nouns of
-# cmdlets, variables, operators, parameters and values, conversions, types and methods, opposites. A
-# question of one half shares at most two tokens with one of the other.
-_ANALOGIES = """
-start-service - stop-service + stop-process = start-process
-import-csv - export-csv + export-clixml = import-clixml
-get-content - set-content + set-itemproperty = get-itemproperty
-get-job - remove-job + remove-pssession = get-pssession
-new-item - remove-item + remove-itemproperty = new-itemproperty
-get-aduser - set-aduser + set-mailbox = get-mailbox
-get-variable - set-variable + set-location = get-location
-start-job - stop-job + stop-transcript = start-transcript
-convertto-json - convertfrom-json + convertfrom-csv = convertto-csv
-get-acl - set-acl + set-executionpolicy = get-executionpolicy
-new-azvirtualnetwork - get-azvirtualnetwork + get-azpublicipaddress = new-azpublicipaddress
-get-aduser - $user + $computer = get-adcomputer; get-module - $module + $job = get-job
-$credential - get-credential + get-date = $date; $users - $user + $group = $groups
-$files - $file + $folder = $folders; -ne - -eq + -like = -notlike; -ge - -gt + -lt = -le
--notmatch - -match + -contains = -notcontains; -ceq - -eq + -match = -cmatch; -or - -and + -band = -bor
-} - { + [ = ]; silentlycontinue - -erroraction + -executionpolicy = bypass
-directory - -itemtype + -pathtype = container; hkcu - hklm + localmachine = currentuser
--maximum - max + min = -minimum; -errorvariable - -erroraction + -warningaction = -warningvariable
-write-error - error + warning = write-warning
-$warningpreference - write-warning + write-verbose = $verbosepreference
-get-wmiobject - -class + -classname = get-ciminstance; toint** - int + string = tostring
-tobase**string - getstring + getbytes = frombase**string
-readalllines - writealllines + writealltext = readalltext; convertfrom-json - json + csv = convertfrom-csv
-streamreader - read + write = streamwriter; hashtable - @{ + @( = array
-trimstart - trimend + endswith = startswith; int** - int + bool = boolean
-pscredential - $credential + $date = datetime; false - true + $true = $false; off - on + enable = disable
-absent - present + enabled = disabled; denied - deny + allow = allowed; left - width + height = top
-darkred - red + green = darkgreen; $env:computername - computer + user = $env:username
-"""
-_ANALOGIES_HELD_OUT = """
-unregister-scheduledtask - register-scheduledtask + import-module = remove-module
-new-azvm - get-azvm + get-azresourcegroup = new-azresourcegroup
-set-item - get-item + get-content = set-content; remove-module - get-module + get-job = remove-job
-new-variable - remove-variable + remove-psdrive = new-psdrive
-wait-job - stop-job + stop-process = wait-process
-convertto-securestring - convertfrom-securestring + convertfrom-json = convertto-json
-get-itemproperty - remove-itemproperty + remove-item = get-item
-stop-transcript - start-transcript + start-service = stop-service
-uninstall-module - install-module + install-chocolateypackage = uninstall-chocolateypackage
-get-aznetworkinterface - new-aznetworkinterface + new-aznetworksecuritygroup = get-aznetworksecuritygroup
-get-adgroup - $group + $user = get-aduser; get-item - $item + $acl = get-acl
-$content - get-content + get-process = $process; $servers - $server + $computer = $computers
-$keys - $key + $value = $values; write-verbose - verbose + debug = write-debug
--notlike - -like + -in = -notin; -ne - -eq + -match = -notmatch; -isnot - -is + -contains = -notcontains
--ieq - -eq + -match = -imatch; -bxor - -xor + -or = -bor; -creplace - -replace + -match = -cmatch
-) - ( + { = }; hidden - -windowstyle + -erroraction = silentlycontinue; leaf - container + directory = file
-hkey_current_user - hkey_local_machine + hklm = hkcu; minvalue - maxvalue + max = min
--warningaction - warning + error = -erroraction; -last - last + first = -first
-$verbosepreference - -verbose + -debug = $debugpreference
-convertfrom-securestring - securestring + json = convertfrom-json; tolower - lower + upper = toupper
-readallbytes - writeallbytes + writealllines = readalllines; convertto-xml - xml + html = convertto-html
-decompress - compress + encrypt = decrypt; writeline - write + read = readline
-padleft - left + right = padright; datetime - get-date + get-credential = pscredential
-string - $name + $count = int; lastindexof - last + first = indexof; false - true + yes = no
-disabled - enabled + running = stopped; stopped - stop + start = started; bottom - top + left = right
-darkcyan - cyan + yellow = darkyellow; $env:temp - temp + path = $env:path
-failed - failure + success = succeeded
-"""
-
-
-def _analogies(text: str) -> tuple[Analogy, ...]:
-    parts = (re.split(" [-+=] ", entry) for entry in entries(text))
-    return tuple(Analogy(first, minus, plus, (expected,)) for first, minus, plus, expected in parts)
-
-
-ANALOGIES = {"development": _analogies(_ANALOGIES), "held_out": _analogies(_ANALOGIES_HELD_OUT)}
+ANALOGIES = {half: tuple(map(_analogy, rows)) for half, rows in _OURS["analogies"].items()}
 
 
 def _split_aliases() -> dict[str, tuple[tuple[str, str], ...]]:
