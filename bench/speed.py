@@ -57,7 +57,7 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
     -------
     dict
         tokenise_mb_per_s, re_mb_per_s, hf_mb_per_s : 10^6 bytes of UTF-8 per second. engine_mb_per_s : the
-        limit, polars' regular expressions alone, which count the matches in folded text on all cores.
+        limit, polars' regular expressions alone, which count the matches in normalised text on all cores.
         tokenise_vs_re, tokenise_vs_hf, tokenise_vs_engine : ratios. Those of Hugging Face are None where it
         is not installed.
 
@@ -66,7 +66,7 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
     CorpusError
         If ids differ.
     """
-    column, folded = pl.Series(scripts), pl.Series([tokens.fold(text) for text in scripts])
+    column, plain = pl.Series(scripts), pl.Series([tokens.normalise(text) for text in scripts])
     vocabulary = Vocabulary.fit(tokens.tokenise_series(column), min_scripts=5)
     ids = {token: number for number, token in enumerate(vocabulary.tokens, FIRST)}
     parts = [part.to_list() for part in cut(column)]
@@ -75,7 +75,7 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
             "tokenise": lambda: tokens.ids(column, vocabulary)[0],
             "re": lambda: np.concatenate(list(pool.map(_re_ids, range(len(parts))))),
             "hf": _hugging_face(scripts, ids),
-            "engine": lambda: in_shares(lambda part: part.str.count_matches(tokens.PATTERN).sum(), folded),
+            "engine": lambda: in_shares(lambda part: part.str.count_matches(tokens.PATTERN).sum(), plain),
         }
         works = {name: work for name, work in works.items() if work}
         _check_same(works)
@@ -105,8 +105,8 @@ def _hold(parts: list[list[str]], ids: dict[str, int]) -> None:
 
 
 def _re_ids(part: int) -> np.ndarray:
-    number, find, fold = _held["ids"].get, _held["find"], tokens.fold
-    matches = (match for text in _held["parts"][part] for match in find(fold(text)))
+    number, find, normalise = _held["ids"].get, _held["find"], tokens.normalise
+    matches = (match for text in _held["parts"][part] for match in find(normalise(text)))
     return np.fromiter((number(match[:TOKEN_CHARS], UNKNOWN) for match in matches), dtype=np.int32)
 
 
@@ -120,7 +120,7 @@ def _hugging_face(scripts: list[str], ids: dict[str, int]) -> Callable[[], list]
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
     except ImportError:
         return None
-    matches = (match for text in scripts for match in re.findall(tokens.PATTERN, tokens.fold(text)))
+    matches = (match for text in scripts for match in re.findall(tokens.PATTERN, tokens.normalise(text)))
     long = {match: ids.get(match[:TOKEN_CHARS], UNKNOWN) for match in matches if len(match) > TOKEN_CHARS}
     tokenizer = Tokenizer(models.WordLevel(ids | long | {"[UNK]": UNKNOWN}, unk_token="[UNK]"))
     alike = [normalizers.Replace(*pair) for pair in tokens.ALIKE.items()]

@@ -16,7 +16,7 @@ import numpy as np
 
 from psembed.powershell.aliases import ALIASES
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES, STRING, clean, spans
-from psembed.powershell.statements import KEY_ENDS
+from psembed.powershell.command_position import KEY_ENDS
 from psembed.runtime.errors import ParameterError
 
 LIMIT = 1 << 20  # characters; a longer text is left as it is, and no longer host is used

@@ -143,12 +143,12 @@ class Detector:
         """Return the verdicts on items that together fit into memory, in order."""
         known = [_read(item) for item in items]
         given = [text for _, text in known if text is not None]
-        folded = iter(may_run(given))
+        runs = iter(may_run(given))
         judged: list[Verdict] = []
         pending: list[tuple[Verdict, Unwrapped, list[str]]] = []
         size = 0
         for verdict, text in known:
-            found = Unwrapped([], "") if text is None else unwrap(text, next(folded))
+            found = Unwrapped([], "") if text is None else unwrap(text, next(runs))
             pending.append((verdict, found, [cleaning.clean(layer.text) for layer in found.layers]))
             size += sum(len(layer.text) for layer in found.layers)
             if size > workers.CHARACTERS:

@@ -16,7 +16,7 @@ import polars as pl
 
 from psembed.embedding import benchmark, word2vec
 from psembed.embedding.stream import TokenStream, write
-from psembed.powershell.statements import Reading
+from psembed.powershell.command_position import Reading
 from psembed.runtime.errors import ParameterError
 
 

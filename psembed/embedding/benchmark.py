@@ -13,8 +13,8 @@ import numpy as np
 
 from psembed.embedding import semantics
 from psembed.embedding.relations import ALIAS_SPLIT, ANALOGIES, ODD_GROUPS, PUBLISHED_ANALOGIES, Analogy
-from psembed.powershell.statements import BARE_WORD, COMMAND
-from psembed.powershell.tokens import fold
+from psembed.powershell.command_position import BARE_WORD, COMMAND
+from psembed.powershell.tokens import normalise
 from psembed.runtime.errors import ParameterError
 from psembed.runtime.intervals import binomial_interval, cluster_bootstrap
 
@@ -39,7 +39,7 @@ def run(vectors: "KeyedVectors", *, seed: int, half: str | None = None, min_coun
     Parameters
     ----------
     vectors : KeyedVectors
-        Of tokens as psembed.powershell.tokens folds them, with the attribute "count" (occurrences). Commands may have
+        Of normalised tokens, with the attribute "count" (occurrences). Commands may have
         vectors of their own ("> sort"), or not.
     seed : int
         Of the random draws for chance and for the intervals.
@@ -247,10 +247,10 @@ def odd_report(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict
     """
     answered, missing = [], []
     for group in groups:
-        known = all(fold(token) in vectors.key_to_index for token in group)
+        known = all(normalise(token) in vectors.key_to_index for token in group)
         (answered if known else missing).append(list(group))
     answers = [(group, semantics.odd_one_out(vectors, group)[0]) for group in answered]
-    wrong = [{"group": group, "answer": answer} for group, answer in answers if answer != fold(group[-1])]
+    wrong = [{"group": group, "answer": odd} for group, odd in answers if odd != normalise(group[-1])]
     report = {"n": len(answered), "missing": missing, "wrong": wrong}
     if not answered:
         return report | dict.fromkeys(("accuracy", "low", "high", "chance"))
@@ -280,7 +280,7 @@ def analogy_report(vectors: "KeyedVectors", analogies: Sequence[Analogy], *, see
     """
     asked, missing = [], []
     for item in analogies:
-        tokens = [fold(token) for token in (item.first, item.minus, item.plus, item.expected[0])]
+        tokens = [normalise(token) for token in (item.first, item.minus, item.plus, item.expected[0])]
         question = "{} - {} + {}".format(*tokens)
         if absent := [token for token in tokens if token not in vectors.key_to_index]:
             missing.append({"question": question, "absent": absent})

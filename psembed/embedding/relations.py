@@ -1,7 +1,7 @@
 """What PowerShell's own documentation and the study say is related: aliases, odd groups, analogies.
 
 The settings of the embedding were chosen on "development" halves; "held_out" halves and everything PUBLISHED
-are the test. Tokens are spelled as the tokeniser folds them.
+are the test. Tokens are spelled as the tokeniser normalises them.
 """
 
 import re

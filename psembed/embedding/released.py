@@ -13,7 +13,7 @@ import numpy as np
 
 from psembed.embedding import semantics, word2vec
 from psembed.embedding.word2vec import COMMAND
-from psembed.powershell.tokens import fold, unknown_token_message
+from psembed.powershell.tokens import normalise, unknown_token_message
 from psembed.runtime.errors import ModelError, UnknownTokenError
 from psembed.runtime.files import RELEASED, atomic, write_json
 
@@ -67,7 +67,7 @@ class TokenVectors:
         UnknownTokenError
             If it has no vector; the message gives the nearest spellings.
         """
-        name = fold(token) if word else semantics.command(self, token)
+        name = normalise(token) if word else semantics.command(self, token)
         if name not in self.key_to_index:
             words = [key for key in self.index_to_key if not key.startswith(COMMAND)]
             raise UnknownTokenError(unknown_token_message(token, words))

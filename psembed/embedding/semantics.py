@@ -1,7 +1,7 @@
 """What may be asked of vectors: neighbours, ranks, odd ones out, analogies, groups, and maps to draw.
 
 A neighbour is near by cosine, as in word2vec; centres of mass are Euclidean, as in the study. Tokens may be
-given as people write them (Invoke-Expression): they are folded first; "> sort" is the command, "sort" the
+given as people write them (Invoke-Expression): they are normalised first; "> sort" is the command, "sort" the
 word. A rank of 1 is the nearest; among equally near tokens the one asked for counts as the last, so that
 nothing is won by ties.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from psembed.embedding.word2vec import COMMAND
-from psembed.powershell.tokens import fold, unknown_token_message
+from psembed.powershell.tokens import normalise, unknown_token_message
 from psembed.runtime.errors import ParameterError, UnknownTokenError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ BLOCK = 128  # queries compared with all tokens at once: 31 MB for 60,000 tokens
 
 
 def index(vectors: "KeyedVectors", token: str) -> int:
-    """Return the row of `token`, folded.
+    """Return the row of `token`, normalised.
 
     Raises
     ------
@@ -31,14 +31,14 @@ def index(vectors: "KeyedVectors", token: str) -> int:
         If it has no vector; the message gives the nearest spellings.
     """
     try:
-        return vectors.key_to_index[fold(token)]
+        return vectors.key_to_index[normalise(token)]
     except KeyError:
         raise UnknownTokenError(unknown_token_message(token, vectors.index_to_key)) from None
 
 
 def command(vectors: "KeyedVectors", token: str) -> str:
-    """Return `token` as a command ("> iex"), or the folded token where it has no vector as one (get-item)."""
-    name = fold(token)
+    """Return `token` as a command ("> iex"), or normalised where it has no vector as one (get-item)."""
+    name = normalise(token)
     return COMMAND + name if COMMAND + name in vectors.key_to_index else name
 
 
@@ -134,7 +134,7 @@ def odd_one_out(
     ParameterError
         If there are fewer than three distinct tokens.
     """
-    names = [fold(token) for token in tokens]
+    names = [normalise(token) for token in tokens]
     if len(set(names)) < 3 or len(set(names)) < len(names):
         raise ParameterError(f"odd_one_out needs three or more distinct tokens, not {', '.join(names)}")
     points = vectors.vectors[[index(vectors, name) for name in names]].astype(np.float64)
@@ -261,14 +261,14 @@ def layout_3d(vectors: "KeyedVectors", groups: dict[str, Sequence[str]]) -> pl.D
     """
     tables = []
     for name, tokens in groups.items():
-        odd, _ = odd_one_out(vectors, tokens)
+        odd, names = odd_one_out(vectors, tokens)[0], [normalise(token) for token in tokens]
         points = vectors.vectors[[index(vectors, token) for token in tokens]].astype(np.float64)
         left, scale, _ = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
         places = np.zeros((len(points), 3))
         kept = min(3, len(scale))
         places[:, :kept] = (left * scale)[:, :kept]
         tables.append(pl.DataFrame({
-            "group": [name] * len(points), "token": [fold(token) for token in tokens],
-            "x": places[:, 0], "y": places[:, 1], "z": places[:, 2], "odd": [fold(t) == odd for t in tokens],
+            "group": [name] * len(points), "token": names,
+            "x": places[:, 0], "y": places[:, 1], "z": places[:, 2], "odd": [each == odd for each in names],
         }))  # fmt: skip
     return pl.concat(tables)

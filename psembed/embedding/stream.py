@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed.powershell.statements import CODE, COMMAND, Reading, coded
+from psembed.powershell.command_position import CODE, COMMAND, Reading, marked_codes
 from psembed.runtime.errors import CorpusError
 from psembed.runtime.files import atomic
 
@@ -43,7 +43,7 @@ def write(folder: Path, batches: Iterable[pl.DataFrame], *, reading: Reading = C
 
     def ids() -> Iterator[np.ndarray]:
         for batch in _pieces(batches):
-            names, codes, lengths = coded(batch["text"], reading)
+            names, codes, lengths = marked_codes(batch["text"], reading)
             tables.append(batch.drop("text").with_columns(tokens=pl.Series(lengths)))
             yield np.array([known.setdefault(name, len(known)) for name in names.to_list()], np.int32)[codes]
 

@@ -1,6 +1,6 @@
 """Word vectors of PowerShell tokens: Word2vec and FastText over a token stream, and a safe file for them.
 
-The text is read as `statements` says, so a command and the word of that name have vectors of their own;
+The text is read as `command_position` says, so a command and the word of that name have vectors of their own;
 `matrix` joins the two again for the network, whose text has lost its lines.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psembed.embedding.stream import TokenStream, store
-from psembed.powershell.statements import COMMAND, STATEMENT
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK
 from psembed.powershell.tokens import FIRST, PAD
 from psembed.runtime.distinct import places
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError
@@ -89,7 +89,7 @@ def train(
     with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
         spelled = _codes(len(names))
         if algorithm == "fasttext":  # which looks into the words, but none may hold white space
-            spelled = [name.replace(" ", "").replace(STATEMENT, "\x02") for name in names]
+            spelled = [name.replace(" ", "").replace(COMMAND_MARK, "\x02") for name in names]
         counts = _write_text(Path(folder) / "text", stream, kept, codes, spelled)
         model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
                        seed=seed, workers=workers)  # fmt: skip
@@ -113,10 +113,10 @@ def _selected(stream: TokenStream, kept: np.ndarray | None, min_scripts: int) ->
     stands_for = {
         token: token if count >= COMMAND_COUNT else token.removeprefix(COMMAND)
         for token, count, held in zip(tokens, counts.tolist(), scripts.tolist(), strict=True)
-        if count and (token == STATEMENT or held >= min_scripts)
+        if count and (token == COMMAND_MARK or held >= min_scripts)
     }
     place = {name: place for place, name in enumerate(dict.fromkeys(stands_for.values()))}
-    if len(place.keys() - {STATEMENT}) < 2:
+    if len(place.keys() - {COMMAND_MARK}) < 2:
         raise CorpusError(f"fewer than two tokens are in {min_scripts} scripts: give more scripts")
     codes = [place[stands_for[token]] if token in stands_for else -1 for token in tokens]
     return list(place), np.array(codes, dtype=np.int32)
@@ -163,7 +163,7 @@ def _by_name(
 ) -> "KeyedVectors":
     """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
     word_of = dict(zip(names, spelled, strict=True))
-    seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != STATEMENT}
+    seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != COMMAND_MARK}
     only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
     order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
     rows = trained[[word_of.get(name) or word_of[COMMAND + name] for name in order]]

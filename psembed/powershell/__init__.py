@@ -1,1 +1,1 @@
-"""What a script says, without running it: text, tokens, statements."""
+"""What a script says, without running it: text, tokens, commands, layers."""

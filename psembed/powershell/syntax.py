@@ -46,7 +46,7 @@ def agreement(texts: Iterable[str]) -> dict:
         if theirs is None:
             unparsed += 1
             continue
-        ours = {match.span() for match in _MATCHER.finditer(tokens.fold(text))}
+        ours = {match.span() for match in _MATCHER.finditer(tokens.normalise(text))}
         our_ends, their_ends = set(chain(*ours)), set(chain(*(span for _, span in theirs)))
         for kind, span in theirs:
             row = leaves.setdefault(kind, [0, 0, 0])

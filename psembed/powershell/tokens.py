@@ -1,6 +1,6 @@
 """Tokens: one regular expression turns a PowerShell script into words; words and characters become ids.
 
-A text is folded first (lower case, digits to `*`, typographic dashes and quotes to ASCII; always one
+A text is normalised first (lower case, digits to `*`, typographic dashes and quotes to ASCII; always one
 character for one), then PATTERN is matched from left to right, and every match is cut to TOKEN_CHARS
 characters. PATTERN has no look-around, no possessive part, no shorthand class and no flag, so Rust (polars),
 Python, .NET and JavaScript read it alike. docs/tokens.md shows its behaviour in a table.
@@ -58,7 +58,7 @@ _MATCHES = (
 )
 
 
-def fold(text: str) -> str:
+def normalise(text: str) -> str:
     """Return `text` in lower case, digits as `*`, typographic dashes and quotes in ASCII.
 
     Every character stays one character, so positions in the result are positions in `text`.
@@ -69,7 +69,7 @@ def fold(text: str) -> str:
 
 def tokenise(text: str) -> list[str]:
     """Return the tokens of one text, in order; the same as tokenise_series, one text at a time."""
-    return [token[:TOKEN_CHARS] for token in _MATCHER.findall(fold(text))]
+    return [token[:TOKEN_CHARS] for token in _MATCHER.findall(normalise(text))]
 
 
 def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
@@ -215,6 +215,6 @@ class Vocabulary:
 
 def unknown_token_message(token: str, known: Sequence[str]) -> str:
     """Say that `token` is not among `known`, and give up to five of the nearest spellings there."""
-    near = difflib.get_close_matches(fold(token), known, n=5, cutoff=0.6)
+    near = difflib.get_close_matches(normalise(token), known, n=5, cutoff=0.6)
     hint = f"nearest: {', '.join(near)}" if near else "nothing in it is spelled nearly so"
     return f"token {token[:TOKEN_CHARS]!r} is not in the vocabulary of {len(known)} tokens; {hint}"

@@ -48,7 +48,7 @@ def _sources() -> dict[str, ControlSource]:
 
 SOURCES = _sources()
 
-#: The planted truths that hold for every size and seed, in the tokeniser's folded spelling.
+#: The planted truths that hold for every size and seed, in the tokeniser's normalised spelling.
 PLANTED = {
     "aliases": {alias.lower(): command.lower() for command, (alias, _) in ALIASES.items()},
     "operators": ["-eq", "-ne", "-gt"],

@@ -229,11 +229,11 @@ def test_white_space_of_the_page_is_pythons():
 
 def test_lower_case_of_the_page_is_all_that_matters():
     match = re.compile(tokens.PATTERN).match
-    changed = {c: tokens.fold(c) for c in every_character() if tokens.fold(c) != c}
+    changed = {c: tokens.normalise(c) for c in every_character() if tokens.normalise(c) != c}
     matter = {ord(c): ord(image) for c, image in changed.items() if match(c) or match(image)}
     settled = {ord(c) for c in (*tokens.ALIKE, *"0123456789")}
     assert {code: image for code, image in matter.items() if code not in settled} == contract.LOWER
-    assert {code: SCORER.folded[code] for code in matter} == matter
+    assert {code: SCORER.normalised[code] for code in matter} == matter
 
 
 def test_characters_of_the_page_make_the_tokens_of_polars():

@@ -7,7 +7,7 @@ import pytest
 from psembed.embedding import ablation, benchmark, word2vec
 from psembed.embedding.ablation import Training, plan, sample, train_all
 from psembed.embedding.stream import TokenStream, write
-from psembed.powershell.statements import CODE
+from psembed.powershell.command_position import CODE
 from psembed.runtime.errors import ParameterError
 
 SETTINGS = {"min_scripts": 1, "dimension": 6, "window": 2, "epochs": 1, "algorithm": "cbow", "seed": 1}

@@ -13,7 +13,7 @@ from psembed.runtime.errors import ParameterError
 
 
 def name(n):
-    """A token without digits, which folding would change."""
+    """A token without digits, which normalising would change."""
     return "token" + "".join("abcdefghij"[int(digit)] for digit in f"{n:04}")
 
 

@@ -16,7 +16,7 @@ PLANE = keyed({
 
 
 def name(n):
-    """A token without digits, which folding would change."""
+    """A token without digits, which normalising would change."""
     return "token" + "abcdefghij"[n // 100] + "abcdefghij"[n // 10 % 10] + "abcdefghij"[n % 10]
 
 

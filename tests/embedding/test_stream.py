@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from psembed.embedding import stream
 from psembed.embedding.stream import TokenStream, capped, store, write
-from psembed.powershell.statements import COMMAND, Reading, as_lists, statements
+from psembed.powershell.command_position import COMMAND, Reading, as_lists, marked
 from psembed.runtime.errors import CorpusError
 
 TEXTS = [
@@ -56,7 +56,7 @@ def rows(read, kept=None):
 
 def test_what_is_read_is_what_was_written(written, chunked):
     again = TokenStream(written.folder)
-    expected = statements(pl.Series(TEXTS)).to_list()
+    expected = marked(pl.Series(TEXTS)).to_list()
     assert rows(written) == rows(again) == expected and len(again) == len(TEXTS)
     assert again.scripts["tokens"].to_list() == [len(row) for row in expected]
     assert again.scripts["number"].to_list() == list(range(len(TEXTS))) and "text" not in again.scripts
@@ -66,7 +66,7 @@ def test_what_is_read_is_what_was_written(written, chunked):
 def test_the_reading_is_that_asked_for(tmp_path):
     reading = Reading(comments=True, strings=False, commands=False)
     read = write(tmp_path / "stream", [frame()], reading=reading)
-    assert rows(read) == statements(pl.Series(TEXTS), reading).to_list()
+    assert rows(read) == marked(pl.Series(TEXTS), reading).to_list()
 
 
 @pytest.mark.parametrize("characters", [1, 20, 60])
@@ -74,13 +74,13 @@ def test_the_stream_does_not_depend_on_the_pieces_it_was_written_in(
     written, tmp_path, monkeypatch, characters
 ):
     monkeypatch.setattr(stream, "CHUNK_CHARACTERS", characters)
-    tokenised, coded = [], stream.coded
+    tokenised, marked_codes = [], stream.marked_codes
 
     def counted(texts, reading):
         tokenised.append(texts.str.len_bytes().sum())
-        return coded(texts, reading)
+        return marked_codes(texts, reading)
 
-    monkeypatch.setattr(stream, "coded", counted)
+    monkeypatch.setattr(stream, "marked_codes", counted)
     other = write(tmp_path / "other", [frame()[:3], frame()[:0], frame()[3:]])
     assert rows(other) == rows(written) and other.scripts.equals(written.scripts)
     assert len(tokenised) > 2 and max(tokenised) < characters + max(map(len, TEXTS))
@@ -92,9 +92,7 @@ def test_kept_scripts_come_whole_and_in_order_wherever_chunks_end(tmp_path_facto
     read = TokenStream(folder) if folder.exists() else write(folder, [frame()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "CHUNK_TOKENS", chunk)
-        expected = [
-            row for row, stays in zip(statements(pl.Series(TEXTS)).to_list(), kept, strict=True) if stays
-        ]
+        expected = [row for row, stays in zip(marked(pl.Series(TEXTS)).to_list(), kept, strict=True) if stays]
         assert rows(read, np.array(kept)) == expected
 
 
@@ -220,7 +218,7 @@ def test_a_write_that_dies_in_the_middle_leaves_no_stream(written):
         write(written.folder, dying())
     with pytest.raises(CorpusError, match="no whole token stream"):
         TokenStream(written.folder)
-    assert rows(write(written.folder, [frame()])) == statements(pl.Series(TEXTS)).to_list()
+    assert rows(write(written.folder, [frame()])) == marked(pl.Series(TEXTS)).to_list()
 
 
 def totals(tokens, owners, kept):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psembed.embedding import stream, word2vec
-from psembed.powershell.statements import STATEMENT, as_lists
+from psembed.powershell.command_position import COMMAND_MARK, as_lists
 from psembed.powershell.tokens import Vocabulary
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError
 
@@ -98,7 +98,7 @@ def test_only_kept_scripts_are_learnt_from(tmp_path, twins):
 
 
 def test_vectors_are_by_frequency_and_the_mark_has_none(tmp_path):
-    rows = [[STATEMENT, "b", "a"], [STATEMENT, "a", "b", "a", "rare"]] * 5
+    rows = [[COMMAND_MARK, "b", "a"], [COMMAND_MARK, "a", "b", "a", "rare"]] * 5
     vectors = learn(streamed(tmp_path / "stream", rows), dimension=4, min_scripts=6)
     assert vectors.index_to_key == ["a", "b"]
     assert [vectors.get_vecattr(token, "count") for token in ("a", "b")] == [15, 10]
@@ -163,7 +163,7 @@ def test_gensim_reads_every_word_of_a_long_script(tmp_path, caplog, algorithm):
     from gensim.models.word2vec import MAX_WORDS_IN_BATCH
 
     assert word2vec.SENTENCE <= MAX_WORDS_IN_BATCH
-    rows = [["x", "y", "$z", "[", '""', "é"] * 4000, ["y"], [STATEMENT, "x"]]
+    rows = [["x", "y", "$z", "[", '""', "é"] * 4000, ["y"], [COMMAND_MARK, "x"]]
     read = streamed(tmp_path / "stream", rows)
     with caplog.at_level(logging.INFO, logger="gensim"):
         vectors = learn(read, algorithm=algorithm, epochs=1)
@@ -194,7 +194,7 @@ def test_bad_settings_are_refused(twins, change, message):
         learn(twins, **change)
 
 
-@pytest.mark.parametrize("rows", [[[]], [[], ["a", "a"]], [[STATEMENT, "a"]], [["> a", "a"] * 9]])
+@pytest.mark.parametrize("rows", [[[]], [[], ["a", "a"]], [[COMMAND_MARK, "a"]], [["> a", "a"] * 9]])
 def test_nothing_to_learn_from_is_a_corpus_error(tmp_path, rows):
     read = streamed(tmp_path / "stream", rows)
     for kept in (None, np.zeros(len(rows), dtype=bool)):
@@ -233,7 +233,7 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
     np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
 
 
-MARKED = [[STATEMENT, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10
+MARKED = [[COMMAND_MARK, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10
 
 
 @pytest.mark.parametrize("algorithm", word2vec.ALGORITHMS)

@@ -190,12 +190,12 @@ class Scorer:
         self.pattern = re.compile(self.rules["pattern"])
         self.ids = {token: self.rules["first"] + n for n, token in enumerate(self.rules["vocabulary"])}
         alike = {ord(character): ord(image) for character, image in self.rules["characters"].items()}
-        self.folded = LOWER | alike | {ord(digit): ord("*") for digit in "0123456789"}
+        self.normalised = LOWER | alike | {ord(digit): ord("*") for digit in "0123456789"}
         self.model = folder / "detector.onnx"
 
     def tokens(self, cleaned: str) -> list[str]:
         read = ends(cleaned, self.rules["read_chars"])
-        return [t[: self.rules["token_chars"]] for t in self.pattern.findall(read.translate(self.folded))]
+        return [t[: self.rules["token_chars"]] for t in self.pattern.findall(read.translate(self.normalised))]
 
     def token_ids(self, tokens: list[str]) -> list[int]:
         kept = ends(tokens, self.rules["token_length"])

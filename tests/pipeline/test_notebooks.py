@@ -152,14 +152,14 @@ def test_every_claim_and_headline_key_of_a_run_is_there(smoke, checkout):
 
 def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke, checkout):
     from psembed.embedding import word2vec
-    from psembed.powershell import statements, tokens
+    from psembed.powershell import command_position, tokens
 
     work = checkout / "work" / "smoke"
     scripts = pl.read_parquet(work / "scripts.parquet")
     train = scripts.filter((pl.col("part") == "train") & (pl.col("kind") != "labelled"))
     seen = set(tokens.tokenise_series(train["clean"]).explode())
     assert set(pl.read_parquet(work / "vocabulary.parquet")["token"]) <= seen
-    marked = set(statements.statements(train["text"]).explode())
+    marked = set(command_position.marked(train["text"]).explode())
     assert set(word2vec.load(work / "vectors.npz").index_to_key) <= marked | seen
 
 

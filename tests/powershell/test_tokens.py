@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from psembed.powershell import cleaning, decoding, tokens
 from psembed.powershell.encoding import Encoder
-from psembed.powershell.tokens import Vocabulary, fold, ids, tokenise, tokenise_series
+from psembed.powershell.tokens import Vocabulary, ids, normalise, tokenise, tokenise_series
 from psembed.runtime import distinct, threads
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
 from psembed.sources import catalogue, snapshots
@@ -177,8 +177,8 @@ def test_shares_are_two_a_thread_unless_they_grow_too_large(monkeypatch):
 NODE = """
 const {rules, texts} = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 const tokens = flags => texts.map(text => {
-  const folded = text.replace(/./gsu, c => rules.characters[c] ?? c).toLowerCase().replace(/[0-9]/g, '*');
-  return (folded.match(new RegExp(rules.pattern, flags)) || []).map(t => t.slice(0, rules.token_chars));
+  const normalised = text.replace(/./gsu, c => rules.characters[c] ?? c).toLowerCase().replace(/[0-9]/g, '*');
+  return (normalised.match(new RegExp(rules.pattern, flags)) || []).map(t => t.slice(0, rules.token_chars));
 });
 process.stdout.write(JSON.stringify([tokens('g'), tokens('gu')]));
 """
@@ -210,19 +210,19 @@ def test_pattern_is_portable():
 
 @settings(max_examples=200, deadline=None)
 @given(SCRIPTS)
-def test_fold_keeps_positions_and_is_stable(text):
-    assert len(fold(text)) == len(text)
-    assert fold(fold(text)) == fold(text)
-    assert not re.search("[A-Z0-9]", fold(text))
+def test_normalise_keeps_positions_and_is_stable(text):
+    assert len(normalise(text)) == len(text)
+    assert normalise(normalise(text)) == normalise(text)
+    assert not re.search("[A-Z0-9]", normalise(text))
 
 
 @settings(max_examples=200, deadline=None)
 @given(SCRIPTS)
 def test_tokens_cover_all_visible_ascii(text):
     kept = "".join(
-        re.findall("[!-~]", "".join(match.group() for match in tokens._MATCHER.finditer(fold(text))))
+        re.findall("[!-~]", "".join(match.group() for match in tokens._MATCHER.finditer(normalise(text))))
     )
-    assert kept == "".join(re.findall("[!-~]", fold(text)))
+    assert kept == "".join(re.findall("[!-~]", normalise(text)))
     assert all(0 < len(token) <= tokens.TOKEN_CHARS and " " not in token for token in tokenise(text))
 
 
@@ -236,7 +236,7 @@ def test_case_and_digits_do_not_matter(text):
 
 def test_base64_is_one_token():
     blob = "QUJD+/x9" * 5000
-    assert tokenise(f"-enc {blob}== -w") == ["-enc", fold(blob)[:64], "-w"]
+    assert tokenise(f"-enc {blob}== -w") == ["-enc", normalise(blob)[:64], "-w"]
     assert len(tokenise("QUJD+/x9" * 8)) > 8
 
 

@@ -1,6 +1,6 @@
 """Training text for word vectors: the tokens of a script, with the places marked where a command may stand.
 
-Classifiers read a script as one line of tokens; the embedding is told more. STATEMENT stands before every
+Classifiers read a script as one line of tokens; the embedding is told more. COMMAND_MARK stands before every
 token in command position, and a bare word there is another token: "> sort" is the command, "sort" the word
 in a string or a property of that name. Without it an alias that is also a common word (type, where, ?)
 drowns. The parts of a `Reading` can be switched off one at a time, to measure what each is worth.
@@ -16,7 +16,7 @@ from psembed.powershell.tokens import tokenise_series
 from psembed.runtime.distinct import places
 
 # No token holds white space, so these cannot be mistaken for tokens.
-STATEMENT = "\n"  # stands before a token in command position; used in training only, it has no vector
+COMMAND_MARK = "\n"  # stands before a token in command position; used in training only, it has no vector
 COMMAND = "> "  # begins the name of a bare word in command position
 BARE_WORD = r"^(?:[%?]|\w+)$"  # sort, iex, % - and not get-item, $i, -eq, (
 KEY_ENDS = ("=", ":", ",", "+=", "-=", "::")  # before one of these a word is a key, a label or an item
@@ -36,7 +36,7 @@ class Reading(NamedTuple):
 CODE = Reading()
 
 
-def statements(texts: pl.Series, reading: Reading = CODE) -> pl.Series:
+def marked(texts: pl.Series, reading: Reading = CODE) -> pl.Series:
     """Tokenise scripts and mark commands: see the top of this module.
 
     A token is in command position when it is the first of a line of code or follows one of OPENERS. A bare
@@ -55,12 +55,12 @@ def statements(texts: pl.Series, reading: Reading = CODE) -> pl.Series:
     polars.Series of List(String)
         n lists.
     """
-    names, codes, lengths = coded(texts, reading)
+    names, codes, lengths = marked_codes(texts, reading)
     return as_lists(names.gather(codes), lengths)
 
 
-def coded(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, np.ndarray, np.ndarray]:
-    """Return what `statements` returns, with every distinct token once.
+def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, np.ndarray, np.ndarray]:
+    """Return what `marked` returns, with every distinct token once.
 
     No token spans a line, and lines repeat, above all between versions of one script; so each distinct line
     is tokenised once.
@@ -100,7 +100,7 @@ def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np
     names, codes = _distinct(flat)
     if commands:
         codes = np.insert(codes, np.flatnonzero(command), len(names))
-        names = names.append(pl.Series([STATEMENT], dtype=names.dtype))
+        names = names.append(pl.Series([COMMAND_MARK], dtype=names.dtype))
     return names, codes, sizes
 
 

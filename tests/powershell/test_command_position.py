@@ -6,19 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psembed.powershell.cleaning import strip_comments
-from psembed.powershell.statements import (
+from psembed.powershell.command_position import (
     COMMAND,
-    STATEMENT,
+    COMMAND_MARK,
     Reading,
     as_lists,
-    coded,
     flatten,
+    marked,
+    marked_codes,
     places,
-    statements,
 )
 from psembed.powershell.tokens import tokenise
 
-S = STATEMENT
+S = COMMAND_MARK
 # A here-string that ends in '@ before a bracket or a word is left out: there the two readings differ.
 PIECES = st.sampled_from([
     *"ab$|;={(})\n\r '\".1:,#`%", "$(", "<#", "#>", "@'\n", "\n'@\n", '@"\n', '\n"@ ',
@@ -28,12 +28,12 @@ TEXTS = st.lists(st.lists(PIECES, max_size=25).map("".join), max_size=5)
 
 
 def read(text, **reading):
-    (row,) = statements(pl.Series([text]), Reading(**reading)).to_list()
+    (row,) = marked(pl.Series([text]), Reading(**reading)).to_list()
     return row
 
 
 def unmarked(row):
-    return [token.removeprefix(COMMAND) for token in row if token != STATEMENT]
+    return [token.removeprefix(COMMAND) for token in row if token != COMMAND_MARK]
 
 
 def commands(text):
@@ -110,46 +110,46 @@ def test_a_reading_switches_one_thing_at_a_time():
 
 def test_rows_of_empty_texts_stay():
     texts = pl.Series(["", "# only a comment", "a", "\n"])
-    assert statements(texts).to_list() == [[], [], [S, "> a"], []]
-    assert statements(texts.clear()).to_list() == []
-    assert statements(texts.clear()).dtype == pl.List(pl.String)
+    assert marked(texts).to_list() == [[], [], [S, "> a"], []]
+    assert marked(texts.clear()).to_list() == []
+    assert marked(texts.clear()).dtype == pl.List(pl.String)
 
 
 @given(TEXTS)
 @settings(max_examples=300)
 def test_only_marks_are_added_to_the_tokens_of_the_text(texts):
-    marked = statements(pl.Series(texts, dtype=pl.String)).to_list()
-    assert [unmarked(row) for row in marked] == [tokenise(strip_comments(text)) for text in texts]
-    assert all(S + S not in "".join(row) and row[-1] != S for row in marked if row)
+    rows = marked(pl.Series(texts, dtype=pl.String)).to_list()
+    assert [unmarked(row) for row in rows] == [tokenise(strip_comments(text)) for text in texts]
+    assert all(S + S not in "".join(row) and row[-1] != S for row in rows if row)
 
 
 @given(TEXTS)
 def test_comments_and_unmarked_commands_can_be_read_as_well(texts):
     series = pl.Series(texts, dtype=pl.String)
-    everything = statements(series, Reading(comments=True, commands=False)).to_list()
+    everything = marked(series, Reading(comments=True, commands=False)).to_list()
     assert everything == [tokenise(text) for text in texts]
-    plain = statements(series, Reading(commands=False)).to_list()
-    assert plain == [unmarked(row) for row in statements(series).to_list()]
+    plain = marked(series, Reading(commands=False)).to_list()
+    assert plain == [unmarked(row) for row in marked(series).to_list()]
 
 
 @given(TEXTS)
 @settings(max_examples=200)
 def test_a_script_is_read_alike_alone_and_among_others(texts):
-    together = statements(pl.Series(texts, dtype=pl.String)).to_list()
+    together = marked(pl.Series(texts, dtype=pl.String)).to_list()
     assert together == [read(text) for text in texts]
 
 
 def test_a_line_is_not_read_in_the_light_of_another_script():
     texts = ["gci |", "foreach ($i in 1) {}"]
-    assert statements(pl.Series(texts)).to_list() == [read(text) for text in texts]
+    assert marked(pl.Series(texts)).to_list() == [read(text) for text in texts]
 
 
 @given(TEXTS)
 def test_coded_names_every_distinct_token_once(texts):
     series = pl.Series(texts, dtype=pl.String)
-    names, codes, lengths = coded(series)
+    names, codes, lengths = marked_codes(series)
     assert names.n_unique() == len(names) and len(codes) == lengths.sum() and len(lengths) == len(texts)
-    assert as_lists(names.gather(codes), lengths).to_list() == statements(series).to_list()
+    assert as_lists(names.gather(codes), lengths).to_list() == marked(series).to_list()
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1), st.data())
