@@ -21,6 +21,7 @@ from psembed.detector.neighbours import Neighbour
 from psembed.detector.verdict import Verdict
 from psembed.powershell import defanging
 from psembed.runtime.errors import ParameterError
+from psembed.runtime.odds import log_odds
 
 COARSE, FINE = 40, 4  # pieces at first, and pieces that one which matters is cut into
 REFINED = 8  # pieces that are cut again
@@ -181,16 +182,10 @@ def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> lis
     parts = [text[start:end] for start, end in spans]
     first, last = text[: spans[0][0]], text[spans[-1][1] :]
     texts = [first + "".join(itertools.compress(parts, row)) + last for row in kept.tolist()]
-    odds = _log_odds(detector.score_clean(texts))
+    odds = log_odds(detector.score_clean(texts), nearest=1e-7)
     present, told = kept - kept.mean(axis=0), odds - odds.mean()
     weights = np.linalg.solve(present.T @ present + RIDGE * np.eye(len(spans)), present.T @ told)
     return [Piece(*span, weight) for span, weight in zip(spans, weights.tolist(), strict=True)]
-
-
-def _log_odds(scores: np.ndarray) -> np.ndarray:
-    """Return natural log-odds of float32 scores, which are kept off 0 and 1."""
-    sure = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
-    return np.log(sure) - np.log1p(-sure)
 
 
 def deletion_curve(detector: Detector, explained: Explanation, *, seed: int | None = None) -> np.ndarray:

@@ -10,13 +10,39 @@ thresholds are set on the scores as the detector gives them.
 import numpy as np
 import polars as pl
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from psembed.evaluation import metrics
+from psembed.project.results import Calibration
 from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.odds import log_odds
 
 LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
 TEMPERATURES = (0.05, 20.0)  # sought between these; scores without a mistake would want 0
+BINS = 15  # of the reliability table
+
+
+def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
+    """Fit a temperature on validation, the first seed alone, and say how well test scores are calibrated.
+
+    Returns
+    -------
+    dict
+        temperature, expected_calibration_error and reliability (rows) of test scores after it, and
+        `before`, the error without it.
+    """
+    own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
+    own = own.filter(pl.col("seed") == own["seed"].min())
+    validation, test = (own.filter(pl.col("part") == part) for part in ("validation", "test"))
+    fitted = temperature(validation["score"].to_numpy(), validation["label"].to_numpy())
+    labels, raw = test["label"].to_numpy(), test["score"].to_numpy()
+    scores = apply(raw, fitted)
+    return {
+        "temperature": fitted,
+        "expected_calibration_error": expected_calibration_error(scores, labels, bins=BINS),
+        "before": expected_calibration_error(raw, labels, bins=BINS),
+        "reliability": reliability(scores, labels, bins=BINS).to_dicts(),
+    }
 
 
 def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -41,7 +67,7 @@ def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         As `metrics.rates`, or if a score is outside 0 to 1.
     """
     labels, scores = _checked(labels, scores)
-    odds = np.where(labels == 1, 1, -1) * log_odds(scores)
+    odds = np.where(labels == 1, 1, -1) * limited_odds(scores)
     low, high = np.log(TEMPERATURES)
 
     def loss(log_temperature: float) -> float:
@@ -49,6 +75,11 @@ def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
     inner = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x
     return float(np.exp(min((low, inner, high), key=loss)))
+
+
+def limited_odds(scores: np.ndarray) -> np.ndarray:
+    """Return the log-odds of scores, float64, held within LOGIT_LIMIT."""
+    return log_odds(scores, limit=LOGIT_LIMIT)
 
 
 def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
@@ -65,7 +96,7 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
         raise ParameterError(
             f"temperature is {temperature!r}: expected a number above 0, 1 to change nothing"
         )
-    return expit(log_odds(_within(metrics.checked_scores(scores))) / temperature)
+    return expit(limited_odds(_within(metrics.checked_scores(scores))) / temperature)
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
@@ -102,9 +133,9 @@ def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.Data
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
     table = pl.DataFrame({"bin": place, "score": scores.astype(np.float64), "label": labels})
-    found = table.group_by("bin").agg(pl.col("score").mean(), malicious=pl.col("label").mean(), n=pl.len())
+    filled = table.group_by("bin").agg(pl.col("score").mean(), malicious=pl.col("label").mean(), n=pl.len())
     every = pl.DataFrame({"bin": np.arange(bins), "low": edges[:-1], "high": edges[1:]})
-    joined = every.join(found, on="bin", how="left", maintain_order="left")
+    joined = every.join(filled, on="bin", how="left", maintain_order="left")
     return joined.with_columns(pl.col("n").fill_null(0).cast(pl.Int64)).drop("bin")
 
 
@@ -136,8 +167,3 @@ def _within(scores: np.ndarray) -> np.ndarray:
             f"score {outside[0]:g} of {len(outside):,} script(s): expected 0 to 1; give scores, not log-odds"
         )
     return scores
-
-
-def log_odds(scores: np.ndarray) -> np.ndarray:
-    """Return ln(p / (1 - p)) of scores (float64[n]), held within LOGIT_LIMIT."""
-    return np.clip(logit(scores.astype(np.float64)), -LOGIT_LIMIT, LOGIT_LIMIT)

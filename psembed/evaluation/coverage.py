@@ -1,63 +1,51 @@
 """Coverage tables from scores: thresholds fixed on validation data, intervals over test clusters and seeds.
 
-Everything a table or figure of chapter 8 shows is computed from the rows of score tables (psembed.evaluation.scores)
-alone.
+All tables of chapter 8 are computed from the rows of score tables (psembed.evaluation.score_tables) alone.
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from psembed.datasets.labels import COPIES, DROPPED
-from psembed.evaluation import calibration, metrics
-from psembed.evaluation.scores import WINDOWED
-from psembed.models.baselines import BASELINES
+from psembed.evaluation import metrics
 from psembed.runtime import intervals
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
-BINS = 15  # of the reliability table
-MIXED, COMMITTEE = "ensemble", "committee"  # averaged scores; neither traditional nor a single network
-COMPARED = {
-    "C17": (("cnn_lstm_tuned", "cnn_lstm_random"),),
-    "C18": (("cnn_lstm", "token_cnn_lstm"), ("cnn_lstm", "character_cnn")),
-}
-"""Pairs of models that a claim sets against each other; those of C19 depend on validation (`partners`)."""
-NGRAMS, FEATURES = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram"), "gradient_boosting"
-CHARACTERS = "character_cnn"
+MODEL = ("protocol", "model")
+TRAINING = (*MODEL, "seed")
 
 
 def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
     """Return the threshold of every protocol, model, seed and rate, from validation negatives alone."""
     negatives = rows.filter((pl.col("part") == "validation") & (pl.col("label") == 0))
-    keys = ["protocol", "model", "seed"]
     return [
         {
-            **dict(zip(keys, key, strict=True)),
+            **dict(zip(TRAINING, training, strict=True)),
             "fpr": fpr,
-            "threshold": float(metrics.threshold_at_fpr(group["score"].to_numpy(), fpr)),
+            "threshold": metrics.threshold_at_fpr(own["score"].to_numpy(), fpr),
         }
-        for key, group in negatives.group_by(keys, maintain_order=True)
+        for training, own in negatives.group_by(TRAINING, maintain_order=True)
         for fpr in fprs
     ]
 
 
 def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Add `flagged` (0 or 1): the score reaches the threshold that validation data gave for `fpr`."""
+    """Add `threshold`, that validation data gave for `fpr`, and `flagged` (0 or 1): the score reaches it."""
     limits = pl.DataFrame(thresholds(rows, fprs=[fpr])).drop("fpr")
-    joined = rows.join(limits, on=["protocol", "model", "seed"], how="left", maintain_order="left")
+    joined = rows.join(limits, on=TRAINING, how="left", maintain_order="left")
     reached = pl.col("score").cast(pl.Float64) >= pl.col("threshold")
     return joined.with_columns(flagged=reached.cast(pl.Float64))
 
 
-def _per_script(rows: pl.DataFrame, part: str) -> pl.DataFrame:
-    """Average `flagged` and `score` over seeds: one row per protocol, model and script, in a fixed order."""
+def per_script(rows: pl.DataFrame, part: str, *averaged: str) -> pl.DataFrame:
+    """Average columns over seeds: one row per protocol, model and script of a part, in a fixed order."""
     return (
         rows.filter(pl.col("part") == part)
-        .group_by("protocol", "model", "sha256")
-        .agg(pl.col("flagged", "score").mean(), pl.col("label", "cluster", "stratum").first())
-        .sort("protocol", "model", "sha256")
+        .group_by(*MODEL, "sha256")
+        .agg(pl.col(averaged).mean(), pl.col("label", "cluster", "stratum").first())
+        .sort(*MODEL, "sha256")
     )
 
 
@@ -70,47 +58,62 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
         protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
         (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives,
         negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds;
-        tpr_test_threshold, the TPR had the threshold been set on the test negatives themselves (null
-        where they are too few): what remains of the comparison once the shift between validation and test
-        repositories is taken out.
-        It is a diagnosis, not a result.
+        tpr_test_threshold, the TPR had the threshold been set on the test negatives themselves (null where
+        they are too few). That is a diagnosis, not a result: what remains of a comparison once the shift
+        between validation and test repositories is taken out.
     """
-    table, own = [], dict(rows.group_by("protocol", "model"))
-    for fpr in fprs:
-        marked = flagged(rows, fpr=fpr)
-        limits = marked.select("protocol", "model", "seed", "threshold").unique(maintain_order=True)
-        limits = limits.group_by("protocol", "model").agg(pl.col("threshold").mean(), seeds=pl.len())
-        settings = {(row["protocol"], row["model"]): row for row in limits.to_dicts()}
-        found = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
-        positive = {key: intervals.by_seed(own) for key, own in found.group_by("protocol", "model")}
-        for key, group in _per_script(marked, "test").group_by("protocol", "model", maintain_order=True):
-            table.append(
-                {
-                    "protocol": key[0],
-                    "model": key[1],
-                    "fpr_asked": fpr,
-                    "threshold": settings[key]["threshold"],
-                    **_rates(group, *positive[key], seed=seed, rounds=rounds),
-                    "tpr_test_threshold": _tpr_test_threshold(own[key], fpr=fpr),
-                    "seeds": settings[key]["seeds"],
-                }
-            )
+    table = [
+        {
+            **dict(zip(MODEL, model, strict=True)),
+            "fpr_asked": fpr,
+            "threshold": own.unique("seed", maintain_order=True)["threshold"].mean(),
+            **_rates(own.filter(pl.col("part") == "test"), seed=seed, rounds=rounds),
+            "tpr_test_threshold": _tpr_test_threshold(own, fpr=fpr),
+            "seeds": own["seed"].n_unique(),
+        }
+        for fpr in fprs
+        for model, own in flagged(rows, fpr=fpr).group_by(MODEL, maintain_order=True)
+    ]
     return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
+
+
+def _rates(test: pl.DataFrame, *, seed: int, rounds: int) -> dict:
+    scripts = per_script(test, "test", "flagged", "score")
+    labels, scores = scripts["label"].to_numpy(), scripts["score"].to_numpy()
+    found = intervals.by_seed(test.filter(pl.col("label") == 1))
+    tpr, low, high = intervals.cluster_bootstrap(*found, seed=seed, rounds=rounds)
+    alarms = scripts.filter(pl.col("label") == 0)["flagged"]
+    fpr_low, fpr_high = intervals.binomial_interval(round(float(alarms.mean()) * len(alarms)), len(alarms))
+    return {
+        "tpr": tpr,
+        "low": low,
+        "high": high,
+        "fpr": float(alarms.mean()),
+        "fpr_low": fpr_low,
+        "fpr_high": fpr_high,
+        "positives": scripts.height - len(alarms),
+        "negatives": len(alarms),
+        "auc": metrics.auc(labels, scores),
+        "partial_auc": metrics.partial_auc(labels, scores, max_fpr=PARTIAL),
+    }
 
 
 def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
     """Return the TPR at the threshold that test negatives would give, averaged over seeds."""
-    test, shares = rows.filter(pl.col("part") == "test"), []
-    for _, scores in test.group_by("seed", maintain_order=True):
-        negative = scores.filter(pl.col("label") == 0)["score"].to_numpy()
+    tprs = []
+    for _, own in rows.filter(pl.col("part") == "test").group_by("seed", maintain_order=True):
+        negative, positive = (own.filter(pl.col("label") == label)["score"] for label in (0, 1))
         if len(negative) * fpr < 1:
             return None
-        threshold = metrics.threshold_at_fpr(negative, fpr)
-        shares.append(float((scores.filter(pl.col("label") == 1)["score"] >= threshold).mean()))
-    return sum(shares) / len(shares)
+        threshold = metrics.threshold_at_fpr(negative.to_numpy(), fpr)
+        tprs.append(float((positive >= threshold).mean()))
+    return sum(tprs) / len(tprs)
 
 
-def countings(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+# ---- what else the rates could be of ----
+
+
+def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates are when near-duplicates of test scripts count, too.
 
     Thresholds stay those of one script per validation cluster. Seeds that have not scored the copies are left
@@ -123,32 +126,18 @@ def countings(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
         "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no
         copies were scored.
     """
-    keys = ["protocol", "model", "seed"]
-    scored = rows.filter(pl.col("part") == COPIES).select(keys).unique()
-    if scored.is_empty():
+    test = _with_part(rows, COPIES, fpr=fpr)
+    if test.is_empty():
         return pl.DataFrame()
-    marked = flagged(rows.join(scored, on=keys, how="semi", maintain_order="left"), fpr=fpr)
-    marked = marked.filter(pl.col("part").is_in(["test", COPIES]))
     weights = {
         "one per cluster": (pl.col("part") == "test").cast(pl.Float64),
-        "clusters weighted": 1 / pl.len().over(*keys, "cluster"),
+        "clusters weighted": 1 / pl.len().over(*TRAINING, "cluster"),
         "every script": pl.lit(1.0),
     }
     tables = [
-        _counted(marked.with_columns(weight=weight)).with_columns(counting=pl.lit(name))
-        for name, weight in weights.items()
+        _weighted_rates(test, weight).with_columns(counting=pl.lit(name)) for name, weight in weights.items()
     ]
-    return pl.concat(tables).sort("protocol", "model", "counting")
-
-
-def _counted(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return tpr, fpr, positives and negatives of each protocol and model from rows with a weight."""
-    found = []
-    for label, rate, count in ((1, "tpr", "positives"), (0, "fpr", "negatives")):
-        own = rows.filter((pl.col("label") == label) & (pl.col("weight") > 0)).group_by("protocol", "model")
-        weighted = (pl.col("flagged") * pl.col("weight")).sum() / pl.col("weight").sum()
-        found.append(own.agg(weighted.alias(rate), pl.col("sha256").n_unique().alias(count)))
-    return found[0].join(found[1], on=["protocol", "model"])
+    return pl.concat(tables).sort(*MODEL, "counting")
 
 
 def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
@@ -163,15 +152,33 @@ def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
         their source gave them tpr_kept, positives_kept, fpr_kept, negatives_kept. Without columns if none
         were scored.
     """
-    keys = ["protocol", "model", "seed"]
-    scored = rows.filter(pl.col("part") == DROPPED).select(keys).unique()
-    if scored.is_empty():
+    test = _with_part(rows, DROPPED, fpr=fpr)
+    if test.is_empty():
         return pl.DataFrame()
-    marked = flagged(rows.join(scored, on=keys, how="semi", maintain_order="left"), fpr=fpr)
-    counted = marked.with_columns(weight=pl.lit(1.0))
-    as_is = _counted(counted.filter(pl.col("part") == "test"))
-    kept = _counted(counted.filter(pl.col("part").is_in(["test", DROPPED])))
-    return as_is.join(kept, on=["protocol", "model"], suffix="_kept").sort("protocol", "model")
+    as_is = _weighted_rates(test.filter(pl.col("part") == "test"), pl.lit(1.0))
+    return as_is.join(_weighted_rates(test, pl.lit(1.0)), on=MODEL, suffix="_kept").sort(MODEL)
+
+
+def _with_part(rows: pl.DataFrame, part: str, *, fpr: float) -> pl.DataFrame:
+    """Return `flagged` rows of the test part and of another one, of the seeds that have scored that one."""
+    scored = rows.filter(pl.col("part") == part).select(TRAINING).unique()
+    if scored.is_empty():
+        return scored
+    marked = flagged(rows.join(scored, on=TRAINING, how="semi", maintain_order="left"), fpr=fpr)
+    return marked.filter(pl.col("part").is_in(["test", part]))
+
+
+def _weighted_rates(rows: pl.DataFrame, weight: pl.Expr) -> pl.DataFrame:
+    """Return tpr, fpr, positives and negatives of each protocol and model from scripts with a weight."""
+    weighted = rows.with_columns(weight=weight).filter(pl.col("weight") > 0)
+    rate = (pl.col("flagged") * pl.col("weight")).sum() / pl.col("weight").sum()
+    positive, negative = (
+        weighted.filter(pl.col("label") == label)
+        .group_by(MODEL)
+        .agg(rate.alias(name), pl.col("sha256").n_unique().alias(count))
+        for label, name, count in ((1, "tpr", "positives"), (0, "fpr", "negatives"))
+    )
+    return positive.join(negative, on=MODEL)
 
 
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
@@ -183,226 +190,26 @@ def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl
         protocol, model, prevalence (share of scripts that are malicious) and what `metrics.at_prevalence`
         gives for the coverage and the realised rate.
     """
-    rows = table.filter(pl.col("fpr_asked") == fpr).select("protocol", "model", "tpr", "fpr").to_dicts()
     return pl.DataFrame(
         [
             {
-                "protocol": row["protocol"],
-                "model": row["model"],
+                "protocol": protocol,
+                "model": model,
                 "prevalence": prevalence,
-                **metrics.at_prevalence(row["tpr"], row["fpr"], prevalence=prevalence),
+                **metrics.at_prevalence(tpr, realised, prevalence=prevalence),
             }
-            for row in rows
+            for protocol, model, tpr, realised in table.filter(pl.col("fpr_asked") == fpr)
+            .select(*MODEL, "tpr", "fpr")
+            .iter_rows()
             for prevalence in prevalences
         ]
     )
 
 
-def _rates(
-    group: pl.DataFrame, flagged_by_seed: np.ndarray, clusters: np.ndarray, *, seed: int, rounds: int
-) -> dict:
-    positive, negative = group.filter(pl.col("label") == 1), group.filter(pl.col("label") == 0)
-    tpr, low, high = intervals.cluster_bootstrap(flagged_by_seed, clusters, seed=seed, rounds=rounds)
-    fpr = float(negative["flagged"].mean())
-    fpr_low, fpr_high = intervals.binomial_interval(round(fpr * negative.height), negative.height)
-    return {
-        "tpr": tpr,
-        "low": low,
-        "high": high,
-        "fpr": fpr,
-        "fpr_low": fpr_low,
-        "fpr_high": fpr_high,
-        "positives": positive.height,
-        "negatives": negative.height,
-        "auc": metrics.auc(group["label"].to_numpy(), group["score"].to_numpy()),
-        "partial_auc": metrics.partial_auc(
-            group["label"].to_numpy(), group["score"].to_numpy(), max_fpr=PARTIAL
-        ),
-    }
-
-
-def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
-    """Return the network, or else the traditional model, that finds most of validation at `fpr`.
-
-    Only validation data are looked at; of equal models the first by name is taken. Networks are chosen among
-    those with the most seeds: the best of many single trainings is the luckiest one. An ensemble is not a
-    single network and never chosen, nor is one that reads windows, which is not how it is exported.
-    """
-    traditional = pl.col("model").is_in(BASELINES)
-    other = pl.col("model").is_in([MIXED, COMMITTEE]) | pl.col("model").str.ends_with(WINDOWED)
-    single = rows.filter(~traditional & ~other if deep else traditional)
-    seeds = pl.col("seed").n_unique().over("model")
-    return _most_found(single.filter(seeds == seeds.max()), fpr=fpr)
-
-
-def _most_found(rows: pl.DataFrame, *, fpr: float) -> str:
-    validation = _per_script(flagged(rows, fpr=fpr), "validation")
-    return (
-        validation.filter(pl.col("label") == 1)
-        .group_by("model")
-        .agg(pl.col("flagged").mean())
-        .sort("flagged", "model", descending=[True, False])["model"][0]
-    )
-
-
-def found_by(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
+def share_flagging(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
     """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
-    test = _per_script(flagged(rows, fpr=fpr), "test").filter(pl.col("model").is_in(models))
+    test = per_script(flagged(rows, fpr=fpr), "test", "flagged").filter(pl.col("model").is_in(models))
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
-
-
-def paired(rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int, rounds: int) -> dict:
-    """Compare two models on the same malicious test scripts of one protocol.
-
-    Returns
-    -------
-    dict
-        models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
-        high, and n (scripts).
-    """
-    marked = flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr)
-    positive = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
-    tables = [intervals.by_seed(positive.filter(pl.col("model") == model)) for model in models]
-    (first, clusters), (second, _) = tables
-    difference, low, high = intervals.cluster_bootstrap(
-        first, clusters, less=second, seed=seed, rounds=rounds
-    )
-    tprs = [float(table.mean()) for table, _ in tables]
-    return {
-        "models": list(models),
-        "tprs": tprs,
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "n": len(clusters),
-    }
-
-
-def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
-    """Compare the best single network with the best traditional model, both chosen on validation data.
-
-    Returns
-    -------
-    dict
-        traditional and deep (names), their TPR, and the paired difference with its 95% interval.
-    """
-    own = rows.filter(pl.col("protocol") == protocol)
-    deep, traditional = (best(own, fpr=fpr, deep=kind) for kind in (True, False))
-    found = paired(own, (deep, traditional), fpr=fpr, seed=seed, rounds=rounds)
-    names = {"traditional": traditional, "deep": deep}
-    tprs = {"traditional_tpr": found["tprs"][1], "deep_tpr": found["tprs"][0]}
-    return names | tprs | {key: found[key] for key in ("difference", "low", "high", "n")}
-
-
-def ensemble(rows: pl.DataFrame, models: Sequence[str], *, name: str = MIXED) -> pl.DataFrame:
-    """Return score rows called `name`: the mean log-odds of several models, one row per seed of the last.
-
-    Of the others, one with several seeds goes seed by seed, one with a single seed (a traditional model) with
-    every seed of the last.
-    """
-    *others, last = (rows.filter(pl.col("model") == model) for model in models)
-    odds = calibration.log_odds(last["score"].to_numpy())
-    for other in others:
-        keys = ["protocol", "part", "sha256", *(["seed"] if other["seed"].n_unique() > 1 else [])]
-        scores = last.join(other.select(*keys, other="score"), on=keys, how="left", maintain_order="left")
-        odds = odds + calibration.log_odds(scores["other"].to_numpy())
-    mixed = (1 / (1 + np.exp(-odds / len(models)))).astype(np.float32)
-    mean = last.with_columns(model=pl.lit(name), score=pl.Series(mixed, dtype=pl.Float32))
-    return mean.filter(pl.col("score").is_not_nan())
-
-
-def partners(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    """Return the members of a protocol's MIXED: CHARACTERS, and of n-gram models the best on validation.
-
-    Empty where one was not run.
-    """
-    return (_best_ngrams(rows, fpr=fpr), CHARACTERS) if _has(rows, CHARACTERS) else ()
-
-
-def _experts(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    if not _has(rows, FEATURES):
-        return ()
-    return _best_ngrams(rows, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
-
-
-def _has(rows: pl.DataFrame, model: str) -> bool:
-    """Tell whether a model was run, and any on n-grams."""
-    return model in rows["model"] and rows["model"].is_in(NGRAMS).any()
-
-
-def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
-    return _most_found(rows.filter(pl.col("model").is_in(NGRAMS)), fpr=fpr)
-
-
-def mixtures(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return score rows of both ensembles, their members chosen on validation, protocol by protocol.
-
-    MIXED is the study's kind, an n-gram model and a character network (`partners`). COMMITTEE has one member
-    of each kind that sees other things of a script: n-grams, hand-made features of the whole, and the best
-    network, which reads in order. Nothing is returned of a protocol that lacks a member.
-    """
-    made = [rows.clear()]
-    for _, own in rows.group_by("protocol", maintain_order=True):
-        for name, choose in ((MIXED, partners), (COMMITTEE, _experts)):
-            if members := choose(own, fpr=fpr):
-                made.append(ensemble(own, members, name=name))
-    return pl.concat(made)
-
-
-def jointly(rows: pl.DataFrame, gain: dict, *, protocol: str, fpr: float, seed: int, rounds: int) -> dict:
-    """Compare the committee with the best traditional model and the best network, as `gain` names them.
-
-    Returns
-    -------
-    dict
-        "traditional" and "deep", each as `paired` returns it; empty where there is no committee.
-    """
-    own = rows.filter(pl.col("protocol") == protocol)
-    if COMMITTEE not in own["model"]:
-        return {}
-    return {
-        rival: paired(own, (COMMITTEE, gain[rival]), fpr=fpr, seed=seed, rounds=rounds)
-        for rival in ("traditional", "deep")
-    }
-
-
-def comparisons(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> dict[str, dict]:
-    """Return claim -> protocol -> `paired` results of COMPARED and of MIXED against its members (C19).
-
-    Claims whose models were not run are left out.
-    """
-    found: dict[str, dict] = {}
-    for (protocol,), own in rows.group_by("protocol", maintain_order=True):
-        members = tuple((MIXED, model) for model in partners(own, fpr=fpr))
-        for claim, pairs in (COMPARED | {"C19": members}).items():
-            wanted = {model for pair in pairs for model in pair}
-            if wanted and wanted <= set(own["model"].unique()):
-                compared = [paired(own, pair, fpr=fpr, seed=seed, rounds=rounds) for pair in pairs]
-                found.setdefault(claim, {})[protocol] = compared
-    return found
-
-
-def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> dict:
-    """Fit a temperature on validation, the first seed alone, and say how well test scores are calibrated.
-
-    Returns
-    -------
-    dict
-        temperature, expected_calibration_error and reliability (rows) of test scores after it, and
-        `before`, the error without it.
-    """
-    own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
-    own = own.filter(pl.col("seed") == own["seed"].min())
-    validation, test = (own.filter(pl.col("part") == part) for part in ("validation", "test"))
-    heat = calibration.temperature(validation["score"].to_numpy(), validation["label"].to_numpy())
-    labels, raw = test["label"].to_numpy(), test["score"].to_numpy()
-    cooled = calibration.apply(raw, heat)
-    return {
-        "temperature": heat,
-        "expected_calibration_error": calibration.expected_calibration_error(cooled, labels, bins=BINS),
-        "before": calibration.expected_calibration_error(raw, labels, bins=BINS),
-        "reliability": calibration.reliability(cooled, labels, bins=BINS).to_dicts(),
-    }
 
 
 def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
@@ -410,8 +217,8 @@ def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> p
 
     Seeds that a model was not trained with on fewer labels are left out of the whole, too.
     """
-    few = rows.filter(pl.col("share") < 1).select("protocol", "model", "seed").unique()
-    compared = rows.join(few, on=["protocol", "model", "seed"], how="semi", maintain_order="left")
+    few = rows.filter(pl.col("share") < 1).select(TRAINING).unique()
+    compared = rows.join(few, on=TRAINING, how="semi", maintain_order="left")
     tables = [
         coverage(own, fprs=[fpr], seed=seed, rounds=rounds).with_columns(share=pl.lit(share))
         for (share,), own in compared.group_by("share", maintain_order=True)
@@ -421,11 +228,9 @@ def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> p
 
 def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return the share flagged of the test part with interval and n, by protocol, model, class, stratum."""
-    test = _per_script(flagged(rows, fpr=fpr), "test")
-    keys = ["protocol", "model", "label", "stratum"]
-    return with_interval(
-        test.group_by(keys).agg(flagged=pl.col("flagged").mean(), n=pl.len()).sort(keys), "flagged"
-    )
+    keys = [*MODEL, "label", "stratum"]
+    test = per_script(flagged(rows, fpr=fpr), "test", "flagged").group_by(keys)
+    return with_interval(test.agg(pl.col("flagged").mean(), n=pl.len()).sort(keys), "flagged")
 
 
 def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
@@ -437,21 +242,21 @@ def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
         intervals.binomial_interval(round(value * n), n) if n else (None, None)
         for value, n in table.select(share, "n").iter_rows()
     ]
-    low, high = zip(*bounds, strict=True) if bounds else ((), ())
-    named = {f"{share}_low": low, f"{share}_high": high}
-    return table.with_columns(**{name: pl.Series(values, dtype=pl.Float64) for name, values in named.items()})
+    schema = {f"{share}_low": pl.Float64, f"{share}_high": pl.Float64}
+    return table.hstack(pl.DataFrame(bounds, schema=schema, orient="row"))
 
 
 def roc(rows: pl.DataFrame) -> pl.DataFrame:
     """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
-    test = rows.filter(pl.col("part") == "test").with_columns(flagged=pl.lit(0.0))
+    scripts = per_script(rows, "test", "score")
     curves = []
-    for key, group in _per_script(test, "test").group_by("protocol", "model", maintain_order=True):
-        points = metrics.roc_points(group["label"].to_numpy(), group["score"].to_numpy())
-        curves.append(
-            points.select(pl.lit(key[0]).alias("protocol"), pl.lit(key[1]).alias("model"), "fpr", "tpr")
-        )
+    for (protocol, model), own in scripts.group_by(MODEL, maintain_order=True):
+        points = metrics.roc_points(own["label"].to_numpy(), own["score"].to_numpy())
+        curves.append(points.select(protocol=pl.lit(protocol), model=pl.lit(model), fpr="fpr", tpr="tpr"))
     return pl.concat(curves)
+
+
+# ---- the negative control: a model fitted to shuffled labels ----
 
 
 def at_fpr(parts: dict[str, pl.DataFrame], scores: dict[str, np.ndarray], *, fpr: float) -> dict:

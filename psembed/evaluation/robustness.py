@@ -1,7 +1,7 @@
 """Robustness: what is still found of malicious scripts written another way, and training that expects it.
 
-Variants are made in memory by psembed.datasets.transforms, of test scripts for measuring and of training scripts for
-hardening. In a score table the name of a transform stands where "test" does.
+Variants are made in memory by psembed.datasets.transforms, of test scripts for measuring and of training
+scripts for hardening. In a score table the name of a transform stands where "test" does.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from psembed.evaluation import coverage
 from psembed.runtime import intervals
 from psembed.runtime.errors import CorpusError
 
-COPIES = 2  # variants of each malicious script that hardened training gets, and as many of clean ones
+VARIANTS = 2  # variants of each malicious script that hardened training gets, and as many of clean ones
 
 
 def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -40,7 +40,7 @@ def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str
 
 
 def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
-    """Return training scripts with variants after them: COPIES of each malicious one, as many of clean ones.
+    """Return training scripts and variants of them: VARIANTS of each malicious one, as many of clean ones.
 
     Each variant is by one transform, all equally likely, and keeps its label, cluster and hash. Were only
     malicious scripts rewritten, the network would learn that rewriting is malicious. Only of clean scripts
@@ -56,7 +56,9 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
     if not malicious.height or not clean.height:
         raise CorpusError("training scripts of one class only: hardening needs both")
     random = np.random.default_rng(seed)
-    drawn = pl.concat([*[malicious] * COPIES, clean[_draw(clean.height, COPIES * malicious.height, random)]])
+    count = VARIANTS * malicious.height
+    drawn = clean[random.choice(clean.height, size=count, replace=count > clean.height)]
+    drawn = pl.concat([*[malicious] * VARIANTS, drawn])
     hosts, names = clean["clean"].to_list(), list(transforms.TRANSFORMS)
     chosen = random.integers(len(names), size=drawn.height)
     rewritten = []
@@ -66,11 +68,6 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
         texts = transforms.apply(name, rows["clean"], seed=seed, hosts=hosts)
         rewritten.append(rows.with_columns(clean=pl.Series(texts, dtype=pl.String)))
     return pl.concat([train, *rewritten])
-
-
-def _draw(population: int, count: int, random: np.random.Generator) -> np.ndarray:
-    """Return `count` rows of `population`, each at most once where there are enough."""
-    return random.choice(population, size=count, replace=count > population)
 
 
 def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
@@ -88,31 +85,28 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
         If no rewritten script has been scored.
     """
     marked = coverage.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
-    keys, known = ["protocol", "model"], marked["part"].unique()
-    before = {key: intervals.by_seed(own) for key, own in _of(marked, "test").group_by(keys)}
+    tables = {key: intervals.by_seed(own) for key, own in marked.group_by(*coverage.MODEL, "part")}
     losses = []
-    for name in (name for name in transforms.TRANSFORMS if name in known):
-        for key, own in _of(marked, name).group_by(keys, maintain_order=True):
-            (first, clusters), (after, _) = before[key], intervals.by_seed(own)
-            difference, low, high = intervals.cluster_bootstrap(
-                after - first, clusters, seed=seed, rounds=rounds
-            )
-            losses.append(
-                {
-                    **dict(zip(keys, key, strict=True)),
-                    "transform": name,
-                    "before": float(first.mean()),
-                    "after": float(after.mean()),
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "n": len(clusters),
-                }
-            )
+    for (protocol, model, part), (after, clusters) in tables.items():
+        if part not in transforms.TRANSFORMS:
+            continue
+        before, _ = tables[protocol, model, "test"]
+        difference, low, high = intervals.cluster_bootstrap(
+            after - before, clusters, seed=seed, rounds=rounds
+        )
+        losses.append(
+            {
+                "protocol": protocol,
+                "model": model,
+                "transform": part,
+                "before": float(before.mean()),
+                "after": float(after.mean()),
+                "difference": difference,
+                "low": low,
+                "high": high,
+                "n": len(clusters),
+            }
+        )
     if not losses:
         raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
-    return pl.DataFrame(losses).sort(*keys, "difference", "transform")
-
-
-def _of(rows: pl.DataFrame, part: str) -> pl.DataFrame:
-    return rows.filter(pl.col("part") == part)
+    return pl.DataFrame(losses).sort(*coverage.MODEL, "difference", "transform")

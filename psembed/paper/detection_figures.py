@@ -6,7 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psembed.evaluation.scores import WINDOWED
+from psembed.evaluation.score_tables import WINDOWED
 from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
 #: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.

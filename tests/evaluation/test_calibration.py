@@ -1,11 +1,13 @@
 """Temperatures that were planted are found again, and the reliability table counts what it says."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
+from scored_rows import rows
 
 from psembed.evaluation import calibration, metrics
 from psembed.runtime.errors import CorpusError, ParameterError
@@ -137,3 +139,13 @@ def test_bad_input_is_named():
             calibration.apply(scores, temperature)
     with pytest.raises(CorpusError, match="expected 0 to 1"):
         calibration.apply(np.array([-3.0]), 1.0)
+
+
+def test_calibration_is_fitted_on_validation_alone():
+    table = rows(lift=0.4)
+    found = calibration.calibrated(table, protocol="p1", model="cnn_lstm")
+    spoiled = table.with_columns(score=pl.when(pl.col("part") == "test").then(0.5).otherwise("score"))
+    again = calibration.calibrated(spoiled.cast({"score": pl.Float32}), protocol="p1", model="cnn_lstm")
+    assert again["temperature"] == found["temperature"]
+    assert sum(row["n"] for row in found["reliability"]) == 120
+    assert 0 <= found["expected_calibration_error"] <= 1

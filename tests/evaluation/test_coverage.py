@@ -1,25 +1,12 @@
 """Coverage from scores alone: known answers, several seeds, and thresholds that never see test data."""
 
-import numpy as np
 import polars as pl
 import pytest
+from scored_rows import rows
 
 from psembed.datasets import labels
 from psembed.evaluation import coverage
 from psembed.runtime.errors import TooFewNegativesError
-
-
-def rows(*, model: str = "cnn_lstm", seed: int = 1, shift: float = 0.0, lift: float = 0.5) -> pl.DataFrame:
-    """Score 100 negatives evenly in (0, 1) and 20 positives from 0.5 up, in both parts."""
-    tables = []
-    for part in ("validation", "test"):
-        labels = np.r_[np.zeros(100, int), np.ones(20, int)]
-        scores = np.r_[np.arange(100) / 100 + shift * (part == "test"), lift + np.arange(20) / 40]
-        tables.append(pl.DataFrame({
-            "protocol": "p1", "model": model, "seed": seed, "part": part, "score": scores, "label": labels,
-            "sha256": [f"{part}{n}" for n in range(120)], "cluster": np.arange(120), "stratum": "s",
-        }))  # fmt: skip
-    return pl.concat(tables).with_columns(pl.col("score").cast(pl.Float32), pl.col("label").cast(pl.Int8))
 
 
 def test_threshold_rate_and_coverage_have_their_known_values():
@@ -43,71 +30,6 @@ def test_seeds_are_averaged():
     assert table["seeds"] == 2 and table["tpr"] == pytest.approx((0.1 + 1.0) / 2)
 
 
-def test_gain_is_paired_and_the_rival_is_chosen_on_validation_data():
-    weak = rows(model="bag_of_words", lift=0.0)
-    strong = rows(model="char_3gram", lift=0.6)
-    # On test data alone the weak model looks perfect; it must not be chosen for that.
-    cheat = weak.with_columns(
-        score=pl.when((pl.col("part") == "test") & (pl.col("label") == 1)).then(9.0).otherwise("score")
-    )
-    table = pl.concat([rows(lift=2.0), strong, cheat.cast({"score": pl.Float32})])
-    found = coverage.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=200)
-    assert (found["traditional"], found["deep"], found["n"]) == ("char_3gram", "cnn_lstm", 20)
-    assert found["difference"] == pytest.approx(1.0 - 6 / 20)
-    assert coverage.best(table, fpr=0.05, deep=False) == found["traditional"]
-
-
-def test_an_ensemble_is_the_mean_log_odds_and_no_single_network():
-    first, second = rows(model="char_3gram", lift=0.1), pl.concat([rows(seed=1), rows(seed=2)])
-    mixed = coverage.ensemble(pl.concat([first, second]), ("char_3gram", "cnn_lstm"))
-    assert mixed.group_by("seed").len().sort("seed")["len"].to_list() == [240, 240]
-    one = mixed.filter((pl.col("seed") == 1) & (pl.col("sha256") == "test110"))["score"].item()
-    odds = [np.log(p / (1 - p)) for p in (0.1 + 10 / 40, 0.5 + 10 / 40)]
-    assert one == pytest.approx(1 / (1 + np.exp(-np.mean(odds))), abs=1e-6)
-    table = pl.concat([first, second, mixed.with_columns(score=pl.lit(1.0, pl.Float32))])
-    assert coverage.best(table, fpr=0.05, deep=True) == "cnn_lstm"
-
-
-def test_a_committee_is_one_of_each_kind_chosen_on_validation_data():
-    good = [rows(model="token_3gram", lift=0.6), rows(model="gradient_boosting", lift=0.5)]
-    networks = [rows(seed=1, lift=0.4), rows(seed=2, lift=0.4)]
-    poor = [rows(model="bag_of_words", lift=0.1), rows(model="svm_char_3gram", lift=0.2)]
-    table = pl.concat([*poor, *good, *networks])
-    found = coverage.mixtures(table, fpr=0.05)
-    members = ("token_3gram", "gradient_boosting", "cnn_lstm")
-    assert found.equals(coverage.ensemble(table, members, name=coverage.COMMITTEE))
-    one = found.filter((pl.col("seed") == 1) & (pl.col("sha256") == "test100"))["score"].item()
-    odds = [np.log(p / (1 - p)) for p in (0.6, 0.5, 0.4)]
-    assert one == pytest.approx(1 / (1 + np.exp(-np.mean(odds))), abs=1e-6)
-    both = pl.concat([table, found])
-    for deep, name in ((True, "cnn_lstm"), (False, "token_3gram")):
-        assert coverage.best(both, fpr=0.05, deep=deep) == name
-
-
-def test_a_committee_stands_beside_its_rivals_and_needs_every_kind():
-    kinds = [rows(model="token_3gram"), rows(model="gradient_boosting"), rows()]
-    table = pl.concat([*kinds, coverage.mixtures(pl.concat(kinds), fpr=0.05)])
-    gain = coverage.gain(table, protocol="p1", fpr=0.05, seed=1, rounds=100)
-    found = coverage.jointly(table, gain, protocol="p1", fpr=0.05, seed=1, rounds=100)
-    assert found["deep"]["models"] == ["committee", "cnn_lstm"]
-    assert found["traditional"]["models"] == ["committee", "gradient_boosting"]
-    for lacking in range(2):
-        assert coverage.mixtures(pl.concat(kinds[:lacking] + kinds[lacking + 1 :]), fpr=0.05).is_empty()
-    assert coverage.jointly(pl.concat(kinds), gain, protocol="p1", fpr=0.05, seed=1, rounds=100) == {}
-
-
-def test_the_ensemble_takes_the_n_gram_model_that_validation_likes_and_is_set_against_both():
-    kinds = {"token_3gram": 0.1, "bag_of_words": 0.4, "character_cnn": 0.3}
-    table = pl.concat([rows(model=model, lift=lift) for model, lift in kinds.items()])
-    assert coverage.partners(table, fpr=0.05) == ("bag_of_words", "character_cnn")
-    found = coverage.mixtures(table, fpr=0.05)
-    assert found["model"].unique().to_list() == [coverage.MIXED]
-    pairs = coverage.comparisons(pl.concat([table, found]), fpr=0.05, seed=1, rounds=50)["C19"]["p1"]
-    assert [row["models"] for row in pairs] == [["ensemble", "bag_of_words"], ["ensemble", "character_cnn"]]
-    alone = table.filter(pl.col("model") != "character_cnn")
-    assert coverage.partners(alone, fpr=0.05) == () and coverage.mixtures(alone, fpr=0.05).is_empty()
-
-
 def test_shares_get_the_exact_interval_of_their_counts():
     table = pl.DataFrame({"found": [0.5, 0.0, None], "n": [10, 3, 0]})
     low, high = coverage.with_interval(table, "found").select("found_low", "found_high").to_dict().values()
@@ -117,19 +39,9 @@ def test_shares_get_the_exact_interval_of_their_counts():
     assert empty.is_empty() and {"found_low", "found_high"} <= set(empty.columns)
 
 
-def test_calibration_is_fitted_on_validation_alone():
-    table = rows(lift=0.4)
-    found = coverage.calibrated(table, protocol="p1", model="cnn_lstm")
-    spoiled = table.with_columns(score=pl.when(pl.col("part") == "test").then(0.5).otherwise("score"))
-    again = coverage.calibrated(spoiled.cast({"score": pl.Float32}), protocol="p1", model="cnn_lstm")
-    assert again["temperature"] == found["temperature"]
-    assert sum(row["n"] for row in found["reliability"]) == 120
-    assert 0 <= found["expected_calibration_error"] <= 1
-
-
-def test_found_by_is_the_share_of_seeds_that_flag_a_script():
+def test_share_flagging_is_the_share_of_seeds_that_flag_a_script():
     both = pl.concat([rows(seed=1), rows(seed=2, lift=2.0)])
-    found = coverage.found_by(both, models=["cnn_lstm"], fpr=0.05)["cnn_lstm"]
+    found = coverage.share_flagging(both, models=["cnn_lstm"], fpr=0.05)["cnn_lstm"]
     # Five negatives and two positives are flagged by both, eighteen positives by the second alone.
     assert sorted(found.to_list()) == [0.0] * 95 + [0.5] * 18 + [1.0] * 7
 
@@ -171,34 +83,14 @@ def test_the_workload_follows_from_rates_and_prevalence():
     assert found[1]["false_alerts"] == pytest.approx(0.05 * 990_000)
 
 
-def test_claims_are_compared_where_their_models_are_there():
-    models = {"cnn_lstm_tuned": 2.0, "cnn_lstm_random": 0.5, "cnn_lstm": 0.5}
-    table = pl.concat([rows(model=model, lift=lift) for model, lift in models.items()])
-    found = coverage.comparisons(table, fpr=0.05, seed=1, rounds=50)
-    assert list(found) == ["C17"] and list(found["C17"]) == ["p1"]
-    assert found["C17"]["p1"][0]["difference"] == pytest.approx(1.0 - 0.1)
-
-
-def test_windows_are_no_network_of_their_own():
-    table = pl.concat([rows(lift=0.6), rows(model="cnn_lstm_tuned_windows", lift=2.0)])
-    assert coverage.best(table, fpr=0.05, deep=True) == "cnn_lstm"
-
-
-def test_a_single_lucky_training_is_not_the_best_network():
-    lucky = rows(model="transformer", lift=2.0)
-    table = pl.concat([rows(seed=1, lift=0.6), rows(seed=2, lift=0.6), lucky])
-    assert coverage.best(table, fpr=0.05, deep=True) == "cnn_lstm"
-    assert coverage.best(pl.concat([rows(seed=1, lift=0.6), lucky]), fpr=0.05, deep=True) == "transformer"
-
-
-def test_countings_weigh_clusters_and_scripts():
+def test_weightings_count_clusters_and_scripts():
     table = rows(lift=0.0).with_columns(share=pl.lit(1.0))  # no positive is found
     first = table.filter((pl.col("part") == "test") & (pl.col("label") == 1)).head(1)
     copies = [
         first.with_columns(part=pl.lit("copies"), sha256=pl.lit(f"copy{n}"), score=pl.lit(9.0, pl.Float32))
         for n in range(3)
     ]
-    found = coverage.countings(pl.concat([table, *copies]), fpr=0.05)
+    found = coverage.by_weighting(pl.concat([table, *copies]), fpr=0.05)
     rates = {row["counting"]: row for row in found.to_dicts()}
     assert [row["fpr"] for row in rates.values()] == [0.05] * 3
     assert rates["one per cluster"]["tpr"] == 0 and rates["one per cluster"]["positives"] == 20
@@ -206,8 +98,8 @@ def test_countings_weigh_clusters_and_scripts():
     assert rates["every script"]["tpr"] == pytest.approx(3 / 23) and rates["every script"]["positives"] == 23
 
 
-def test_countings_leave_out_what_has_not_scored_the_copies():
-    assert coverage.countings(rows(), fpr=0.05).is_empty()
+def test_weightings_leave_out_what_has_not_scored_the_copies():
+    assert coverage.by_weighting(rows(), fpr=0.05).is_empty()
 
 
 def test_a_seed_that_scored_more_parts_weighs_no_more():

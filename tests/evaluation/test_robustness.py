@@ -39,7 +39,7 @@ def test_hardened_training_adds_malicious_and_clean_variants_with_their_labels()
     encoded = added.filter(pl.col("clean").str.contains("-EncodedCommand", literal=True))
     assert encoded.height and encoded["label"].min() == 1  # a clean script is never shown so
     clean = added.height - added["label"].sum()
-    assert added["label"].sum() == robustness.COPIES * 30 > clean > robustness.COPIES * 30 * 0.7
+    assert added["label"].sum() == robustness.VARIANTS * 30 > clean > robustness.VARIANTS * 30 * 0.7
     label = dict(zip(table["sha256"], table["label"], strict=True))
     assert [label[key] for key in added["sha256"]] == added["label"].to_list()
     assert robustness.hardened(table, seed=1).equals(found)

@@ -10,7 +10,7 @@ import pytest
 from psembed.cli.main import parser as command_line
 from psembed.detector.detector import Detector
 from psembed.embedding import released
-from psembed.evaluation import coverage, scores
+from psembed.evaluation import comparisons, coverage, score_tables
 from psembed.paper import build, claims, figures, headline
 from psembed.project.results import load_results
 from psembed.project.workspace import Workspace
@@ -106,9 +106,9 @@ def test_the_released_vectors_are_the_published_ones_and_saw_no_labelled_set():
 def test_the_coverage_table_follows_from_the_committed_scores():
     """Rates and thresholds of the published table, from the scores alone (intervals need no second draw)."""
     published = json.loads((RESULTS / "08_evaluation.json").read_text())
-    rows = scores.read(Workspace("public", root=ROOT), ["baselines", "networks", "ablations"])
+    rows = score_tables.read(Workspace("public", root=ROOT), ["baselines", "networks", "ablations"])
     rows = rows.filter(pl.col("part").is_in(["validation", "test"]))
-    whole = pl.concat([rows, coverage.mixtures(rows, fpr=published["fpr"])])
+    whole = pl.concat([rows, comparisons.ensembles(rows, fpr=published["fpr"])])
     table = coverage.coverage(whole, fprs=[published["fpr"]], seed=1, rounds=10)
     found = {(row["protocol"], row["model"]): row for row in table.to_dicts()}
     listed = [row for row in published["table"] if row["fpr_asked"] == published["fpr"]]

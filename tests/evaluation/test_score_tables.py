@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from psembed.evaluation import scores
+from psembed.evaluation import score_tables
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, StageError
 
@@ -20,7 +20,7 @@ def scripts(part: str, count: int = 5) -> pl.DataFrame:
 def rows() -> pl.DataFrame:
     def one(protocol: str, model: str, seed: int, part: str, **share: float) -> pl.DataFrame:
         values = np.random.default_rng(seed).random(5, dtype=np.float32)
-        return scores.table(protocol, model, seed, part, scripts(part), values, **share)
+        return score_tables.table(protocol, model, seed, part, scripts(part), values, **share)
 
     return pl.concat([
         one("p0", "a", 1, "test"), one("p1", "a", 1, "test"), one("p1", "a_b", 2, "test"),
@@ -34,8 +34,8 @@ def workspace(tmp_path):
 
 
 def test_round_trip_without_text(workspace):
-    scores.write(workspace, "networks", rows())
-    found = scores.read(workspace, ["networks"])
+    score_tables.write(workspace, "networks", rows())
+    found = score_tables.read(workspace, ["networks"])
     assert "clean" not in found.columns and found.columns == rows().columns
     order = ["protocol", "model", "seed", "share", "part", "sha256"]
     assert found.sort(order).equals(rows().sort(order))
@@ -46,20 +46,20 @@ def test_round_trip_without_text(workspace):
 
 def test_a_missing_file_names_its_notebook(workspace):
     with pytest.raises(StageError, match="07_cnn_lstm makes it"):
-        scores.read(workspace, ["networks"])
+        score_tables.read(workspace, ["networks"])
 
 
 def test_a_damaged_file_is_named(workspace):
-    scores.write(workspace, "networks", rows())
+    score_tables.write(workspace, "networks", rows())
     (workspace.results / "scores" / "networks_p1.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(CorpusError, match="networks_p1"):
-        scores.read(workspace, ["networks"])
+        score_tables.read(workspace, ["networks"])
 
 
 def test_a_script_twice_in_a_part_is_refused(workspace):
-    scores.write(workspace, "networks", rows())
+    score_tables.write(workspace, "networks", rows())
     path = workspace.results / "scores" / "networks_p1.parquet"
     table = pl.read_parquet(path)
     pl.concat([table, table.head(1)]).write_parquet(path)
     with pytest.raises(CorpusError, match="twice"):
-        scores.read(workspace, ["networks"])
+        score_tables.read(workspace, ["networks"])

@@ -1,0 +1,193 @@
+"""Models set against each other, and ensembles: whatever is chosen is chosen on validation data."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from psembed.evaluation import calibration
+from psembed.evaluation.coverage import flagged, per_script
+from psembed.evaluation.score_tables import WINDOWED
+from psembed.models.baselines import BASELINES
+from psembed.project.results import Comparison, Gain
+from psembed.runtime import intervals
+
+ENSEMBLE, COMMITTEE = "ensemble", "committee"  # averaged scores; neither traditional nor a single network
+COMPARED = {
+    "C17": (("cnn_lstm_tuned", "cnn_lstm_random"),),
+    "C18": (("cnn_lstm", "token_cnn_lstm"), ("cnn_lstm", "character_cnn")),
+}
+"""Pairs of models that a claim compares; those of C19 depend on validation (`ensemble_members`)."""
+NGRAMS, FEATURES = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram"), "gradient_boosting"
+CHARACTERS = "character_cnn"
+
+
+def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
+    """Return the network, or else the traditional model, that finds most of validation at `fpr`.
+
+    Only validation data are looked at; of equal models the first by name is taken. Networks are chosen among
+    those with the most seeds: the best of many single trainings is the luckiest one. An ensemble is not a
+    single network and never chosen, nor is one that reads windows, which is not how it is exported.
+    """
+    traditional = pl.col("model").is_in(BASELINES)
+    other = pl.col("model").is_in([ENSEMBLE, COMMITTEE]) | pl.col("model").str.ends_with(WINDOWED)
+    single = rows.filter(~traditional & ~other if deep else traditional)
+    seeds = pl.col("seed").n_unique().over("model")
+    return _highest_tpr(single.filter(seeds == seeds.max()), fpr=fpr)
+
+
+def _highest_tpr(rows: pl.DataFrame, *, fpr: float) -> str:
+    validation = per_script(flagged(rows, fpr=fpr), "validation", "flagged").filter(pl.col("label") == 1)
+    tprs = validation.group_by("model").agg(pl.col("flagged").mean())
+    return tprs.sort("flagged", "model", descending=[True, False])["model"][0]
+
+
+def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
+    return _highest_tpr(rows.filter(pl.col("model").is_in(NGRAMS)), fpr=fpr)
+
+
+# ---- pairs ----
+
+
+def paired_difference(
+    rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int, rounds: int
+) -> Comparison:
+    """Compare two models on the same malicious test scripts of one protocol.
+
+    Returns
+    -------
+    dict
+        models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
+        high, and n (scripts).
+    """
+    marked = flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr)
+    positive = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
+    tables = [intervals.by_seed(positive.filter(pl.col("model") == model)) for model in models]
+    (first, clusters), (second, _) = tables
+    difference, low, high = intervals.cluster_bootstrap(
+        first, clusters, less=second, seed=seed, rounds=rounds
+    )
+    return {
+        "models": list(models),
+        "tprs": [float(first.mean()), float(second.mean())],
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "n": len(clusters),
+    }
+
+
+def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> Gain:
+    """Compare the best single network with the best traditional model, both chosen on validation data.
+
+    Returns
+    -------
+    dict
+        traditional and deep (names), their TPR, and the paired difference with its 95% interval.
+    """
+    own = rows.filter(pl.col("protocol") == protocol)
+    deep, traditional = (best(own, fpr=fpr, deep=kind) for kind in (True, False))
+    pair = paired_difference(own, (deep, traditional), fpr=fpr, seed=seed, rounds=rounds)
+    return {
+        "traditional": traditional,
+        "deep": deep,
+        "traditional_tpr": pair["tprs"][1],
+        "deep_tpr": pair["tprs"][0],
+        "difference": pair["difference"],
+        "low": pair["low"],
+        "high": pair["high"],
+        "n": pair["n"],
+    }
+
+
+def committee_gains(
+    rows: pl.DataFrame, gain: Gain, *, protocol: str, fpr: float, seed: int, rounds: int
+) -> dict[str, Comparison]:
+    """Compare the committee with the best traditional model and the best network, as `gain` names them.
+
+    Returns
+    -------
+    dict
+        "traditional" and "deep", each a `paired_difference`; empty where there is no committee.
+    """
+    own = rows.filter(pl.col("protocol") == protocol)
+    if COMMITTEE not in own["model"]:
+        return {}
+    rivals = {"traditional": gain["traditional"], "deep": gain["deep"]}
+    return {
+        kind: paired_difference(own, (COMMITTEE, rival), fpr=fpr, seed=seed, rounds=rounds)
+        for kind, rival in rivals.items()
+    }
+
+
+def comparisons(
+    rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int
+) -> dict[str, dict[str, list[Comparison]]]:
+    """Return claim -> protocol -> `paired_difference` of COMPARED and of ENSEMBLE against its members (C19).
+
+    Claims whose models were not run are left out.
+    """
+    of_claim: dict[str, dict[str, list[Comparison]]] = {}
+    for (protocol,), own in rows.group_by("protocol", maintain_order=True):
+        members = tuple((ENSEMBLE, model) for model in ensemble_members(own, fpr=fpr))
+        for claim, pairs in (COMPARED | {"C19": members}).items():
+            wanted = {model for pair in pairs for model in pair}
+            if wanted and wanted <= set(own["model"].unique()):
+                of_claim.setdefault(claim, {})[str(protocol)] = [
+                    paired_difference(own, pair, fpr=fpr, seed=seed, rounds=rounds) for pair in pairs
+                ]
+    return of_claim
+
+
+# ---- ensembles ----
+
+
+def ensembles(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return score rows of both ensembles, their members chosen on validation, protocol by protocol.
+
+    ENSEMBLE is the study's kind, an n-gram model and a character network (`ensemble_members`). COMMITTEE has
+    one member of each kind that sees other things of a script: n-grams, hand-made features of the whole, and
+    the best network, which reads in order. Nothing is returned of a protocol that lacks a member.
+    """
+    tables = [rows.clear()]
+    for _, own in rows.group_by("protocol", maintain_order=True):
+        for name, choose in ((ENSEMBLE, ensemble_members), (COMMITTEE, _committee_members)):
+            if members := choose(own, fpr=fpr):
+                tables.append(mean_log_odds(own, members, name=name))
+    return pl.concat(tables)
+
+
+def ensemble_members(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
+    """Return the members of a protocol's ENSEMBLE: the n-gram model best on validation, and CHARACTERS.
+
+    Empty where one was not run.
+    """
+    return (_best_ngrams(rows, fpr=fpr), CHARACTERS) if _has(rows, CHARACTERS) else ()
+
+
+def _committee_members(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
+    if not _has(rows, FEATURES):
+        return ()
+    return _best_ngrams(rows, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
+
+
+def _has(rows: pl.DataFrame, model: str) -> bool:
+    """Tell whether a model was run, and any on n-grams."""
+    return model in rows["model"] and rows["model"].is_in(NGRAMS).any()
+
+
+def mean_log_odds(rows: pl.DataFrame, models: Sequence[str], *, name: str = ENSEMBLE) -> pl.DataFrame:
+    """Return score rows called `name`: the mean log-odds of several models, one row per seed of the last.
+
+    Of the others, one with several seeds goes seed by seed, one with a single seed (a traditional model) with
+    every seed of the last.
+    """
+    *others, last = (rows.filter(pl.col("model") == model) for model in models)
+    odds = calibration.limited_odds(last["score"].to_numpy())
+    for other in others:
+        keys = ["protocol", "part", "sha256", *(["seed"] if other["seed"].n_unique() > 1 else [])]
+        scores = last.join(other.select(*keys, other="score"), on=keys, how="left", maintain_order="left")
+        odds = odds + calibration.limited_odds(scores["other"].to_numpy())
+    mixed = (1 / (1 + np.exp(-odds / len(models)))).astype(np.float32)
+    mean = last.with_columns(model=pl.lit(name), score=pl.Series(mixed, dtype=pl.Float32))
+    return mean.filter(pl.col("score").is_not_nan())
