@@ -72,10 +72,7 @@ def _kill_tree(process: subprocess.Popen) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a profile; the system lets go of it however this process ends.
 
-    Raises
-    ------
-    StageError
-        If another process holds it; the message gives its process id.
+    Raises StageError if another process holds it; the message gives its process id.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="ascii") as file:

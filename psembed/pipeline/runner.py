@@ -194,10 +194,7 @@ class _Runner:
     def _execute(self, stage: Stage, parameters: dict) -> tuple[float, float]:
         """Run the notebook in a process of its own; return seconds and peak memory (MB).
 
-        Raises
-        ------
-        StageError
-            If it fails; the partial copy and the log are in work/<profile>/failed then.
+        Raises StageError if it fails; the partial copy and the log are in work/<profile>/failed then.
         """
         running, logged = (self.staging / f"{stage.name}.{kind}" for kind in ("ipynb", "log"))
         (self.staging / stage.name).mkdir()
@@ -245,10 +242,7 @@ class _Runner:
     def _put_in_place(self, stage: Stage) -> dict[str, str]:
         """Move a successful notebook's files from staging to where they belong; return their hashes.
 
-        Raises
-        ------
-        StageError
-            If one that the stage table names is missing; nothing has been moved then.
+        Raises StageError if one that the stage table names is missing; nothing has been moved then.
         """
         staged = self.staging / stage.name
         files = sorted(path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file())
@@ -342,12 +336,8 @@ def _finish(runner: _Runner, summary: RunSummary) -> None:
 def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
     """Copy what `stages` made of a profile's vectors and detector to psembed/released; return the files.
 
-    Raises
-    ------
-    StageError
-        If they have not been made yet.
-    ModelError
-        If the detector is larger than 10 MB or the vectors than 20 MB; the released ones stay as they are.
+    Raises StageError if they have not been made yet; ModelError if the detector is larger than 10 MB or the
+    vectors than 20 MB; the released ones stay as they are.
     """
     workspace, written = Workspace(profile, root=root), []
     for stage, names, limit in RELEASES:

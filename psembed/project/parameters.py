@@ -25,11 +25,8 @@ class Notebook:
 def read_notebook(path: Path) -> Notebook:
     """Read a notebook's code, the literals in its parameter cell, and the names that later cells use.
 
-    Raises
-    ------
-    ParameterError
-        If it is no notebook, has not exactly one cell tagged `parameters`, or that cell does more than
-        give names to literals.
+    Raises ParameterError if it is no notebook, has not exactly one cell tagged `parameters`, or that cell
+    does more than give names to literals.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -61,10 +58,7 @@ def _source(cell: Values) -> str:
 def parse_cell(source: str, name: str) -> ast.Module:
     """Parse a code cell; lines of IPython magic (% or ! first) count as empty.
 
-    Raises
-    ------
-    ParameterError
-        If it is no Python.
+    Raises ParameterError if it is no Python.
     """
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
     try:
@@ -95,12 +89,9 @@ def _literals(source: str, name: str) -> Values:
 def resolve(profile: Profile, notebooks: Mapping[str, Notebook], overrides: list[str]) -> dict[str, Values]:
     """Return every notebook's parameters, complete and checked, before anything runs.
 
-    Raises
-    ------
-    ParameterError
-        Naming, over all notebooks at once, every unknown notebook or parameter (with the nearest
-        spelling), every value of another type than its default, every declared parameter that no later
-        cell uses, and every notebook that does not declare `profile`.
+    Raises ParameterError naming, over all notebooks at once, every unknown notebook or parameter (with the
+    nearest spelling), every value of another type than its default, every declared parameter that no later
+    cell uses, and every notebook that does not declare `profile`.
     """
     values = with_overrides(profile.values, overrides)
     problems = [

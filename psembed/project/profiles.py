@@ -38,11 +38,8 @@ def built_in() -> list[str]:
 def load_profile(name_or_path: str | Path) -> Profile:
     """Read a profile that comes with the package, or a .toml file of one's own.
 
-    Raises
-    ------
-    ParameterError
-        If there is no such profile, the file is no TOML, [run] holds something else than an integer
-        seed and a true-or-false publish, or a file of one's own takes the name of a built-in profile.
+    Raises ParameterError if there is no such profile, the file is no TOML, [run] holds something else than an
+    integer seed and a true-or-false publish, or a file of one's own takes the name of a built-in profile.
     """
     given = str(name_or_path)
     own = given.endswith(".toml")
@@ -81,10 +78,7 @@ def _from_sections(path: Path, sections: dict[str, Any]) -> Profile:
 def parse_override(text: str) -> tuple[str, str, Any]:
     """Split "07_cnn_lstm.epochs=3" into notebook, parameter and value (TOML, or else a plain word).
 
-    Raises
-    ------
-    ParameterError
-        If it does not have that form.
+    Raises ParameterError if it does not have that form.
     """
     target, equals, literal = text.partition("=")
     notebook, dot, parameter = target.strip().partition(".")

@@ -24,10 +24,7 @@ from psembed.runtime.files import atomic, write_json
 def project_root(start: Path | None = None) -> Path:
     """Return the nearest folder at or above `start` that holds notebooks/ and pyproject.toml.
 
-    Raises
-    ------
-    StageError
-        If there is none: notebooks need a checkout of the project.
+    Raises StageError if there is none: notebooks need a checkout of the project.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
