@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from psembed.cli import main
 from psembed.detector import detector, explain
@@ -139,6 +141,20 @@ def test_a_long_word_and_an_empty_text_are_pieces_too():
     assert explain._grouped(explain._words("x" * 5000), 40) == [(0, 5000)]
     words = explain._words("a b c d e f g h")
     assert explain._grouped(words, 4) == [(0, 4), (4, 8), (8, 12), (12, 15)]
+
+
+WORD = re.compile(r"\S*://\S*\s*|[^\s;|{}()]*[\s;|{}()]+|[^\s;|{}()]+")  # in one expression, but quadratic
+
+
+PARTS = st.sampled_from([*"ab:/;|(){} \n\t\u00a0\0", "://", "a://b", "; ", "} ;"])
+
+
+@settings(max_examples=1_000)
+@given(st.data(), st.lists(PARTS).map("".join))
+def test_words_are_those_of_one_expression(data, text):
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    assert explain._words(text, start, end) == [word.span() for word in WORD.finditer(text, start, end)]
 
 
 def test_an_address_is_never_cut():

@@ -40,7 +40,7 @@ _PARAMETER = re.compile(
 )
 _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
 _LAUNCHER = re.compile(
-    rf"[\w \t:\\/.%\"'-]{{0,200}}\b(?:powershell|pwsh)(?:\.exe)?[\"']?"
+    rf"\A[\w \t:\\/.%\"'-]{{0,200}}\b(?:powershell|pwsh)(?:\.exe)?[\"']?"
     rf"(?:[ \t]+[{DASHES}/](?![cf])[a-z]+(?:[ \t:=]+(?:[\"']?\w+[\"']?|[\"']{{2}}))?)*+[ \t]*[\"']?",
     re.IGNORECASE,
 )
