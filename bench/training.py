@@ -16,7 +16,7 @@ import polars as pl
 from sklearn.metrics import average_precision_score
 
 from psembed.datasets import labels
-from psembed.embedding import word2vec
+from psembed.embedding import token_vectors
 from psembed.models import network, training
 from psembed.models.batches import undersampled_epochs
 from psembed.models.training import Training
@@ -58,11 +58,11 @@ def main(root: Path) -> dict | None:
 
 def _data(work: Path) -> tuple[np.ndarray, Samples, Samples]:
     """Return token vectors, training and validation scripts of a run."""
-    vectors = word2vec.load(work / "vectors.npz")
+    vectors = token_vectors.load(work / "vectors.npz")
     frequent = pl.read_parquet(work / "vocabulary.parquet")["token"].head(VOCABULARY).to_list()
     encoder = Encoder(frequent, **LENGTHS)
     parts = labels.parts(pl.read_parquet(work / "samples.parquet"), "p1", per_cluster=1)
-    matrix = word2vec.matrix(vectors, encoder.vocabulary)
+    matrix = token_vectors.matrix(vectors, encoder.vocabulary)
     return matrix, *(training.encoded(encoder, parts[part]) for part in ("train", "validation"))
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from psembed.cli import ask, score
+from psembed.cli import score, similarity
 from psembed.runtime import environment
 from psembed.runtime.errors import PsembedError, StageError
 from psembed.runtime.provenance import __version__
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C: kernels are ended, too
     try:
         environment.check_python()
-        options = parser().parse_args(ask.tokens_last(arguments))
+        options = parser().parse_args(similarity.tokens_last(arguments))
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         if not environment.has_packages(options.needs):
             return _with_packages(arguments)
@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument(
         "--history", action="store_true", help="every version in git history, not the tip only"
     )
-    ask.add_commands(add)
+    similarity.add_commands(add)
     score.add_command(add)
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from psembed.embedding import benchmark, word2vec
+from psembed.embedding import benchmark, token_vectors, word2vec
 from psembed.embedding.stream import TokenStream, write
 from psembed.powershell.command_position import Reading
 from psembed.runtime.errors import ParameterError
@@ -66,7 +66,7 @@ def _train(training: Training, settings: dict, path: Path) -> float:
     started = time.perf_counter()
     stream = TokenStream(training.stream)
     vectors = word2vec.train(stream, kept=training.kept, **settings)
-    word2vec.save(path, vectors, settings, dtype="float16")  # half the size; cosines move by about 1e-3
+    token_vectors.save(path, vectors, settings, dtype="float16")  # half the size; cosines move by about 1e-3
     return time.perf_counter() - started
 
 
@@ -141,7 +141,7 @@ def report(trainings: Sequence[Training], folder: Path, *, seed: int, min_count:
               "analogies_top1", "analogies_mrr")  # fmt: skip
     rows = []
     for training in trainings:
-        vectors = word2vec.load(Path(folder) / f"{training.name}.npz")
+        vectors = token_vectors.load(Path(folder) / f"{training.name}.npz")
         scores = benchmark.run(vectors, seed=seed, half="development", min_count=min_count)
         rows.append(
             {"change": training.name, "tokens": len(vectors)}

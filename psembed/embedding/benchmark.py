@@ -1,25 +1,28 @@
 """The benchmark: aliases, odd groups and analogies with known answers, scored for any vectors.
 
 The questions are in `relations`, in two halves: settings may be chosen on "development", "held_out" is the
-test. Ranks are those of `semantics`. Scores stand beside chance and have 95% intervals.
+test. Scores stand beside chance and have 95% intervals.
+
+Examples
+--------
+>>> scores = psembed.benchmark.run(psembed.load_vectors(), seed=1, half="development")
+>>> list(scores["development"])
+['aliases', 'odd_groups', 'analogies']
 """
 
 import math
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from psembed.embedding import semantics
+from psembed.embedding import similarity
 from psembed.embedding.relations import ALIAS_SPLIT, ANALOGIES, ODD_GROUPS, PUBLISHED_ANALOGIES, Analogy
+from psembed.embedding.token_vectors import Vectors, command, counts
 from psembed.powershell.command_position import BARE_WORD, COMMAND
 from psembed.powershell.tokens import normalise
 from psembed.runtime.errors import ParameterError
 from psembed.runtime.intervals import binomial_interval, cluster_bootstrap
-
-if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
 
 MIN_COUNT = 100
 """Both sides of an alias pair occur so often as commands, or it is not scored. Fixed before any judging: a
@@ -33,14 +36,14 @@ _VERBS = re.compile(
 )
 
 
-def run(vectors: "KeyedVectors", *, seed: int, half: str | None = None, min_count: int = MIN_COUNT) -> dict:
+def run(vectors: Vectors, *, seed: int, half: str | None = None, min_count: int = MIN_COUNT) -> dict:
     """Ask vectors, psembed's or your own, every question of the benchmark.
 
     Parameters
     ----------
-    vectors : KeyedVectors
-        Of normalised tokens, with the attribute "count" (occurrences). Commands may have
-        vectors of their own ("> sort"), or not.
+    vectors : gensim.models.KeyedVectors, or TokenVectors
+        Of n distinct tokens, normalised as `psembed.tokenize` does; float32, shape (n, dimension), with the
+        attribute "count", the occurrences of each. Commands may have vectors of their own ("> sort"), or not.
     seed : int
         Of the random draws for chance and for the intervals.
     half : {"development", "held_out"}, optional
@@ -52,12 +55,20 @@ def run(vectors: "KeyedVectors", *, seed: int, half: str | None = None, min_coun
     -------
     dict
         half -> {aliases, odd_groups, analogies}, as the three reports return them; "summary" -> half -> their
-        numbers, flat: alias_n, alias_mrr, ..., odd_groups_accuracy, ..., analogies_top1, ...
+        numbers, flat: alias_n, alias_mrr, ..., odd_groups_accuracy, ..., analogies_top1, ... Shares and
+        reciprocal ranks are from 0 to 1, and None where no question of the kind has vectors.
 
     Raises
     ------
     ParameterError
         If there is no such half, or the vectors have no counts.
+
+    Examples
+    --------
+    >>> scores = psembed.benchmark.run(psembed.load_vectors(), seed=1)
+    >>> summary = scores["summary"]["held_out"]
+    >>> round(summary["odd_groups_accuracy"], 2), round(summary["analogies_mrr"], 2)
+    (0.86, 0.6)
     """
     asked = {"development": ("development",), "held_out": ("held_out",), "all": ("development", "held_out")}
     if half is not None:
@@ -65,10 +76,10 @@ def run(vectors: "KeyedVectors", *, seed: int, half: str | None = None, min_coun
             raise ParameterError(f"half is {half!r}: give {' or '.join(ALIAS_SPLIT)}, or leave it out")
         asked = {half: (half,)}
     reports = {name: _reports(vectors, halves, seed, min_count) for name, halves in asked.items()}
-    return {**reports, "summary": {name: _flat(report) for name, report in reports.items()}}
+    return {**reports, "summary": {name: _summary(report) for name, report in reports.items()}}
 
 
-def _reports(vectors: "KeyedVectors", halves: tuple[str, ...], seed: int, min_count: int) -> dict[str, dict]:
+def _reports(vectors: Vectors, halves: tuple[str, ...], seed: int, min_count: int) -> dict[str, dict]:
     pairs, groups, analogies = (
         [question for half in halves for question in table[half]]
         for table in (ALIAS_SPLIT, ODD_GROUPS, ANALOGIES)
@@ -80,35 +91,25 @@ def _reports(vectors: "KeyedVectors", halves: tuple[str, ...], seed: int, min_co
     }
 
 
-def _flat(reports: dict[str, dict]) -> dict[str, float | int | None]:
-    named = {
-        "alias": reports["aliases"],
-        "odd_groups": reports["odd_groups"],
-        "analogies": reports["analogies"],
-    }
+def _summary(reports: dict[str, dict]) -> dict[str, float | int | None]:
     return {
-        f"{kind}_{name}": value
-        for kind, report in named.items()
+        f"{'alias' if kind == 'aliases' else kind}_{name}": value
+        for kind, report in reports.items()
         for name, value in report.items()
         if not isinstance(value, list)
     }
 
 
 def alias_report(
-    vectors: "KeyedVectors",
-    pairs: Sequence[tuple[str, str]],
-    *,
-    seed: int,
-    min_count: int = MIN_COUNT,
-    rounds: int = ROUNDS,
+    vectors: Vectors, pairs: Sequence[tuple[str, str]], *, seed: int, min_count: int = MIN_COUNT
 ) -> dict:
     """Rank each alias among the neighbours of its command, and the command among those of the alias.
 
-    A token is taken as a command where it has a vector as one: see `semantics.command`. Chance is measured,
-    not assumed: both tokens of a pair are replaced by random tokens of nearly the same number of occurrences
-    (NEIGHBOURHOOD), `rounds` times. Another alias of the same command is no wrong answer: it is another name
-    of the same thing (mrr_strict counts it as one). The intervals are of a bootstrap that draws all aliases
-    of a command, in both directions, together.
+    A token is taken as a command where it has a vector as one. Chance is measured, not assumed: both tokens
+    of a pair are replaced by random tokens of nearly the same number of occurrences (NEIGHBOURHOOD), ROUNDS
+    times. Another alias of the same command is no wrong answer: it is another name of the same thing
+    (mrr_strict counts it as one). The intervals are of a bootstrap that draws all aliases of a command, in
+    both directions, together.
 
     Returns
     -------
@@ -125,84 +126,77 @@ def alias_report(
     ParameterError
         If the vectors have no counts.
     """
-    scored, missing, rare = _sorted_out(vectors, pairs, min_count)
-    rows = np.array([[vectors.key_to_index[token] for token in pair] for pair, _ in scored], dtype=np.int64)
-    rows, counts = rows.reshape(-1, 2), np.array([count for _, count in scored])
-    random = _matched(vectors, rows, seed, rounds).reshape(-1, 2)
+    scored, missing, rare = _by_frequency(vectors, pairs, min_count)
+    rows = _rows(vectors, [pair for *pair, _ in scored], 2)
+    random = _frequency_matched(vectors, rows, seed).reshape(-1, 2)
     random = random[random[:, 0] != random[:, 1]]
-    ranks, cosines = _both_ways(vectors, rows, _other_names(rows))
+    ranks, cosines = _both_ways(vectors, rows, _other_aliases(rows))
     strict, chance = (_both_ways(vectors, pairs)[0] for pairs in (rows, random))
     table = [
-        {"alias": a, "command": b, "count": n, "cosine": float(cosine),
+        {"alias": alias, "command": command, "count": count, "cosine": float(cosine),
          "command_rank": int(to), "alias_rank": int(fro)}
-        for ((a, b), n), cosine, to, fro in zip(scored, cosines, *ranks, strict=True)
+        for (alias, command, count), cosine, to, fro in zip(scored, cosines, *ranks, strict=True)
     ]  # fmt: skip
     return {
         "asked": len(pairs), "n": len(rows), "missing": missing, "rare": rare, "pairs": table,
-        **_estimates(_values(ranks), np.tile(rows[:, 1], 2), seed),
-        **{f"{name}_random": mean for name, mean in _means(_values(chance)).items()},
-        "mrr_strict": _means(_values(strict))["mrr"],
-        "bands": [_band(name, ranks, counts) for name in BANDS],
+        **_estimates(_measures(ranks), _measures(chance), np.tile(rows[:, 1], 2), seed),
+        "mrr_strict": _means(_measures(strict))["mrr"],
+        "bands": [_band(name, ranks, np.array([count for *_, count in scored])) for name in BANDS],
     }  # fmt: skip
 
 
-def _sorted_out(
-    vectors: "KeyedVectors", pairs: Sequence[tuple[str, str]], min_count: int
-) -> tuple[list[tuple[tuple[str, str], int]], list[list[str]], list[list[str]]]:
+def _by_frequency(
+    vectors: Vectors, pairs: Sequence[tuple[str, str]], min_count: int
+) -> tuple[list[tuple[str, str, int]], list[list[str]], list[list[str]]]:
     """Return the pairs to score, as commands, with the count of the rarer side; the missing; the rare."""
-    seen, scored, missing, rare = _seen_as_command(vectors), [], [], []
+    seen, scored, missing, rare = _command_counts(vectors), [], [], []
     for pair in pairs:
-        alias, command = (semantics.command(vectors, token) for token in pair)
-        count = min(seen.get(alias, -1), seen.get(command, -1))
+        alias, target = (command(vectors, token) for token in pair)
+        count = min(seen.get(alias, -1), seen.get(target, -1))
         if count < 0:
             missing.append(list(pair))
         elif count < min_count:
             rare.append(list(pair))
         else:
-            scored.append(((alias, command), count))
+            scored.append((alias, target, count))
     return scored, missing, rare
 
 
-def _seen_as_command(vectors: "KeyedVectors") -> dict[str, int]:
+def _command_counts(vectors: Vectors) -> dict[str, int]:
     """Return the occurrences of each token as a command: 0 for a bare word where commands are marked."""
     marked = any(token.startswith(COMMAND) for token in vectors.index_to_key)
     word = re.compile(BARE_WORD)
     return {
         token: 0 if marked and word.match(token) else count
-        for token, count in zip(vectors.index_to_key, _counts(vectors).tolist(), strict=True)
+        for token, count in zip(vectors.index_to_key, counts(vectors).tolist(), strict=True)
     }
 
 
-def _counts(vectors: "KeyedVectors") -> np.ndarray:
-    tokens = vectors.index_to_key
-    try:
-        return np.array([vectors.get_vecattr(token, "count") for token in tokens], dtype=np.int64)
-    except KeyError:
-        raise ParameterError(
-            'the vectors have no attribute "count": give each token its occurrences with vectors.set_vecattr'
-        ) from None
+def _rows(vectors: Vectors, questions: Iterable[Sequence[str]], size: int) -> np.ndarray:
+    rows = [[vectors.key_to_index[token] for token in question] for question in questions]
+    return np.array(rows, dtype=np.int64).reshape(-1, size)
 
 
-def _other_names(rows: np.ndarray) -> np.ndarray:
+def _other_aliases(rows: np.ndarray) -> np.ndarray:
     """Return for each pair [alias, command] the rows of the command's other aliases, int[n, n]."""
     others = (rows[:, 1:] == rows[:, 1]) & (rows[:, :1] != rows[:, 0])
     return np.where(others, rows[:, 0], rows[:, :1])
 
 
 def _both_ways(
-    vectors: "KeyedVectors", pairs: np.ndarray, besides: np.ndarray | None = None
+    vectors: Vectors, pairs: np.ndarray, ignored: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ranks of the second of each pair from the first and back, int[2, n], and their cosines."""
-    if besides is not None:
-        back = np.where(besides == pairs[:, :1], pairs[:, 1:], besides)
-        besides = np.concatenate([besides, back])
-    ranks, cosines = semantics.ranks(vectors, pairs.T.ravel(), pairs[:, ::-1].T.ravel(), besides)
+    if ignored is not None:
+        back = np.where(ignored == pairs[:, :1], pairs[:, 1:], ignored)
+        ignored = np.concatenate([ignored, back])
+    ranks, cosines = similarity.ranks(vectors, pairs.T.ravel(), pairs[:, ::-1].T.ravel(), ignored)
     return ranks.reshape(2, -1), cosines[: len(pairs)]
 
 
-def _matched(vectors: "KeyedVectors", rows: np.ndarray, seed: int, rounds: int) -> np.ndarray:
+def _frequency_matched(vectors: Vectors, rows: np.ndarray, seed: int, rounds: int = ROUNDS) -> np.ndarray:
     """Return `rounds` arrays like `rows`, every row replaced by another of similar frequency."""
-    order = np.argsort(-_counts(vectors), kind="stable")
+    order = np.argsort(-counts(vectors), kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     random, shape = np.random.default_rng(seed), (rounds, *rows.shape)
@@ -212,30 +206,32 @@ def _matched(vectors: "KeyedVectors", rows: np.ndarray, seed: int, rounds: int) 
     return order[np.clip(moved, 0, len(order) - 1)]
 
 
-def _values(ranks: np.ndarray, first: str = "hit1") -> dict[str, np.ndarray]:
+def _measures(ranks: np.ndarray, first: str = "hit1") -> dict[str, np.ndarray]:
     return {"mrr": 1 / ranks, first: ranks == 1, "hit10": ranks <= 10}
 
 
-def _means(values: dict[str, np.ndarray]) -> dict[str, float | None]:
-    return {name: float(value.mean()) if value.size else None for name, value in values.items()}
+def _means(measures: dict[str, np.ndarray]) -> dict[str, float | None]:
+    return {name: float(values.mean()) if values.size else None for name, values in measures.items()}
 
 
-def _estimates(values: dict[str, np.ndarray], clusters: np.ndarray, seed: int) -> dict[str, float | None]:
-    """Return the mean of each measure and its bootstrap interval over whole clusters, as _low and _high."""
+def _estimates(
+    measures: dict[str, np.ndarray], chance: dict[str, np.ndarray], clusters: np.ndarray, seed: int
+) -> dict[str, float | None]:
+    """Return each mean, its bootstrap interval over whole clusters (_low, _high) and chance (_random)."""
     estimates = {}
-    for name, value in values.items():
-        bounds = cluster_bootstrap(value.ravel(), clusters, seed=seed) if value.size else (None, None, None)
+    for name, values in measures.items():
+        bounds = cluster_bootstrap(values.ravel(), clusters, seed=seed) if values.size else (None, None, None)
         estimates |= zip((name, f"{name}_low", f"{name}_high"), bounds, strict=True)
-    return estimates
+    return estimates | {f"{name}_random": mean for name, mean in _means(chance).items()}
 
 
 def _band(name: str, ranks: np.ndarray, counts: np.ndarray) -> dict:
     low, high = BANDS[name]
     inside = (counts >= low) & (counts < high)
-    return {"band": name, "n": int(inside.sum()), **_means(_values(ranks[:, inside]))}
+    return {"band": name, "n": int(inside.sum()), **_means(_measures(ranks[:, inside]))}
 
 
-def odd_report(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict:
+def odd_report(vectors: Vectors, groups: Sequence[Sequence[str]]) -> dict:
     """Ask for the odd one out of each group; the last token is the right answer.
 
     Returns
@@ -249,7 +245,7 @@ def odd_report(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict
     for group in groups:
         known = all(normalise(token) in vectors.key_to_index for token in group)
         (answered if known else missing).append(list(group))
-    answers = [(group, semantics.odd_one_out(vectors, group)[0]) for group in answered]
+    answers = [(group, similarity.odd_one_out(vectors, group)[0]) for group in answered]
     wrong = [{"group": group, "answer": odd} for group, odd in answers if odd != normalise(group[-1])]
     report = {"n": len(answered), "missing": missing, "wrong": wrong}
     if not answered:
@@ -260,7 +256,7 @@ def odd_report(vectors: "KeyedVectors", groups: Sequence[Sequence[str]]) -> dict
     return report | {"accuracy": right / len(answered), "low": low, "high": high, "chance": chance}
 
 
-def analogy_report(vectors: "KeyedVectors", analogies: Sequence[Analogy], *, seed: int) -> dict:
+def analogy_report(vectors: Vectors, analogies: Sequence[Analogy], *, seed: int) -> dict:
     """Rank each expected answer by 3CosAdd, the inputs excluded; of several spellings the first counts.
 
     Chance is the rank of a random token of nearly the same number of occurrences as the answer, ROUNDS times.
@@ -281,39 +277,31 @@ def analogy_report(vectors: "KeyedVectors", analogies: Sequence[Analogy], *, see
     asked, missing = [], []
     for item in analogies:
         tokens = [normalise(token) for token in (item.first, item.minus, item.plus, item.expected[0])]
-        question = "{} - {} + {}".format(*tokens)
         if absent := [token for token in tokens if token not in vectors.key_to_index]:
-            missing.append({"question": question, "absent": absent})
+            missing.append({"question": _question(tokens), "absent": absent})
         else:
-            asked.append((question, tokens))
-    rows = np.array(
-        [[vectors.key_to_index[token] for token in tokens] for _, tokens in asked], dtype=np.int64
-    )
-    ranks, chance = _analogy_ranks(vectors, rows.reshape(-1, 4), seed)
+            asked.append(tokens)
+    rows = _rows(vectors, asked, 4)
+    random = np.tile(rows, (ROUNDS, 1))
+    random[:, 3] = _frequency_matched(vectors, rows[:, 3], seed).ravel()
+    random = random[(random[:, :3] != random[:, 3:]).all(axis=1)]  # no answer is an input
+    both = np.concatenate([rows, random])
+    ranks, chance = np.split(similarity.analogy_ranks(vectors, both[:, :3], both[:, 3]), [len(rows)])
     return {
         "n": len(asked), "missing": missing,
-        **_estimates(_values(ranks, "top1"), rows.reshape(-1, 4)[:, 3], seed),
-        **{f"{name}_random": mean for name, mean in _means(_values(chance, "top1")).items()},
+        **_estimates(_measures(ranks, "top1"), _measures(chance, "top1"), rows[:, 3], seed),
         "questions": [
-            {"question": question, "expected": tokens[3], "rank": rank}
-            for (question, tokens), rank in zip(asked, ranks.tolist(), strict=True)
+            {"question": _question(tokens), "expected": tokens[3], "rank": rank}
+            for tokens, rank in zip(asked, ranks.tolist(), strict=True)
         ],
     }  # fmt: skip
 
 
-def _analogy_ranks(vectors: "KeyedVectors", rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranks of the answers, int[n], and of random ones that are no input."""
-    drawn = _matched(vectors, rows[:, 3], seed, ROUNDS).ravel()
-    random = np.column_stack([np.tile(rows[:, :3], (ROUNDS, 1)), drawn])
-    random = random[(random[:, :3] != random[:, 3:]).all(axis=1)]
-    both = np.concatenate([rows, random])
-    ranks = semantics.analogy_ranks(vectors, both[:, :3], both[:, 3])
-    return ranks[: len(rows)], ranks[len(rows) :]
+def _question(tokens: Sequence[str]) -> str:
+    return "{} - {} + {}".format(*tokens)
 
 
-def verb_noun_analogies(
-    vectors: "KeyedVectors", *, n: int, seed: int, min_count: int = MIN_COUNT
-) -> list[Analogy]:
+def verb_noun_analogies(vectors: Vectors, *, n: int, seed: int, min_count: int = MIN_COUNT) -> list[Analogy]:
     """Draw `n` analogies like get-job - get-service + stop-service = stop-job from cmdlets with vectors.
 
     Cmdlets of the published analogies are left out; both cmdlets of a noun occur at least `min_count` times.
@@ -321,7 +309,7 @@ def verb_noun_analogies(
     """
     published = {token for item in PUBLISHED_ANALOGIES.values() for token in (item.first, *item.expected)}
     nouns: dict[str, set[str]] = {}
-    for token, count in zip(vectors.index_to_key, _counts(vectors), strict=True):
+    for token, count in zip(vectors.index_to_key, counts(vectors), strict=True):
         verb, dash, noun = token.partition("-")
         if dash and count >= min_count and _VERBS.fullmatch(verb) and token not in published:
             nouns.setdefault(noun, set()).add(verb)

@@ -1,20 +1,18 @@
-"""The vectors that come with the package: where they are, what vouches for them, and a way to read them fast.
+"""The vectors that come with the package: where they are, and what vouches for them.
 
-vectors.npz is a float16 file of embedding.save; vectors.json says its SHA-256 and what it was learned from.
+vectors.npz is a float16 file of `token_vectors.save`; vectors.json says its SHA-256 and what it was learned
+from.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from psembed.embedding import semantics, word2vec
-from psembed.embedding.word2vec import COMMAND
-from psembed.powershell.tokens import normalise, unknown_token_message
-from psembed.runtime.errors import ModelError, UnknownTokenError
+from psembed.embedding import token_vectors
+from psembed.embedding.token_vectors import TokenVectors, Vectors
+from psembed.runtime.environment import has_packages
+from psembed.runtime.errors import ModelError, PsembedError
 from psembed.runtime.files import RELEASED, atomic, write_json
 
 if TYPE_CHECKING:
@@ -29,57 +27,6 @@ FIELDS = {
 SOURCE_FIELDS = {"name": str, "url": str, "commit": str, "scripts": int, "tokens": int}
 
 
-class TokenVectors:
-    """Tokens, their vectors and occurrences: as much of gensim's KeyedVectors as `semantics` asks of it.
-
-    Importing gensim takes longer than the answer to one question.
-
-    Parameters
-    ----------
-    tokens : sequence of str
-        Distinct, n of them.
-    vectors : float, shape (n, dimension)
-    counts : int64[n]
-        Occurrences.
-
-    Attributes
-    ----------
-    index_to_key : list of str
-    key_to_index : dict of str to int
-    vectors : float32, shape (n, dimension)
-    """
-
-    def __init__(self, tokens: Sequence[str], vectors: np.ndarray, counts: np.ndarray):
-        self.index_to_key = list(tokens)
-        self.key_to_index = {token: row for row, token in enumerate(self.index_to_key)}
-        self.vectors = vectors.astype(np.float32)
-        self._attributes = {"count": counts}
-
-    def get_vecattr(self, token: str, name: str) -> int:
-        """Return an attribute of a token; "count", its occurrences, is the only one. KeyError if unknown."""
-        return int(self._attributes[name][self.key_to_index[token]])
-
-    def find(self, token: str, *, word: bool = False) -> str:
-        """Return the name that `token` has here: as a command, where it has one and no `word` is asked for.
-
-        Raises
-        ------
-        UnknownTokenError
-            If it has no vector; the message gives the nearest spellings.
-        """
-        name = normalise(token) if word else semantics.command(self, token)
-        if name not in self.key_to_index:
-            words = [key for key in self.index_to_key if not key.startswith(COMMAND)]
-            raise UnknownTokenError(unknown_token_message(token, words))
-        return name
-
-    def label(self, name: str) -> str:
-        """Write a name for people, with its sense if it may have two: "iex (command)", "iex (word)", "$i"."""
-        if name.startswith(COMMAND):
-            return f"{name.removeprefix(COMMAND)} (command)"
-        return f"{name} (word)" if COMMAND + name in self.key_to_index else name
-
-
 def read(path: Path | None = None) -> TokenVectors:
     """Read the released vectors, checked against their manifest, or those of `path`, without gensim.
 
@@ -88,12 +35,41 @@ def read(path: Path | None = None) -> TokenVectors:
     ModelError
         If a file is missing, damaged, of another version, or not the one the manifest names.
     """
-    return TokenVectors(*word2vec.read(_vouched(path)))
+    return token_vectors.read(_vouched(path))
 
 
 def load(path: Path | None = None) -> "KeyedVectors":
-    """Read what `read` reads as gensim's KeyedVectors, float32. Raises as `read` does."""
-    return word2vec.load(_vouched(path))
+    """Return the released token vectors, or those of a file that `token_vectors.save` has written.
+
+    Parameters
+    ----------
+    path : Path or str, optional
+        An npz file. The released one, checked against its SHA-256, when left out.
+
+    Returns
+    -------
+    gensim.models.KeyedVectors
+        float32, shape (tokens, dimension), most frequent token first; the attribute "count" holds
+        occurrences. Tokens are as `psembed.tokenize` normalises them: "iex" is the word, "> iex" the command.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cut short, changed or of another version.
+    PsembedError
+        If gensim is not installed.
+
+    Examples
+    --------
+    >>> vectors = psembed.load_vectors()
+    >>> vectors.vectors.shape
+    (35814, 100)
+    >>> [token for token, _ in vectors.most_similar("-eq", topn=2)]
+    ['-ne', '-like']
+    """
+    if not has_packages(("gensim",)):
+        raise PsembedError("load_vectors needs gensim: pip install 'psembed[study]'")
+    return token_vectors.load(_vouched(path))
 
 
 def _vouched(path: Path | None) -> Path:
@@ -170,7 +146,7 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"{path.name} cannot be read ({error.strerror}); install psembed again") from error
 
 
-def write_vectors(folder: Path, vectors: "KeyedVectors", manifest_fields: dict) -> dict:
+def write_vectors(folder: Path, vectors: Vectors, manifest_fields: dict) -> dict:
     """Write vectors.npz (float16) and vectors.json; return the manifest.
 
     Both are read again before they take the place of older ones, so a failure leaves the older ones. The
@@ -179,7 +155,7 @@ def write_vectors(folder: Path, vectors: "KeyedVectors", manifest_fields: dict) 
     Parameters
     ----------
     folder : Path
-    vectors : KeyedVectors
+    vectors : Vectors
         With the attribute "count".
     manifest_fields : dict
         settings (dict), seed and scripts (int), sources (list of dict: name, url, commit, scripts, tokens)
@@ -194,7 +170,7 @@ def write_vectors(folder: Path, vectors: "KeyedVectors", manifest_fields: dict) 
     with atomic(Path(folder) / MANIFEST) as stated, atomic(Path(folder) / VECTORS) as stored:
         write_json(stated, manifest_fields)
         given = json.loads(stated.read_text(encoding="utf-8"))
-        word2vec.save(stored, vectors, given, dtype="float16")
+        token_vectors.save(stored, vectors, given, dtype="float16")
         measured = {"format": FORMAT, "sha256": _sha256(stored), "tokens": rows, "dimension": dimension}
         write_json(stated, measured | given | measured)
         manifest = _read_manifest(stated)

@@ -1,32 +1,21 @@
-"""Word vectors of PowerShell tokens: Word2vec and FastText over a token stream, and a safe file for them.
-
-The text is read as `command_position` says, so a command and the word of that name have vectors of their own;
-`matrix` joins the two again for the network, whose text has lost its lines.
-"""
+"""Word vectors of PowerShell tokens: Word2vec and FastText over a token stream."""
 
 import itertools
-import json
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psembed.embedding.stream import TokenStream, store
+from psembed.embedding.token_vectors import TokenVectors
 from psembed.powershell.command_position import COMMAND, COMMAND_MARK
-from psembed.powershell.tokens import FIRST, PAD
 from psembed.runtime.distinct import places
-from psembed.runtime.errors import CorpusError, ModelError, ParameterError
-from psembed.runtime.files import atomic
+from psembed.runtime.errors import CorpusError, ParameterError
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-    from psembed.powershell.tokens import Vocabulary
-
-FORMAT = 1  # version of vectors.npz
-MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
 COMMAND_COUNT = 10  # a command seen less often is trained as the word of that name
 ALGORITHMS = ("cbow", "skipgram", "fasttext")
 SENTENCE = 1_000  # tokens; gensim drops what a sentence holds beyond 10,000
@@ -95,7 +84,7 @@ def train(
                        seed=seed, workers=workers)  # fmt: skip
         model.build_vocab_from_freq(dict(zip(spelled, counts.tolist(), strict=True)))
         model.train(corpus_file=str(Path(folder) / "text"), total_words=int(counts.sum()), epochs=epochs)
-    return _by_name(names, counts, model.wv, spelled)
+    return _by_name(names, counts, model.wv, spelled).keyed()
 
 
 def _model(algorithm: str, **settings):
@@ -138,13 +127,13 @@ def _write_text(
     counts = np.zeros(len(words), dtype=np.int64)
     with path.open("wb") as file:
         for ids, lengths in stream.chunks(kept):
-            found = codes[ids]
-            known = found >= 0
+            chosen = codes[ids]
+            known = chosen >= 0
             script = np.repeat(np.arange(len(lengths)), lengths)[known]
-            found = found[known]
-            counts += np.bincount(found, minlength=len(words))
-            text = letters[places(sizes, found)]
-            text[np.cumsum(sizes[found])[_sentence_ends(script)] - 1] = ord("\n")
+            chosen = chosen[known]
+            counts += np.bincount(chosen, minlength=len(words))
+            text = letters[places(sizes, chosen)]
+            text[np.cumsum(sizes[chosen])[_sentence_ends(script)] - 1] = ord("\n")
             file.write(text.tobytes())
     return counts
 
@@ -160,14 +149,14 @@ def _sentence_ends(script: np.ndarray) -> np.ndarray:
 
 def _by_name(
     names: list[str], counts: np.ndarray, trained: "KeyedVectors", spelled: list[str]
-) -> "KeyedVectors":
+) -> TokenVectors:
     """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
     word_of = dict(zip(names, spelled, strict=True))
     seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != COMMAND_MARK}
     only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
     order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
     rows = trained[[word_of.get(name) or word_of[COMMAND + name] for name in order]]
-    return _keyed(order, rows, np.array([seen.get(name, 0) for name in order]))
+    return TokenVectors(order, rows, np.array([seen.get(name, 0) for name in order]))
 
 
 def _check(algorithm: str, **numbers: int) -> None:
@@ -176,16 +165,6 @@ def _check(algorithm: str, **numbers: int) -> None:
     for name, value in numbers.items():
         if not isinstance(value, int) or value < 1:
             raise ParameterError(f"{name} is {value!r}: give a whole number of at least 1")
-
-
-def _keyed(tokens: list[str], vectors: np.ndarray, counts: np.ndarray) -> "KeyedVectors":
-    from gensim.models import KeyedVectors
-
-    keyed = KeyedVectors(vectors.shape[1])
-    keyed.add_vectors(tokens, vectors.astype(np.float32, copy=False))
-    for token, count in zip(tokens, counts.tolist(), strict=True):
-        keyed.set_vecattr(token, "count", count)
-    return keyed
 
 
 def shuffled(stream: TokenStream, folder: Path, *, kept: np.ndarray | None = None, seed: int) -> TokenStream:
@@ -211,105 +190,3 @@ def shuffled(stream: TokenStream, folder: Path, *, kept: np.ndarray | None = Non
     ids = np.concatenate([np.empty(0, np.int32), *(chunk for chunk, _ in stream.chunks(kept))])
     scripts = stream.scripts if kept is None else stream.scripts.filter(kept)
     return store(folder, [np.random.default_rng(seed).permutation(ids)], scripts, stream.tokens)
-
-
-def matrix(vectors: "KeyedVectors", vocabulary: "Vocabulary") -> np.ndarray:
-    """Lay out vectors by token id, for the network.
-
-    Returns
-    -------
-    float32, shape (len(vocabulary) + 2, dimension)
-        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that
-        also has a vector as a command gets the mean of the two, weighted by occurrences.
-    """
-    table = np.tile(vectors.vectors.mean(axis=0), (len(vocabulary) + FIRST, 1)).astype(np.float32)
-    table[PAD] = 0
-    for number, token in enumerate(vocabulary.tokens, FIRST):
-        senses = [key for key in (token, COMMAND + token) if key in vectors.key_to_index]
-        if senses:
-            weights = [vectors.get_vecattr(key, "count") for key in senses]
-            table[number] = np.average(vectors[senses], axis=0, weights=weights)
-    return table
-
-
-def save(path: Path, vectors: "KeyedVectors", meta: dict, *, dtype: str = "float32") -> None:
-    """Write vectors as npz: format, tokens (UTF-8, one a line), counts (int64), vectors, meta (JSON).
-
-    Parameters
-    ----------
-    path : Path
-    vectors : KeyedVectors
-    meta : dict
-        How they were made; anything JSON can hold.
-    dtype : {"float32", "float16"}
-        float16 halves the file; cosines change by about 1e-3.
-    """
-    if dtype not in ("float32", "float16"):
-        raise ParameterError(f"dtype is {dtype!r}: give float32 or float16")
-    tokens = vectors.index_to_key
-    with atomic(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            format=np.int64(FORMAT),
-            tokens=_bytes("\n".join(tokens)),
-            counts=np.array([vectors.get_vecattr(token, "count") for token in tokens], dtype=np.int64),
-            vectors=vectors.vectors.astype(dtype),
-            meta=_bytes(json.dumps(meta, sort_keys=True)),
-        )
-
-
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def load(path: Path) -> "KeyedVectors":
-    """Read vectors written by `save`, as float32. Raises as `read` does."""
-    return _keyed(*read(path))
-
-
-def read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read what `save` wrote, without gensim.
-
-    Returns
-    -------
-    tokens : list of str
-    vectors : float32, shape (n, dimension)
-    counts : int64[n]
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, too large or of another format version.
-    """
-    content = _read(Path(path))
-    tokens, vectors, counts = content["tokens"].tobytes().decode(), content["vectors"], content["counts"]
-    names = tokens.split("\n")
-    if vectors.ndim != 2 or not len(names) == len(set(names)) == len(vectors) == len(counts):
-        raise ModelError(f"{Path(path).name} is damaged: tokens, vectors and counts disagree; make it again")
-    if not np.isfinite(vectors).all():
-        raise ModelError(f"{Path(path).name} holds vectors that are not finite; make it again")
-    return names, vectors.astype(np.float32), counts
-
-
-def read_meta(path: Path) -> dict:
-    """Return the `meta` that `save` was given. Raises as `load` does."""
-    return json.loads(_read(Path(path))["meta"].tobytes())
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of an npz, refusing pickles, other versions and files of more than MAX_BYTES."""
-    advice = "run 03_word2vec again, or restore the released file"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise ModelError(f"{path.name} unpacks to {size} bytes, more than {MAX_BYTES}: {advice}")
-        with np.load(path, allow_pickle=False) as stored:
-            content = {name: stored[name] for name in ("format", "tokens", "counts", "vectors", "meta")}
-        version = int(content["format"])
-        content["tokens"].tobytes().decode(), json.loads(content["meta"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path.name} is no readable vectors file ({error}); {advice}") from error
-    if version != FORMAT:
-        raise ModelError(f"{path.name} has format {version}; this psembed reads {FORMAT}: {advice}")
-    return content

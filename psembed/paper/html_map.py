@@ -9,19 +9,16 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from psembed.embedding import semantics
+from psembed.embedding.similarity import unit_rows
+from psembed.embedding.token_vectors import Vectors, index, other_senses
 from psembed.paper.diagrams import MARKERS, PALETTE, distinct
 from psembed.powershell.defanging import defang
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
 
 PAGE = Path(__file__).with_suffix(".html")
 COLUMNS = ("token", "x", "y", "family")
@@ -31,18 +28,18 @@ ROWS = 256  # tokens compared with all others at once: 61 MB for 60,000
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; script-src {script}; style-src {style}"
 
 
-def interactive(layout: pl.DataFrame, vectors: "KeyedVectors", path: Path, *, neighbours: int = 5) -> None:
+def interactive(layout: pl.DataFrame, vectors: Vectors, path: Path, *, neighbours: int = 5) -> None:
     """Write the map of `layout` as one HTML file that needs nothing else; the same input, the same bytes.
 
     Parameters
     ----------
     layout : polars.DataFrame
-        token, x, y, family ("" for the rest), as `semantics.layout_2d` returns it.
-    vectors : KeyedVectors
+        token, x, y, family ("" for the rest), as `similarity.layout_2d` returns it.
+    vectors : Vectors
         Of every token of `layout`, with "count"; neighbours are sought among all their tokens.
     path : Path
     neighbours : int
-        Nearest tokens shown for each one, at least 1; as `semantics.nearest` finds them.
+        Nearest tokens shown for each one, at least 1; as `similarity.nearest` finds them.
 
     Raises
     ------
@@ -66,9 +63,9 @@ def _check(layout: pl.DataFrame, neighbours: int) -> None:
         raise ParameterError(f"neighbours is {neighbours}: give 1 or more")
     missing = [name for name in COLUMNS if name not in layout.columns]
     if missing:
-        raise CorpusError(f"the layout lacks {', '.join(missing)}; give what semantics.layout_2d returns")
+        raise CorpusError(f"the layout lacks {', '.join(missing)}; give what similarity.layout_2d returns")
     if layout.is_empty():
-        raise CorpusError("the layout has no token: give what semantics.layout_2d returns")
+        raise CorpusError("the layout has no token: give what similarity.layout_2d returns")
     if not np.isfinite(layout.select("x", "y").cast(pl.Float64).to_numpy()).all():
         raise CorpusError("the layout has places that are not finite numbers; lay the tokens out again")
 
@@ -82,9 +79,9 @@ def _policy(page: str) -> str:
     )
 
 
-def _content(layout: pl.DataFrame, vectors: "KeyedVectors", neighbours: int) -> dict:
+def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
     """Return the page's data: one entry a token of the layout, and `names`, which begin with those tokens."""
-    rows = [semantics.index(vectors, token) for token in layout["token"]]
+    rows = [index(vectors, token) for token in layout["token"]]
     nearest = _nearest(vectors, np.array(rows), neighbours)
     drawn = {row: number for number, row in enumerate(rows)}
     others = list(dict.fromkeys(row for near in nearest for row, _ in near if row not in drawn))
@@ -111,13 +108,13 @@ def _shown(token: str) -> str:
     return defang(token) or "(unprintable)"
 
 
-def _nearest(vectors: "KeyedVectors", rows: np.ndarray, n: int) -> list[list[tuple[int, float]]]:
-    """Return for each row its `n` nearest rows and their cosines, as `semantics.nearest` finds them.
+def _nearest(vectors: Vectors, rows: np.ndarray, n: int) -> list[list[tuple[int, float]]]:
+    """Return for each row its `n` nearest rows and their cosines, as `similarity.nearest` finds them.
 
     Cosines are rounded to DECIMALS before they are compared: tokens nearer to each other than that are tied,
     and the earlier row comes first on every machine.
     """
-    unit, same = semantics.unit_rows(vectors), semantics.other_senses(vectors)[rows]
+    unit, same = unit_rows(vectors), other_senses(vectors)[rows]
     found = []
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)

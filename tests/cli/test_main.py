@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed.cli import ask, main
-from psembed.embedding import released, word2vec
+from psembed.cli import main, similarity
+from psembed.embedding import released, token_vectors
 from psembed.pipeline import runner
 from psembed.pipeline.runner import RunSummary, StageRun
 from psembed.powershell.tokens import tokenise
@@ -209,7 +209,8 @@ TABLE = {
 @pytest.fixture
 def vectors(tmp_path, monkeypatch):
     """Released vectors of three dimensions, TABLE."""
-    table = released.TokenVectors(list(TABLE), np.array(list(TABLE.values())), 10 * np.arange(len(TABLE)))
+    points, counts = np.array(list(TABLE.values())), 10 * np.arange(len(TABLE))
+    table = token_vectors.TokenVectors(list(TABLE), points, counts)
     fields = {"settings": {}, "seed": 1, "scripts": 1, "sources": [], "missing": []}
     released.write_vectors(tmp_path / "released", table, fields)
     monkeypatch.setattr(released, "RELEASED", tmp_path / "released")
@@ -310,8 +311,8 @@ def test_an_unknown_token_is_told_with_its_nearest_spellings(vectors, capsys):
 
 
 def test_an_output_that_cannot_show_a_token_escapes_it(vectors):
-    table = released.TokenVectors(["a", "ζ"], np.eye(2), np.ones(2, dtype=int))
-    word2vec.save(vectors, table, {})
+    table = token_vectors.TokenVectors(["a", "ζ"], np.eye(2), np.ones(2, dtype=int))
+    token_vectors.save(vectors, table, {})
     done = python(
         "-m", "psembed", "similar", "a", "--vectors", str(vectors),
         env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
@@ -326,9 +327,9 @@ SOME_TOKENS = st.lists(
 ).filter(lambda tokens: tokens != ["-h"])
 
 
-@given(st.sampled_from(ask.COMMANDS), SOME_TOKENS, st.data())
+@given(st.sampled_from(similarity.COMMANDS), SOME_TOKENS, st.data())
 def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, tokens, data):
-    plain = main.parser().parse_args(ask.tokens_last([command, *tokens]))
+    plain = main.parser().parse_args(similarity.tokens_last([command, *tokens]))
     assert plain.tokens == tokens and not plain.word and plain.vectors is None
     mixed = list(tokens)
     chosen = [["--word"], ["--vectors", "-own.npz"]] + [["-n", "7"]] * (command != "odd")
@@ -337,7 +338,7 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
             st.sampled_from([n for n in range(len(mixed) + 1) if "-own.npz" not in mixed[n : n + 1]])
         )
         mixed = mixed[:place] + option + mixed[place:]
-    found = main.parser().parse_args(ask.tokens_last([command, *mixed]))
+    found = main.parser().parse_args(similarity.tokens_last([command, *mixed]))
     assert found.tokens == tokens and found.word and found.vectors == "-own.npz"
     assert command == "odd" or found.n == 7
 
@@ -346,14 +347,14 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
 def test_signed_terms_reads_what_is_written(terms):
     terms = [("+", terms[0][1]), *terms[1:]]
     words = [word for term in terms for word in term][1:]
-    assert ask.signed_terms(words) == terms
+    assert similarity.signed_terms(words) == terms
     with pytest.raises(ParameterError):
-        ask.signed_terms(words[:-1])
+        similarity.signed_terms(words[:-1])
 
 
 def test_help_and_the_arguments_of_other_commands_stay_as_they_are(capsys):
     for arguments in ([], ["run", "--only", "similar"], ["score", "-"], ["similar", "-h"]):
-        assert ask.tokens_last(list(arguments)) == arguments
+        assert similarity.tokens_last(list(arguments)) == arguments
     for arguments in (["odd", "-h"], ["analogy", "-eq", "--help", "x"]):
         with pytest.raises(SystemExit) as caught:
             main.main(arguments)

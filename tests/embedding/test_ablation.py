@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from psembed.embedding import ablation, benchmark, word2vec
+from psembed.embedding import ablation, benchmark, token_vectors, word2vec
 from psembed.embedding.ablation import Training, plan, sample, train_all
 from psembed.embedding.stream import TokenStream, write
 from psembed.powershell.command_position import CODE
@@ -110,13 +110,14 @@ def test_processes_do_not_change_the_vectors(stream, tmp_path):
     ]
     assert all(len(each) == 3 and min(each) > 0 for each in seconds)
     for training in trainings:
-        (names, vectors, counts), other = (word2vec.read(f / f"{training.name}.npz") for f in (one, two))
-        assert names == other[0] and (counts == other[2]).all()
-        np.testing.assert_array_equal(vectors, other[1])
-        assert word2vec.read_meta(one / f"{training.name}.npz") == SETTINGS | training.changes
+        read, other = (token_vectors.read(f / f"{training.name}.npz") for f in (one, two))
+        assert read.index_to_key == other.index_to_key
+        np.testing.assert_array_equal(token_vectors.counts(read), token_vectors.counts(other))
+        np.testing.assert_array_equal(read.vectors, other.vectors)
+        assert token_vectors.read_meta(one / f"{training.name}.npz") == SETTINGS | training.changes
         expected = word2vec.train(stream, kept=training.kept, **SETTINGS | training.changes)
-        assert names == expected.index_to_key
-        np.testing.assert_array_equal(vectors, expected.vectors.astype(np.float16))
+        assert read.index_to_key == expected.index_to_key
+        np.testing.assert_array_equal(read.vectors, expected.vectors.astype(np.float16))
 
 
 def test_two_trainings_of_one_name_are_refused_before_any_is_trained(stream, tmp_path):

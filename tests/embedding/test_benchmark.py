@@ -5,7 +5,7 @@ import pytest
 from gensim.models import KeyedVectors
 from token_vectors import keyed
 
-from psembed.embedding import benchmark, relations, semantics
+from psembed.embedding import benchmark, relations, similarity
 from psembed.embedding.relations import Analogy
 from psembed.powershell import aliases
 from psembed.runtime import intervals
@@ -48,7 +48,7 @@ def test_an_alias_pair_is_ranked_in_both_directions():
     """From "odd" others are nearer than on the way back, so the two ranks differ."""
     vectors = keyed(PLANE)
     report = benchmark.alias_report(vectors, [("odd", "get-childitem")], seed=0)
-    ranks = semantics.rank(vectors, "odd", "get-childitem"), semantics.rank(vectors, "get-childitem", "odd")
+    ranks = similarity.rank(vectors, "odd", "get-childitem"), similarity.rank(vectors, "get-childitem", "odd")
     assert ranks == (1, 5)
     assert (report["pairs"][0]["command_rank"], report["pairs"][0]["alias_rank"]) == ranks
     assert report["mrr"] == pytest.approx((1 + 1 / 5) / 2) and report["hit1"] == 0.5
@@ -164,7 +164,7 @@ def test_chance_is_matched_in_frequency_and_never_the_token_itself():
     table = cloud(100)
     vectors = keyed(table, counts={token: 1 + 7 * n for n, token in enumerate(table)})
     rows = np.array([[0, 50], [99, 3]])
-    drawn = benchmark._matched(vectors, rows, seed=0, rounds=50)
+    drawn = benchmark._frequency_matched(vectors, rows, seed=0, rounds=50)
     assert drawn.shape == (50, 2, 2)
     assert (drawn != rows).all() and (abs(drawn - rows) <= benchmark.NEIGHBOURHOOD).all()
     assert len(np.unique(drawn[:, 0, 1])) > 25

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import token_vectors
+import token_vectors as hand_made
 from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import psembed
-from psembed.embedding import released, semantics, word2vec
-from psembed.runtime import environment
+from psembed.embedding import released, similarity, token_vectors
 from psembed.runtime.errors import ModelError, PsembedError, UnknownTokenError
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,7 @@ TABLE = {
 }  # fmt: skip
 
 
-keyed = partial(token_vectors.keyed, first=100)
+keyed = partial(hand_made.keyed, first=100)
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_the_manifest_holds_what_was_given_and_what_was_measured(tmp_path, monke
     assert written == FIELDS | {
         "format": 1, "tokens": 5, "dimension": 2, "sha256": released._sha256(tmp_path / "vectors.npz"),
     }  # fmt: skip
-    assert word2vec.read_meta(tmp_path / "vectors.npz") == given_fields
+    assert token_vectors.read_meta(tmp_path / "vectors.npz") == given_fields
 
 
 def test_vectors_are_written_alike_each_time(tmp_path):
@@ -113,7 +112,7 @@ def test_a_missing_file_is_refused(folder):
 
 def test_a_file_of_another_version_is_refused_though_the_manifest_names_it(folder, monkeypatch):
     with monkeypatch.context() as later:
-        later.setattr(word2vec, "FORMAT", 99)
+        later.setattr(token_vectors, "FORMAT", 99)
         released.write_vectors(folder, keyed(TABLE), FIELDS)
     refused("format 99")
 
@@ -161,14 +160,14 @@ def test_a_failed_write_leaves_what_was_there(folder, table, fields, message):
 
 def test_a_file_of_ones_own_needs_no_manifest_but_is_checked(tmp_path):
     path = tmp_path / "own.npz"
-    word2vec.save(path, keyed(TABLE), {})
+    token_vectors.save(path, keyed(TABLE), {})
     assert released.read(path).index_to_key == released.load(path).index_to_key == list(TABLE)
     path.write_bytes(path.read_bytes()[:-30])
     for read in (released.read, released.load):
         with pytest.raises(ModelError, match=r"own\.npz is no readable"):
             read(path)
     for table, message in (({"a\na": [1, 0]}, "disagree"), ({"a": [np.nan, 0]}, "not finite")):
-        word2vec.save(path, keyed(table), {})
+        token_vectors.save(path, keyed(table), {})
         for read in (released.read, released.load):
             with pytest.raises(ModelError, match=message):
                 read(path)
@@ -179,29 +178,30 @@ def test_a_file_of_ones_own_needs_no_manifest_but_is_checked(tmp_path):
 def test_answers_without_gensim_are_those_with_it(points):
     names = ["iex", "> iex", *"abcdefg"][: len(points)]
     slow = keyed(dict(zip(names, points, strict=True)))
-    fast = released.TokenVectors(names, points, np.arange(len(names)))
+    fast = token_vectors.TokenVectors(names, points, np.arange(len(names)))
     for ask in (
-        lambda vectors: semantics.nearest(vectors, "> iex", 5),
-        lambda vectors: semantics.analogy(vectors, ["a", "> iex"], ["b"], 5),
-        lambda vectors: semantics.odd_one_out(vectors, ["a", "b", "iex"]),
-        lambda vectors: semantics.command(vectors, "IEX"),
+        lambda vectors: similarity.nearest(vectors, "> iex", 5),
+        lambda vectors: similarity.analogy(vectors, ["a", "> iex"], ["b"], 5),
+        lambda vectors: similarity.odd_one_out(vectors, ["a", "b", "iex"]),
+        lambda vectors: token_vectors.command(vectors, "IEX"),
     ):
         assert ask(fast) == ask(slow)
 
 
 def test_a_token_is_found_as_the_command_unless_the_word_is_asked_for(folder):
     vectors = released.read()
-    assert vectors.find("IEX") == "> iex" and vectors.find("IEX", word=True) == "iex"
-    assert vectors.find("Invoke-Expression") == "invoke-expression" and vectors.find("$I") == "$i"
-    assert [vectors.label(name) for name in vectors.index_to_key] == [
+    find = partial(token_vectors.find, vectors, word=False)
+    assert find("IEX") == "> iex" and find("IEX", word=True) == "iex"
+    assert find("Invoke-Expression") == "invoke-expression" and find("$I") == "$i"
+    assert [token_vectors.label(vectors, name) for name in vectors.index_to_key] == [
         "iex (word)", "iex (command)", "invoke-expression", "$i", "ζ",
     ]  # fmt: skip
     with pytest.raises(UnknownTokenError, match=r"'iexx' is not .* of 4 tokens; nearest: iex$"):
-        vectors.find("iexx")
+        find("iexx")
 
 
 def test_without_gensim_it_is_told_what_to_install(monkeypatch):
-    monkeypatch.setattr(environment, "has_packages", lambda names: "gensim" not in names)
+    monkeypatch.setattr(released, "has_packages", lambda names: "gensim" not in names)
     with pytest.raises(PsembedError, match=r"needs gensim.*psembed\[study\]"):
         psembed.load_vectors()
 

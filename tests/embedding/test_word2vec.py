@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed.embedding import stream, word2vec
+from psembed.embedding import stream, token_vectors, word2vec
 from psembed.powershell.command_position import COMMAND_MARK, as_lists
 from psembed.powershell.tokens import Vocabulary
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError
@@ -225,7 +225,7 @@ def test_shuffled_takes_kept_scripts_only_and_empty_ones_too(tmp_path):
 
 def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
     vocabulary = Vocabulary([*vectors.index_to_key, "absent"])
-    table = word2vec.matrix(vectors, vocabulary)
+    table = token_vectors.matrix(vectors, vocabulary)
     assert table.shape == (len(vectors) + 3, 12) and table.dtype == np.float32
     assert not table[0].any()
     np.testing.assert_allclose(table[1], vectors.vectors.mean(axis=0), rtol=1e-6)
@@ -258,34 +258,34 @@ def test_a_rare_command_is_trained_as_the_word(tmp_path):
 
 def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences(tmp_path):
     vectors = learn(streamed(tmp_path / "stream", MARKED))
-    table = word2vec.matrix(vectors, Vocabulary(["sort", "only"]))
+    table = token_vectors.matrix(vectors, Vocabulary(["sort", "only"]))
     np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
     np.testing.assert_array_equal(table[3], vectors["> only"])
 
 
 def test_save_and_load_round_trip(tmp_path, vectors):
     meta = {"dimension": 12, "note": "Grüße"}
-    word2vec.save(tmp_path / "vectors.npz", vectors, meta)
-    loaded = word2vec.load(tmp_path / "vectors.npz")
+    token_vectors.save(tmp_path / "vectors.npz", vectors, meta)
+    loaded = token_vectors.load(tmp_path / "vectors.npz")
     assert loaded.index_to_key == vectors.index_to_key
     np.testing.assert_array_equal(loaded.vectors, vectors.vectors)
     assert loaded.get_vecattr("twin", "count") == vectors.get_vecattr("twin", "count")
-    assert word2vec.read_meta(tmp_path / "vectors.npz") == meta
+    assert token_vectors.read_meta(tmp_path / "vectors.npz") == meta
 
 
 def test_float16_is_smaller_and_close(tmp_path, vectors):
-    word2vec.save(tmp_path / "full.npz", vectors, {})
-    word2vec.save(tmp_path / "half.npz", vectors, {}, dtype="float16")
-    half = word2vec.load(tmp_path / "half.npz")
+    token_vectors.save(tmp_path / "full.npz", vectors, {})
+    token_vectors.save(tmp_path / "half.npz", vectors, {}, dtype="float16")
+    half = token_vectors.load(tmp_path / "half.npz")
     assert half.vectors.dtype == np.float32
     np.testing.assert_allclose(half.vectors, vectors.vectors, rtol=1e-3, atol=1e-4)
     assert (tmp_path / "half.npz").stat().st_size < (tmp_path / "full.npz").stat().st_size
     with pytest.raises(ParameterError, match="float64"):
-        word2vec.save(tmp_path / "other.npz", vectors, {}, dtype="float64")
+        token_vectors.save(tmp_path / "other.npz", vectors, {}, dtype="float64")
 
 
 def test_the_file_holds_no_pickle(tmp_path, vectors):
-    word2vec.save(tmp_path / "vectors.npz", vectors, {})
+    token_vectors.save(tmp_path / "vectors.npz", vectors, {})
     with np.load(tmp_path / "vectors.npz", allow_pickle=False) as stored:
         assert not any(stored[name].dtype.hasobject for name in stored)
 
@@ -309,44 +309,44 @@ def rewrite(path, **changes):
 )
 def test_a_changed_file_is_a_model_error(tmp_path, vectors, changes, message):
     path = tmp_path / "vectors.npz"
-    word2vec.save(path, vectors, {})
+    token_vectors.save(path, vectors, {})
     rewrite(path, **changes)
     with pytest.raises(ModelError, match=message):
-        word2vec.load(path)
+        token_vectors.load(path)
 
 
 def test_vectors_that_are_not_finite_are_refused(tmp_path, vectors):
     path = tmp_path / "vectors.npz"
-    word2vec.save(path, vectors, {})
+    token_vectors.save(path, vectors, {})
     rewrite(path, vectors=np.full_like(vectors.vectors, np.nan))
     with pytest.raises(ModelError, match="not finite"):
-        word2vec.load(path)
+        token_vectors.load(path)
 
 
 def test_a_missing_or_truncated_file_is_a_model_error(tmp_path, vectors):
     path = tmp_path / "vectors.npz"
     with pytest.raises(ModelError, match="03_word2vec"):
-        word2vec.load(path)
-    word2vec.save(path, vectors, {})
+        token_vectors.load(path)
+    token_vectors.save(path, vectors, {})
     whole = path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:size])
         with pytest.raises(ModelError, match=r"vectors\.npz"):
-            word2vec.load(path)
+            token_vectors.load(path)
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "vectors.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("vectors.npy", bytes(1 << 20))
-    monkeypatch.setattr(word2vec, "MAX_BYTES", 1 << 19)
+    monkeypatch.setattr(token_vectors, "MAX_BYTES", 1 << 19)
     with pytest.raises(ModelError, match="unpacks to"):
-        word2vec.load(path)
+        token_vectors.load(path)
 
 
 def test_a_pickle_inside_is_not_opened(tmp_path, vectors):
     path = tmp_path / "vectors.npz"
-    word2vec.save(path, vectors, {})
+    token_vectors.save(path, vectors, {})
     rewrite(path, meta=np.array([json.dumps({})], dtype=object))
     with pytest.raises(ModelError):
-        word2vec.load(path)
+        token_vectors.load(path)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from gensim.models import KeyedVectors
 
-from psembed.embedding import semantics
+from psembed.embedding import similarity
 from psembed.paper import html_map
 from psembed.paper.diagrams import PALETTE
 from psembed.powershell.defanging import defang
@@ -99,7 +99,7 @@ def test_the_nearest_are_those_of_semantics(tmp_path, neighbours):
     assert data["names"][: len(tokens[::-7])] == tokens[::-7]
     assert data["vocabulary"] == 450 and len(set(data["names"])) == len(data["names"])
     for token, near, cosines in zip(tokens[::-7], data["near"], data["cosine"], strict=True):
-        expected = semantics.nearest(keyed(tokens), token, neighbours)
+        expected = similarity.nearest(keyed(tokens), token, neighbours)
         assert [data["names"][place] for place in near] == [name for name, _ in expected]
         assert cosines == pytest.approx([cosine for _, cosine in expected], abs=6e-4)
 

@@ -151,7 +151,7 @@ def test_every_claim_and_headline_key_of_a_run_is_there(smoke, checkout):
 
 
 def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke, checkout):
-    from psembed.embedding import word2vec
+    from psembed.embedding import token_vectors
     from psembed.powershell import command_position, tokens
 
     work = checkout / "work" / "smoke"
@@ -160,7 +160,7 @@ def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke,
     seen = set(tokens.tokenise_series(train["clean"]).explode())
     assert set(pl.read_parquet(work / "vocabulary.parquet")["token"]) <= seen
     marked = set(command_position.marked(train["text"]).explode())
-    assert set(word2vec.load(work / "vectors.npz").index_to_key) <= marked | seen
+    assert set(token_vectors.load(work / "vectors.npz").index_to_key) <= marked | seen
 
 
 def test_a_second_run_has_nothing_to_do(smoke, checkout):

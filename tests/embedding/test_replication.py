@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
-from psembed.embedding import study
+from psembed.embedding import replication
 from psembed.embedding.relations import (
     PUBLISHED_ALIASES,
     PUBLISHED_ANALOGIES,
@@ -40,7 +40,7 @@ def ideal() -> dict[str, np.ndarray]:
 
 
 def test_ideal_vectors_answer_every_question():
-    found = study.answers(place(ideal()))
+    found = replication.answers(place(ideal()))
     assert found["missing"] == []
     assert {name: (a["rank"], a["reverse_rank"]) for name, a in found["aliases"].items()} == {
         "iex": (1, 1), "iwr": (1, 1), "gci": (1, 1),
@@ -55,7 +55,7 @@ def test_ideal_vectors_answer_every_question():
 
 def test_random_vectors_answer_hardly_any():
     random = np.random.default_rng(2)
-    found = study.answers(place({token: random.normal(size=12) for token in ideal()}))
+    found = replication.answers(place({token: random.normal(size=12) for token in ideal()}))
     assert sum(answer["rank"] == 1 for answer in found["analogies"].values()) <= 1
     assert found["groups"]["C03"]["policies"]["mean_rank"] > 10
 
@@ -64,8 +64,8 @@ def test_random_vectors_answer_hardly_any():
 def test_a_missing_token_is_named_and_nothing_is_put_in_its_place(token):
     tokens = ideal()
     del tokens[token]
-    found = study.answers(place(tokens))
+    found = replication.answers(place(tokens))
     assert found["missing"] == [token]
     answers = [found[kind].values() for kind in ("aliases", "odd_one_out", "analogies")]
     assert [answer for kind in answers for answer in kind if not answer] == [{}]
-    assert token not in [t for family in study.lit(place(tokens)).values() for t in family]
+    assert token not in [t for family in replication.highlights(place(tokens)).values() for t in family]

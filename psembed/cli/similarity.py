@@ -1,4 +1,4 @@
-"""Questions to the vectors on the command line: similar, analogy, odd.
+"""Similarity of tokens on the command line: similar, analogy, odd.
 
 Nothing here imports a package before a question is asked.
 """
@@ -8,9 +8,13 @@ from __future__ import annotations  # so that an older Python gets as far as the
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from psembed.runtime.errors import ParameterError
+
+if TYPE_CHECKING:
+    from psembed.embedding.token_vectors import Vectors
 
 COMMANDS = ("similar", "analogy", "odd")
 HELP = """\
@@ -66,27 +70,36 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _read(options: argparse.Namespace, tokens: Sequence[str]) -> tuple[Vectors, list[str]]:
+    """Return the vectors asked for, and the names that the tokens have there."""
+    from psembed.embedding import released
+    from psembed.embedding.token_vectors import find
+
+    vectors = released.read(options.vectors)
+    return vectors, [find(vectors, token, word=options.word) for token in tokens]
+
+
 def _similar(options: argparse.Namespace) -> None:
-    from psembed.embedding import released, semantics
+    from psembed.embedding.similarity import nearest
 
     if len(options.tokens) != 1:
         raise ParameterError(
             f"similar takes one token, not {len(options.tokens)}: {' '.join(options.tokens)}"
         )
-    vectors = released.read(options.vectors)
-    name = vectors.find(options.tokens[0], word=options.word)
-    _show_tokens(vectors, f"nearest to {vectors.label(name)}", semantics.nearest(vectors, name, options.n))
+    vectors, names = _read(options, options.tokens)
+    _show(vectors, "nearest to {}", names, nearest(vectors, names[0], options.n))
 
 
 def _analogy(options: argparse.Namespace) -> None:
-    from psembed.embedding import released, semantics
+    from psembed.embedding.similarity import analogy
 
-    terms = signed_terms(options.tokens)
-    vectors = released.read(options.vectors)
-    names = [(sign, vectors.find(token, word=options.word)) for sign, token in terms]
-    added, taken = ([name for sign, name in names if sign == wanted] for wanted in "+-")
-    question = " ".join(f"{sign} {vectors.label(name)}" for sign, name in names)
-    _show_tokens(vectors, question[2:], semantics.analogy(vectors, added, taken, options.n))
+    signs, tokens = zip(*signed_terms(options.tokens), strict=True)
+    vectors, names = _read(options, tokens)
+    added, taken = (
+        [name for name, sign in zip(names, signs, strict=True) if sign == wanted] for wanted in "+-"
+    )
+    title = " ".join(f"{sign} {{}}" for sign in signs)[2:]
+    _show(vectors, title, names, analogy(vectors, added, taken, options.n))
 
 
 def signed_terms(words: list[str]) -> list[tuple[str, str]]:
@@ -107,22 +120,33 @@ def signed_terms(words: list[str]) -> list[tuple[str, str]]:
 
 
 def _odd(options: argparse.Namespace) -> None:
-    from psembed.embedding import released, semantics
+    from psembed.embedding.similarity import odd_one_out
 
-    vectors = released.read(options.vectors)
-    names = [vectors.find(token, word=options.word) for token in options.tokens]
+    vectors, names = _read(options, options.tokens)
     if len(set(names)) < max(3, len(names)):
         raise ParameterError(f"odd takes three or more different tokens, not: {' '.join(options.tokens)}")
-    odd, distances = semantics.odd_one_out(vectors, names)
+    odd, distances = odd_one_out(vectors, names)
     farthest = sorted(distances.items(), key=lambda row: -row[1])
-    _show_tokens(vectors, f"odd one out: {vectors.label(odd)}", farthest, measure="distance")
+    _show(vectors, "odd one out: {}", [odd], farthest, measure="distance")
 
 
-def _show_tokens(vectors, title: str, rows: list[tuple[str, float]], *, measure: str = "cosine") -> None:
-    """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped."""
+def _show(
+    vectors: Vectors,
+    title: str,
+    names: list[str],
+    rows: list[tuple[str, float]],
+    *,
+    measure: str = "cosine",
+) -> None:
+    """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped.
+
+    Each {} of `title` is one of `names`.
+    """
+    from psembed.embedding.token_vectors import label
     from psembed.runtime.progress import table
 
-    shown = [(vectors.label(name), f"{x:#.4g}", vectors.get_vecattr(name, "count")) for name, x in rows]
-    text = f"{title}\n\n{table(('token', measure, 'count'), shown)}"
+    shown = [(label(vectors, name), f"{x:#.4g}", vectors.get_vecattr(name, "count")) for name, x in rows]
+    heading = title.format(*(label(vectors, name) for name in names))
+    text = f"{heading}\n\n{table(('token', measure, 'count'), shown)}"
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
