@@ -1,11 +1,11 @@
 """Duplicates: scripts that are equal after normalising, and the 2019 study's four stages."""
 
-import hashlib
 from collections.abc import Iterator
 
 import polars as pl
 
 from psembed.runtime.errors import CorpusError
+from psembed.runtime.files import sha256
 
 _BATCH = 4096  # scripts split at once by `four_stages`
 _STUDY_TOKEN = r"[a-z*$-]{3,}"  # stage 1 of the study: runs of a-z, *, $ and -, longer than 2
@@ -26,7 +26,7 @@ def normalise(texts: pl.Series) -> pl.Series:
 
 def digest(texts: pl.Series) -> pl.Series:
     """Return the SHA-256 of each text in UTF-8 (64 hexadecimal digits); null stays null."""
-    hashes = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    hashes = [None if text is None else sha256(text.encode()) for text in texts]
     return pl.Series("digest", hashes, dtype=pl.String)
 
 

@@ -1,7 +1,6 @@
 """Score scripts with an exported detector: no TensorFlow, nothing executed, bounded memory."""
 
 import functools
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psembed.detector import manifest, neighbours
+from psembed.detector.explain import Explanation, explain
 from psembed.detector.manifest import MODEL, NEIGHBOURS, TOKENIZER
 from psembed.detector.neighbours import Neighbour, Neighbours
 from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
@@ -23,10 +22,7 @@ from psembed.powershell.encoding import Encoder, Samples
 from psembed.powershell.unwrap.encodings import well_formed
 from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
-from psembed.runtime.files import RELEASED
-
-if TYPE_CHECKING:
-    from psembed.detector.explain import Explanation
+from psembed.runtime.files import RELEASED, sha256
 
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 VIEW = 2  # times the encoder's characters are about as long as its tokens
@@ -133,10 +129,8 @@ class Detector:
         """Score one script, given as bytes or as decoded text, and its layers."""
         return self.judge([Item(name, content)])[0]
 
-    def explain(self, script: Verdict | str | bytes) -> "Explanation":
+    def explain(self, script: Verdict | str | bytes) -> Explanation:
         """Say which pieces of a script drive its score; see psembed.detector.explain.explain."""
-        from psembed.detector.explain import explain
-
         return explain(self, script)
 
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
@@ -213,7 +207,7 @@ def _read(item: Item) -> tuple[Verdict, str | None]:
         return Verdict(item.name, reason=f"larger than {MAX_BYTES} bytes"), None
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     text, encoding = (content, "text") if isinstance(content, str) else decoding.decode(content)
-    known = Verdict(item.name, hashlib.sha256(data).hexdigest(), encoding, reason=item.reason)
+    known = Verdict(item.name, sha256(data), encoding, reason=item.reason)
     if text is None or not text.strip():
         why = "no text in it" if encoding != "binary" else "binary data, not a script"
         return replace(known, reason=why), None

@@ -12,11 +12,12 @@ Everything shown is defanged (corpus.defang), piece by piece; a piece never cuts
 import html
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from psembed.detector.detector import Detector
 from psembed.detector.neighbours import Neighbour
 from psembed.detector.verdict import Verdict
 from psembed.powershell import defanging
@@ -31,6 +32,22 @@ SHOWN = 60  # characters of a piece that are shown
 _ADDRESS_OR_WORDS = re.compile(r"(?P<address>\S*://\S*\s*)|\S*+[\s;|{}()]*+")
 _WORD = re.compile(r"[^\s;|{}()]*+[\s;|{}()]++|[^\s;|{}()]++")
 _COLOURS = (None, 224, 217, 210, 203, 196)  # of a terminal with 256: from no mark to red
+
+
+class Scorer(Protocol):
+    """What explaining asks of a detector."""
+
+    threshold: float
+    layer_threshold: float
+
+    def verdict(self, content: bytes | str) -> Verdict:
+        """Score a script and its layers."""
+
+    def score_clean(self, texts: Iterable[str]) -> np.ndarray:
+        """Score clean texts (float32[n])."""
+
+    def nearest(self, clean: str) -> list[Neighbour]:
+        """Return the training clusters nearest to a clean text."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +137,12 @@ def _shown(piece: str) -> str:
     return defanging.defang(piece, limit=SHOWN)
 
 
-def explain(detector: Detector, script: Verdict | str | bytes) -> Explanation:
+def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
     """Explain the score of the layer of a script that decides.
 
     Parameters
     ----------
-    detector : Detector
+    detector : Scorer
     script : Verdict, str or bytes
         The detector's verdict on it, or the script as it is.
 
@@ -176,7 +193,7 @@ def _grouped(words: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
     return pieces
 
 
-def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
+def _weighed(detector: Scorer, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
     """Return a piece for each span, weighed by a linear model of what random halves of the pieces score.
 
     A piece of which another says the same would weigh nothing if it were left out alone (LIME, Ribeiro et al.
@@ -194,12 +211,12 @@ def _weighed(detector: Detector, text: str, spans: list[tuple[int, int]]) -> lis
     return [Piece(*span, weight) for span, weight in zip(spans, weights.tolist(), strict=True)]
 
 
-def deletion_curve(detector: Detector, explained: Explanation, *, seed: int | None = None) -> np.ndarray:
+def deletion_curve(detector: Scorer, explained: Explanation, *, seed: int | None = None) -> np.ndarray:
     """Return the score after leaving out 0, 1, 2, ... pieces, the heaviest first, or at random.
 
     Parameters
     ----------
-    detector : Detector
+    detector : Scorer
     explained : Explanation
         Of a text by this detector.
     seed : int, optional

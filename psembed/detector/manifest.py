@@ -7,16 +7,17 @@ is from) and, where the nearest training scripts are told, neighbours.parquet (p
 golden.jsonl.gz (psembed.release.golden) may be beside them.
 """
 
-import json
 import math
 from pathlib import Path
 
+from psembed.runtime import manifests
 from psembed.runtime.errors import ModelError
-from psembed.runtime.files import sha256, write_json
+from psembed.runtime.files import write_json
 
 FORMAT = 3
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 NEIGHBOURS = "neighbours.parquet"
+REMEDY = "export the model again, or copy the whole folder again"
 
 
 def write(
@@ -56,33 +57,23 @@ def write(
         "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
-        "sha256": {name: _hash_of(folder / name) for name in files},
+        "sha256": {name: manifests.hash_of(folder / name, remedy=REMEDY) for name in files},
         "created_from": profile,
     }
-    _check_numbers(manifest)
+    _check_fields(manifest)
     write_json(folder / MANIFEST, manifest)
     return manifest
 
 
 def read(folder: Path) -> dict:
-    """Read and check what `write` wrote. Raises ModelError where it is missing, damaged or of another format."""
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"no readable {MANIFEST} in {folder.name!r} ({error}): expected a detector's folder"
-        ) from error
-    if found != FORMAT:
-        raise ModelError(
-            f"{MANIFEST} has format {found!r}, this version reads {FORMAT}: export the model again"
-        )
-    _check_numbers(manifest)
+    """Read and check what `write` wrote; ModelError where it is missing, damaged or of another format."""
+    manifest = manifests.read(folder / MANIFEST, version=FORMAT, remedy=REMEDY)
+    _check_fields(manifest)
     return manifest
 
 
-def _check_numbers(manifest: dict) -> None:
+def _check_fields(manifest: dict) -> None:
+    manifests.check_fields(MANIFEST, manifest, {"sha256": dict}, remedy=REMEDY)
     for name in ("threshold", "layer_threshold", "fpr"):
         value = manifest.get(name)
         if not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -90,24 +81,9 @@ def _check_numbers(manifest: dict) -> None:
     value = manifest.get("temperature")
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ModelError(f"{MANIFEST}: temperature is {value!r}, expected a number above 0")
-    if not isinstance(manifest.get("sha256"), dict):
-        raise ModelError(
-            f"{MANIFEST}: sha256 must name {MODEL} and {TOKENIZER}; write it with manifest.write"
-        )
 
 
 def check_hash(folder: Path, name: str, manifest: dict) -> None:
     """Refuse a file of the folder that is not the one its manifest names (ModelError)."""
-    found, expected = _hash_of(folder / name), manifest["sha256"].get(name)
-    if found != expected:
-        raise ModelError(
-            f"{name} has SHA-256 {found}, {MANIFEST} expects {expected}: the files do not "
-            "belong together; copy the whole folder again"
-        )
-
-
-def _hash_of(path: Path) -> str:
-    try:
-        return sha256(path)
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be read in {path.parent.name!r} ({error.strerror})") from error
+    remedy = "the files do not belong together; copy the whole folder again"
+    manifests.check_hash(folder / name, manifest["sha256"].get(name), remedy=remedy)

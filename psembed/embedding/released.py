@@ -4,22 +4,23 @@ vectors.npz is a float16 file of `token_vectors.save`; vectors.json says its SHA
 from.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psembed.embedding import token_vectors
 from psembed.embedding.token_vectors import TokenVectors, Vectors
+from psembed.runtime import manifests
 from psembed.runtime.environment import has_packages
-from psembed.runtime.errors import ModelError, PsembedError
-from psembed.runtime.files import RELEASED, atomic, write_json
+from psembed.runtime.errors import PsembedError
+from psembed.runtime.files import RELEASED, atomic, sha256_of_file, write_json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 FORMAT = 1  # version of vectors.json
 VECTORS, MANIFEST = "vectors.npz", "vectors.json"
+REMEDY = "install psembed again, or write both with released.write_vectors"
 FIELDS = {
     "sha256": str, "tokens": int, "dimension": int, "settings": dict, "seed": int, "scripts": int,
     "sources": list, "missing": list,
@@ -76,7 +77,8 @@ def _vouched(path: Path | None) -> Path:
     """Return `path`, or the released file if it is the one its manifest names."""
     if path is not None:
         return Path(path)
-    check(RELEASED / VECTORS, vectors_manifest())
+    remedy = f"the file was changed or cut short; {REMEDY}"
+    manifests.check_hash(RELEASED / VECTORS, vectors_manifest()["sha256"], remedy=remedy)
     return RELEASED / VECTORS
 
 
@@ -94,56 +96,15 @@ def vectors_manifest() -> dict:
     ModelError
         If it is missing, damaged or of another format version.
     """
-    return _read_manifest(RELEASED / MANIFEST)
-
-
-def _read_manifest(path: Path) -> dict:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{MANIFEST} is no readable manifest ({error}); install psembed again") from error
-    if version != FORMAT:
-        raise ModelError(
-            f"{MANIFEST} has format {version!r}, this psembed reads {FORMAT}: take both of one version"
-        )
-    _check_fields(manifest, FIELDS)
-    for source in manifest["sources"]:
-        _check_fields(source, SOURCE_FIELDS)
+    manifest = manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY)
+    _check_fields(manifest)
     return manifest
 
 
-def _check_fields(found: object, kinds: dict[str, type]) -> None:
-    if not isinstance(found, dict):
-        raise ModelError(f"{MANIFEST}: {found!r} stands where there should be {', '.join(kinds)}")
-    for name, kind in kinds.items():
-        value = found.get(name)
-        if type(value) is not kind:
-            raise ModelError(f"{MANIFEST}: {name} is {value!r}, expected {kind.__name__}; write it again")
-
-
-def check(path: Path, manifest: dict) -> None:
-    """Refuse a vectors file that is not the one its manifest names.
-
-    Raises
-    ------
-    ModelError
-        If the file cannot be read or has another SHA-256.
-    """
-    found = _sha256(Path(path))
-    if found != manifest["sha256"]:
-        raise ModelError(
-            f"{Path(path).name} has SHA-256 {found}, {MANIFEST} expects {manifest['sha256']}: the file was "
-            "changed or cut short; install psembed again, or write both with released.write_vectors"
-        )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be read ({error.strerror}); install psembed again") from error
+def _check_fields(manifest: dict) -> None:
+    manifests.check_fields(MANIFEST, manifest, FIELDS, remedy=REMEDY)
+    for source in manifest["sources"]:
+        manifests.check_fields(MANIFEST, source, SOURCE_FIELDS, remedy=REMEDY)
 
 
 def write_vectors(folder: Path, vectors: Vectors, manifest_fields: dict) -> dict:
@@ -171,8 +132,10 @@ def write_vectors(folder: Path, vectors: Vectors, manifest_fields: dict) -> dict
         write_json(stated, manifest_fields)
         given = json.loads(stated.read_text(encoding="utf-8"))
         token_vectors.save(stored, vectors, given, dtype="float16")
-        measured = {"format": FORMAT, "sha256": _sha256(stored), "tokens": rows, "dimension": dimension}
-        write_json(stated, measured | given | measured)
-        manifest = _read_manifest(stated)
+        digest = sha256_of_file(stored)
+        measured = {"format": FORMAT, "sha256": digest, "tokens": rows, "dimension": dimension}
+        manifest = measured | given | measured
+        _check_fields(manifest)
+        write_json(stated, manifest)
         read(stored)
     return manifest

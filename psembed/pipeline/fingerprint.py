@@ -1,14 +1,14 @@
 """What a notebook's results depend on, as one hash: its code, its parameters and its input files."""
 
 import ast
-import hashlib
 import json
 import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from psembed.project.parameters import Notebook, parse_cell
-from psembed.runtime.provenance import hash_bytes, library_version, module_hash
+from psembed.runtime.files import sha256, sha256_of_file
+from psembed.runtime.provenance import library_version, module_hash
 
 CACHED_FROM = 1 << 20  # bytes; smaller files are hashed anew, which takes a millisecond
 ROOT = "psembed"
@@ -43,7 +43,7 @@ def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, pa
         "libraries": {name: library_version(name) for name in sorted(libraries)},
         "python": platform.python_version_tuple()[:2],
     }
-    return hash_bytes(json.dumps(parts, sort_keys=True).encode())
+    return sha256(json.dumps(parts, sort_keys=True).encode())
 
 
 def imports_of(notebook: Notebook, *, package: Path) -> tuple[set[str], set[str]]:
@@ -127,7 +127,7 @@ class FileHashes:
         if path.endswith("/"):
             inside = sorted(file for file in target.rglob("*") if file.is_file())
             listing = [(file.relative_to(target).as_posix(), self._file(file)) for file in inside]
-            return hash_bytes(json.dumps(listing).encode()) if listing else ""
+            return sha256(json.dumps(listing).encode()) if listing else ""
         return self._file(target) if target.is_file() else ""
 
     def all(self, paths: Iterable[str]) -> dict[str, str]:
@@ -140,8 +140,7 @@ class FileHashes:
         cached = self.known.get(name)
         if cached and cached[:2] == state:
             return cached[2]
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of_file(path)
         if stat.st_size >= CACHED_FROM:
             self.known[name] = [*state, digest]
         return digest

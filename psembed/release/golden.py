@@ -10,7 +10,6 @@ addresses of names that cannot exist. There are no lone surrogates, which no dec
 
 import base64
 import gzip
-import hashlib
 import io
 import json
 import random
@@ -25,7 +24,7 @@ from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import READ_CHARS, Encoder
 from psembed.powershell.tokens import tokenise
 from psembed.runtime.errors import ModelError, ParameterError
-from psembed.runtime.files import atomic
+from psembed.runtime.files import atomic, sha256
 from psembed.sources import grammar
 
 FORMAT = 1
@@ -256,7 +255,7 @@ def _encoder(folder: Path, detector: Detector) -> Encoder:
         content = (folder / TOKENIZER).read_bytes()
     except OSError as error:
         raise ModelError(f"no {TOKENIZER} in {folder.name!r} ({error.strerror})") from error
-    if hashlib.sha256(content).hexdigest() != detector.manifest["sha256"].get(TOKENIZER):
+    if sha256(content) != detector.manifest["sha256"].get(TOKENIZER):
         raise ModelError(
             f"{TOKENIZER} in {folder.name!r} is not the detector's: copy {MODEL}, it and {MANIFEST}"
         )
@@ -286,12 +285,12 @@ def _text_fields(text: str, encoder: Encoder) -> dict:
     tokens = tokenise(seen)
     fields = {
         "cleaned_length": len(cleaned),
-        "cleaned_sha256": _sha256(cleaned.encode()),
+        "cleaned_sha256": sha256(cleaned.encode()),
         "tokens": len(tokens),
-        "tokens_sha256": _sha256("\n".join(tokens).encode()),
+        "tokens_sha256": sha256("\n".join(tokens).encode()),
     }
     for name, row in zip(("token_ids", "character_ids"), rows, strict=True):
-        fields[f"{name}_sha256"] = _sha256(row.tobytes())
+        fields[f"{name}_sha256"] = sha256(row.tobytes())
         if len(row) <= SHORT:
             fields[name] = row.tolist()
     return fields
@@ -309,7 +308,7 @@ def _byte_record(parts: Parts, encoding: str, text: str | None) -> dict:
     record = {"kind": "bytes", "parts": parts, "encoding": encoding, "text_length": None, "text_sha256": None}
     if text is None:
         return record
-    return record | {"text_length": len(text), "text_sha256": _sha256(text.encode())}
+    return record | {"text_length": len(text), "text_sha256": sha256(text.encode())}
 
 
 def _byte_recipes(seed: int) -> list[Parts]:
@@ -355,7 +354,3 @@ def _saved(path: Path, records: list[dict]) -> Path:
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
     return path
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

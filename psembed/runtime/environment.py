@@ -6,7 +6,6 @@ a package. Whoever runs another command without its packages is sent into .venv,
 
 from __future__ import annotations  # so that an older Python gets as far as the message
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -17,6 +16,7 @@ import venv
 from pathlib import Path
 
 from psembed.runtime.errors import PsembedError
+from psembed.runtime.files import atomic, sha256
 
 PYTHON = (3, 11)
 LOCK = "requirements.lock"
@@ -57,7 +57,7 @@ def venv_python(root: Path) -> Path:
 def wanted(root: Path) -> str:
     """Return the identity of a finished set-up: the hash of what it installs."""
     content = (root / LOCK).read_bytes() + (root / "pyproject.toml").read_bytes()
-    return hashlib.sha256(content).hexdigest()
+    return sha256(content)
 
 
 def is_ready(root: Path) -> bool:
@@ -131,9 +131,8 @@ def write_lock(root: Path) -> None:
         if subprocess.run(command, cwd=copy, check=False).returncode:
             raise PsembedError(f"uv found no set of versions: {LOCK} is unchanged; its words are above")
         fresh = LOCK_HEADER + (copy / "out").read_text("utf-8")
-    part = root / f".{LOCK}.part"
-    part.write_text(fresh, "utf-8", newline="\n")
-    os.replace(part, root / LOCK)
+    with atomic(root / LOCK) as temporary:
+        temporary.write_text(fresh, "utf-8", newline="\n")
 
 
 def _stamp(root: Path) -> Path:

@@ -1,5 +1,7 @@
 """Files written whole or not at all, and the hashes that tell one content from another."""
 
+from __future__ import annotations  # so that an older Python gets as far as the message of `setup`
+
 import contextlib
 import hashlib
 import json
@@ -39,7 +41,12 @@ def _plain(value: object) -> object:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def sha256(path: Path) -> str:
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of `content`, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's content, hexadecimal. Raises OSError where it cannot be read."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

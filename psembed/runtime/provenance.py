@@ -1,10 +1,11 @@
 """Which code made a thing: our version, that of a library, the hash of a module."""
 
 import ast
-import hashlib
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+
+from psembed.runtime.files import sha256
 
 __version__ = "0.1.0"
 
@@ -16,7 +17,7 @@ def module_hash(path: Path) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node) is not None :]
     data = sorted(file for file in path.parent.glob(f"{path.stem}.*") if file.suffix not in (".py", ".pyc"))
-    return hash_bytes(ast.dump(tree).encode() + b"".join(file.read_bytes() for file in data))
+    return sha256(ast.dump(tree).encode() + b"".join(file.read_bytes() for file in data))
 
 
 @cache
@@ -40,8 +41,3 @@ def library_version(name: str) -> str:
     """Return the installed version of what provides import `name`; "" for the standard library."""
     owners = _distributions().get(name, [])
     return version(owners[0]) if owners else ""
-
-
-def hash_bytes(content: bytes) -> str:
-    """Return the SHA-256 of `content`, hexadecimal."""
-    return hashlib.sha256(content).hexdigest()

@@ -1,6 +1,5 @@
 """From raw bytes to one table of texts: decode, label, and count every decision."""
 
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -12,6 +11,7 @@ import polars as pl
 
 from psembed.powershell.decoding import decode, read_script
 from psembed.runtime.errors import CorpusError
+from psembed.runtime.files import sha256
 from psembed.sources.archives import unit42_records, zip_members
 from psembed.sources.catalogue import find_sources
 from psembed.sources.snapshots import left_out, read_snapshot, snapshot_path
@@ -158,7 +158,7 @@ def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> t
             skipped[reason] += 1
             continue
         family = known[0] if known else family
-        scripts.append((hashlib.sha256(data).hexdigest(), path, len(data), encoding, label, family, text))
+        scripts.append((sha256(data), path, len(data), encoding, label, family, text))
     frame = _distinct(source, scripts, skipped)
     labels = Counter("none" if label is None else str(label) for label in frame["label"])
     counters = {"encodings": encodings, "skipped": skipped, "labels": labels}

@@ -5,7 +5,6 @@ offensive one) and goes through the same reader. Everything malicious-looking in
 are reserved names (RFC 2606) or TEST-NET addresses (RFC 5737), payloads are random bytes.
 """
 
-import hashlib
 import random
 import re
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.files import sha256
 from psembed.sources.grammar import ALIASES, WORDS, write_script
 
 
@@ -119,7 +119,7 @@ def truth(*, scripts: int, seed: int) -> pl.DataFrame:
         role (str: original | exact | encoded | near | shared | binary); cluster (i64, the true cluster).
     """
     rows = [
-        (name, f.path, hashlib.sha256(f.data).hexdigest(), f.encoding, f.role, f.cluster)
+        (name, f.path, sha256(f.data), f.encoding, f.role, f.cluster)
         for name, files in _build(scripts, seed).items()
         for f in files
     ]

@@ -182,7 +182,7 @@ def test_a_missing_file_is_named(copy, name):
         ({"threshold": "high"}, "threshold is 'high'"),
         ({"threshold": float("nan")}, "threshold is nan"),
         ({"fpr": 7}, "fpr is 7"),
-        ({"sha256": None}, "sha256 must name"),
+        ({"sha256": None}, "sha256 is None, expected dict"),
     ],
 )
 def test_a_bad_manifest_is_refused(copy, change, message):

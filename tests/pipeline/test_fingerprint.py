@@ -8,7 +8,7 @@ from psembed.pipeline.fingerprint import FileHashes, imports_of, stage_key
 from psembed.powershell import tokens
 from psembed.project.parameters import Notebook, read_notebook
 from psembed.runtime import errors
-from psembed.runtime.provenance import hash_bytes
+from psembed.runtime.files import sha256
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,7 +111,7 @@ def test_files_and_folders_are_hashed_by_content(tmp_path):
     (tmp_path / "folder/sub").mkdir(parents=True)
     (tmp_path / "folder/sub/a").write_bytes(b"1")
     hashes = FileHashes(tmp_path)
-    assert hashes.of("folder/sub/a") == hash_bytes(b"1")
+    assert hashes.of("folder/sub/a") == sha256(b"1")
     assert hashes.of("none") == hashes.of("none/") == ""
     before = hashes.of("folder/")
     (tmp_path / "folder/sub/a").rename(tmp_path / "folder/sub/b")
