@@ -58,10 +58,15 @@ def _row(
     verdict = NOT_MEASURED if not known else RECOVERED if right else MISSED
     return {
         "control": control,
-        "planted": planted,
-        "recovered": recovered if known else None,
+        "planted": _travelling(planted),
+        "recovered": _travelling(recovered) if known else None,
         "verdict": verdict,
     }
+
+
+def _travelling(value: float | str | None) -> float | str | None:
+    """Return a number with as many digits as are the same on every processor: two."""
+    return float(f"{value:.2g}") if isinstance(value, float) else value
 
 
 def _semantic(results: Results) -> list[Control]:
