@@ -23,7 +23,7 @@ DOWNLOADS = (
 )
 OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
 
-KINDS = {
+HARD_KINDS = {
     "C22": pl.col("_plain").str.contains(OBFUSCATION),
     "C23": pl.col("_joined").str.contains(DOWNLOADS)
     & pl.col("_joined").str.contains(RUNS)
@@ -45,8 +45,8 @@ def copies(scripts: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each labelled set and class: source, label, files, distinct (once normalised), clusters
-        (of near-duplicates), and largest, the files of its largest cluster.
+        For each set and class source, label, files, distinct (once normalised), clusters (of near-duplicates)
+        and largest, the files of its largest cluster.
     """
     labelled = _labelled(scripts)
     sizes = labelled.with_columns(alike=pl.len().over("source", "label", "cluster"))
@@ -56,12 +56,7 @@ def copies(scripts: pl.DataFrame) -> pl.DataFrame:
 
 
 def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
-    """Count near-duplicate clusters that two labelled strata share.
-
-    Parameters
-    ----------
-    scripts : DataFrame
-        With columns stratum, label and cluster.
+    """Count near-duplicate clusters that two labelled strata share, from columns stratum, label and cluster.
 
     Returns
     -------
@@ -134,15 +129,10 @@ def listed(audited: pl.DataFrame) -> pl.DataFrame:
 
 
 def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
-    """Return the scripts that a rule dropped and that would be tested.
+    """Return the scripts that a rule dropped and that would be tested, but for empty ones.
 
-    What is empty is left out. They are scored, so that the effect of the rules on every rate can be shown.
-
-    Returns
-    -------
-    DataFrame
-        The columns of samples that scoring needs, `dropped`, and p1 and p2: "test" where the protocol would
-        test the script, else "".
+    They are scored, so that the effect of the rules on every rate can be shown: p1 and p2 are "test" where
+    the protocol would test the script, else "".
     """
     test, part = pl.col("part") == splits.TEST, pl.lit(splits.TEST)
     wild = pl.when(pl.col("label") == 1).then(pl.col("source") == wild_source).otherwise(test)
@@ -156,10 +146,7 @@ def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
 
 
 def dropped_of(dropped: pl.DataFrame, protocol: str) -> dict[str, pl.DataFrame]:
-    """Return those of `dropped_tests` that a protocol would test, as the part DROPPED.
-
-    One per cluster and class; empty if there are none, and for P0.
-    """
+    """Return the part DROPPED: one script per cluster and class of `dropped_tests`; nothing for P0."""
     own = dropped.filter(pl.col(protocol) == splits.TEST) if protocol in dropped.columns else dropped.clear()
     own = own.unique(["cluster", "label"], keep="first", maintain_order=True)
     return {DROPPED: own} if own.height else {}
@@ -171,14 +158,14 @@ def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
     Parameters
     ----------
     corpus : DataFrame
-        Rows of corpus.parquet, as they were before cleaning and de-duplication; unlabeled ones are left out.
+        Rows of corpus.parquet, before cleaning and de-duplication; unlabeled ones are left out.
 
     Returns
     -------
     dict
         "all" and each source that has both classes -> rows {feature, rule, accuracy, balanced_accuracy, tpr,
-        fpr, n}; the first row of each is the one-line rule. A rule that is wrong more often than right, both
-        classes weighing the same, is turned round.
+        fpr, n}, that of the one-line rule first. A rule that is wrong more often than right, both classes
+        weighing the same, is turned round.
     """
     corpus = corpus.filter(pl.col("label").is_not_null())
     features = corpus.select(
@@ -227,10 +214,10 @@ def _rules(features: pl.DataFrame) -> list[dict]:
 def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataFrame:
     """Draw up P0, P1 and P2.
 
-    P1 takes the group-disjoint part of each script. P0 (`at_random`) deals the same parts out by
-    chance. P2 (`splits.across_sources`) keeps clean scripts where
-    they are, trains on the malicious scripts of all sources but `wild_source` and tests on those of
-    `wild_source`; wild scripts whose near-duplicates are in the other sources are left out.
+    P1 takes the group-disjoint part of each script. P0 (`at_random`) deals the same parts out by chance. P2
+    (`splits.across_sources`) keeps clean scripts where they are, trains on the malicious scripts of all
+    sources but `wild_source` and tests on those of `wild_source`; wild scripts whose near-duplicates are in
+    the other sources are left out.
 
     Returns
     -------
@@ -250,24 +237,10 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
         train=[source for source in sources if source != wild_source],
         test=[wild_source],
     )
-    columns = [
-        "sha256",
-        "source",
-        "kind",
-        "stratum",
-        "repository_group",
-        "family",
-        "label",
-        "text",
-        "clean",
-        "size",
-        "cluster",
-        "group",
-    ]
     p0 = at_random(kept["part"].to_list(), kept["label"].to_numpy(), seed=seed)
     return kept.with_columns(one_line=one_line(kept)).select(
-        *columns,
-        "one_line",
+        *("sha256", "source", "kind", "stratum", "repository_group", "family", "label", "text", "clean"),
+        *("size", "cluster", "group", "one_line"),
         p0=pl.Series(p0.tolist(), dtype=pl.String),
         p1="part",
         p2=pl.Series(p2.tolist(), dtype=pl.String),
@@ -280,10 +253,6 @@ def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndar
 
     Every part keeps its size and its number of malicious scripts, but near-duplicates and scripts of one
     repository land on both sides. It is there to show what that hides.
-
-    Returns
-    -------
-    object[n]
     """
     random, dealt = np.random.default_rng(seed), np.array(parts, dtype=object)
     for label in np.unique(labels):
@@ -300,27 +269,15 @@ def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str
     """
     limit = {"train": per_cluster, "validation": 1, "test": 1}
     counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}
-    found = {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
+    sets = {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
     copies = samples.filter((pl.col(protocol) == "test") & ~counts["test"])
-    return found | ({COPIES: copies} if copies.height else {})
+    return sets | ({COPIES: copies} if copies.height else {})
 
 
 def budget(rows: pl.DataFrame, *, share: float, seed: int) -> pl.DataFrame:
-    """Return the scripts of a share of the clusters of each class; a smaller share is part of a larger one.
+    """Return the scripts of a share (0 < share <= 1) of the clusters of each class of training scripts.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Training scripts with columns label and cluster.
-    share : float
-        0 < share <= 1; at least one cluster of each class is kept.
-    seed : int
-        Draws the clusters.
-
-    Raises
-    ------
-    ParameterError
-        If the share is out of range.
+    At least one cluster of each class is kept, and a smaller share is part of a larger one of the same seed.
     """
     if not 0 < share <= 1:
         raise ParameterError(f"share {share!r}: expected a share of the labels, such as 0.1 for a tenth")
@@ -346,9 +303,9 @@ def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:
     return counted
 
 
-def kinds(clean: pl.Series) -> dict[str, np.ndarray]:
+def hard_kinds(clean: pl.Series) -> dict[str, np.ndarray]:
     """Tell which scripts are of the study's three hard kinds (bool arrays keyed C22, C23, C24)."""
     plain = clean.str.to_lowercase()
     table = pl.DataFrame({"_plain": plain, "_joined": plain.str.replace_all(r"[`'\"+\s]+", "")})
     table = table.with_columns(_joined=pl.concat_str("_plain", "_joined", separator=" "))
-    return {claim: table.select(rule).to_series().to_numpy() for claim, rule in KINDS.items()}
+    return {claim: table.select(rule).to_series().to_numpy() for claim, rule in HARD_KINDS.items()}

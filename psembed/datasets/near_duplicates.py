@@ -228,6 +228,4 @@ def _alike(pairs: np.ndarray, minhashes: np.ndarray, band: int, least: float) ->
 def _numbered(keys: np.ndarray) -> np.ndarray:
     """Return a number for each key, from 0 in order of first appearance (int64[n])."""
     _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.empty(len(first), dtype=np.int64)
-    order[np.argsort(first)] = np.arange(len(first))
-    return order[codes]
+    return np.unique(first[codes], return_inverse=True)[1]

@@ -25,7 +25,7 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
     sorts first). Its members in other repository groups are set aside: they may be in no part, for their
     near-duplicates are in another group. Members from no repository go with the owner. So every
     cluster ends in one group, and every repository group stays whole but for what is aside.
-    (The plain union of both relations, `joined`, chains nearly all groups into one.)
+    (The plain union of both relations, `union`, chains nearly all groups into one.)
 
     Parameters
     ----------
@@ -59,31 +59,24 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
         aside=(pl.col("repository") != "") & (pl.col("repository") != pl.col("owner"))
     )
     home = pl.when("aside").then("repository").otherwise("owner")
-    keys = table.select(pl.struct(home.alias("home"), pl.when(home.is_null()).then("cluster")))
-    return _numbered(keys.to_series()), table["aside"].to_numpy()
+    keys = table.select(home.alias("home"), pl.when(home.is_null()).then("cluster").alias("cluster"))
+    return _numbered(keys), table["aside"].to_numpy()
 
 
-def joined(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
-    """Return the plain union of both relations: connected components of clusters and repositories.
+def union(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
+    """Return the plain union of both relations: connected components of clusters and repository groups.
 
-    Near-duplicates between repositories are common, so on real data this gives one giant group. It
-    is here to measure that.
-
-    Raises
-    ------
-    CorpusError
-        If the lengths differ or there is no script.
+    Near-duplicates between repositories are common, so on real data this gives one giant group. It is here to
+    measure that. The arguments, the numbers and the error are those of `groups`.
     """
-    table = _table(clusters, repository_groups).with_columns(
-        cluster=pl.col("cluster").rank("dense").cast(pl.Int64) - 1
-    )
-    linked = table.filter(pl.col("repository") != "")
-    first = table["cluster"].max() + 1
-    repository = linked.select(pl.col("repository").rank("dense").cast(pl.Int64) - 1 + first).to_series()
-    nodes = first + linked["repository"].n_unique()
-    edges = (np.ones(len(linked), dtype=bool), (linked["cluster"].to_numpy(), repository.to_numpy()))
+    table = _table(clusters, repository_groups)
+    cluster = table["cluster"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    repository = table["repository"].rank("dense").cast(pl.Int64).to_numpy() + cluster.max()
+    linked = (table["repository"] != "").to_numpy()
+    edges = (np.ones(linked.sum(), dtype=bool), (cluster[linked], repository[linked]))
+    nodes = repository.max() + 1
     _, component = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
-    return _numbered(pl.Series(component[table["cluster"].to_numpy()]))
+    return _numbered(pl.DataFrame({"component": component[cluster]}))
 
 
 def assign(
@@ -215,15 +208,8 @@ def _unpinned(shares: dict[str, float], pinned: int, total: int) -> dict[str, fl
 def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
     """Return the pairs of sources in different repository groups that share near-duplicate clusters.
 
-    Parameters
-    ----------
-    scripts : DataFrame
-        Columns source, repository_group and cluster.
-
-    Returns
-    -------
-    DataFrame
-        source, other, shared (clusters), share (of the smaller source's clusters), largest share first.
+    Of scripts it reads source, repository_group and cluster; it gives source, other, shared (clusters) and
+    share (of the smaller source's clusters), largest share first.
     """
     held = scripts.select("source", "repository_group", "cluster").unique()
     sizes = held.group_by("source").len("clusters")
@@ -258,10 +244,7 @@ def across_sources(
     group then lies in another part is unused (""): in a conflict between malicious scripts those of
     the test sources give way, as what has a near-duplicate in training cannot show transfer.
 
-    Raises
-    ------
-    SplitError
-        If a part ends without one of the classes.
+    A part without one of the classes raises SplitError.
     """
     parts, group, labels = np.array(parts, dtype=object), np.asarray(group), np.asarray(labels)
     sources = np.asarray(sources, dtype=object)
@@ -281,13 +264,7 @@ def across_sources(
 
 
 def check(parts: Sequence[str], group: np.ndarray) -> None:
-    """Raise if a group lies in more than one of train, validation and test.
-
-    Raises
-    ------
-    SplitError
-        The message names the group and the parts it spans.
-    """
+    """Raise SplitError, naming the group, if one lies in more than one of train, validation and test."""
     table = pl.DataFrame({"part": list(parts), "group": np.asarray(group)}).filter(
         pl.col("part").is_in(PARTS)
     )
@@ -306,13 +283,7 @@ def check(parts: Sequence[str], group: np.ndarray) -> None:
 
 
 def require_classes(labels: np.ndarray, parts: Sequence[str]) -> None:
-    """Raise if train, validation or test lacks malicious (1) or benign (0) scripts.
-
-    Raises
-    ------
-    SplitError
-        The message names the part and the class.
-    """
+    """Raise SplitError, naming part and class, if a part lacks malicious (1) or benign (0) scripts."""
     labels, parts = np.asarray(labels), np.asarray(parts, dtype=object)
     for part in PARTS:
         for label, name in ((1, "malicious"), (0, "benign")):
@@ -334,12 +305,10 @@ def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFra
     )
 
 
-def _numbered(keys: pl.Series) -> np.ndarray:
-    """Return a number for each key, from 0 in order of first appearance (int64[n])."""
-    table = keys.alias("key").to_frame()
-    first = table.unique("key", keep="first", maintain_order=True).with_row_index("number")
-    numbers = table.join(first, on="key", how="left", maintain_order="left", nulls_equal=True)["number"]
-    return numbers.cast(pl.Int64).to_numpy()
+def _numbered(keys: pl.DataFrame) -> np.ndarray:
+    """Return a number for each row, from 0 in order of first appearance; equal rows have one (int64[n])."""
+    first = keys.with_row_index("row").select(pl.col("row").min().over(keys.columns))
+    return np.unique(first.to_series().to_numpy(), return_inverse=True)[1]
 
 
 def _greedy(counts: np.ndarray, fractions: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -44,7 +44,7 @@ pssessionconfigurationname pssessionoption psstyle transcript verbosepreference 
 whatifpreference
 """
 KEYWORDS, AUTOMATIC = frozenset(_KEYWORDS.split()), frozenset(_AUTOMATIC.split())
-Piece = tuple[int, int, str]  # start, end, what stands there instead
+Edit = tuple[int, int, str]  # start, end, what stands there instead
 _KEY_ENDS = "|".join(re.escape(end) for end in KEY_ENDS)
 # A method's or attribute's bracket opens no command; then an opener, or a closed block, and a bare word that
 # is not part of a path, a key, a label or an item of a list.
@@ -120,12 +120,12 @@ def _code(text: str, *, expanded: bool = False) -> str:
 
     With `expanded`, double-quoted strings, in which variables are expanded, are kept.
     """
-    kept, start = [], 0
-    for kind, begin, end in spans(text):
-        if not (expanded and kind == STRING and _expands(text, begin, end)):
-            kept += [text[start:begin], OUTSIDE * (end - begin)]
-            start = end
-    return "".join([*kept, text[start:]])
+    hidden = (
+        (begin, end, OUTSIDE * (end - begin))
+        for kind, begin, end in spans(text)
+        if not (expanded and kind == STRING and _expands(text, begin, end))
+    )
+    return _edited(text, hidden)
 
 
 def _expands(text: str, begin: int, end: int) -> bool:
@@ -135,10 +135,10 @@ def _expands(text: str, begin: int, end: int) -> bool:
     return text[begin - 1 : begin] == ")" and text[end - 1] not in SINGLE_QUOTES
 
 
-def _spliced(text: str, pieces: Iterable[Piece]) -> str:
-    """Return `text` with other text in place of these pieces, which are in order and do not overlap."""
+def _edited(text: str, edits: Iterable[Edit]) -> str:
+    """Return `text` after these edits, which are in order and do not overlap."""
     kept, start = [], 0
-    for begin, end, instead in pieces:
+    for begin, end, instead in edits:
         kept += [text[start:begin], instead]
         start = end
     return "".join([*kept, text[start:]])
@@ -156,11 +156,14 @@ def _case(text: str, generator: np.random.Generator) -> str:
     return (points ^ (turned * np.uint32(32))).tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def _commands(text: str) -> Iterator[re.Match]:
-    """Yield a match for every bare word in command position that is no keyword."""
-    for match in _COMMAND.finditer(_code(text)):
-        if match["word"] and (match["pipe"] or match["word"].lower() not in KEYWORDS):
-            yield match
+def _edited_commands(text: str, edit: Callable[[re.Match], str | None]) -> str:
+    """Edit every bare word in command position that is no keyword and of which `edit` makes a text."""
+    commands = (
+        match
+        for match in _COMMAND.finditer(_code(text))
+        if match["word"] and (match["pipe"] or match["word"].lower() not in KEYWORDS)
+    )
+    return _edited(text, ((*match.span("word"), new) for match in commands if (new := edit(match))))
 
 
 def _backticks(text: str, generator: np.random.Generator) -> str:
@@ -169,53 +172,40 @@ def _backticks(text: str, generator: np.random.Generator) -> str:
     def ticked(letter: re.Match) -> str:
         return "`" * (generator.random() < SHARE) + letter.group()
 
-    found = _commands(text)
-    return _spliced(text, ((*match.span("word"), _TICKABLE.sub(ticked, match["word"])) for match in found))
-
-
-def _halves(text: str, generator: np.random.Generator) -> Iterator[tuple[int, int, str, str]]:
-    """Yield (start, end, first half, second half) of whole literals, each half quoted as the literal is.
-
-    Of literals with an escaped quote, an expansion or an escape, and of those of one character, none.
-    """
-    for kind, begin, end in spans(text):
-        literal = _LITERAL.fullmatch(text, begin, end)
-        before, after = text[begin - 1 : begin] if begin else " ", text[end : end + 1] or " "
-        if kind == STRING and literal and before in _BEFORE_LITERAL and after in _AFTER_LITERAL:
-            quote, cut = text[begin], int(generator.integers(begin + 2, end - 1))
-            yield begin, end, text[begin:cut] + quote, quote + text[cut:end]
-
-
-def _concatenation(text: str, generator: np.random.Generator) -> str:
-    """Write 'ab' as ('a'+'b')."""
-    halves = _halves(text, generator)
-    return _spliced(text, ((begin, end, f"({first}+{last})") for begin, end, first, last in halves))
-
-
-def _format_operator(text: str, generator: np.random.Generator) -> str:
-    """Write 'ab' as ("{1}{0}" -f 'b','a')."""
-    halves = _halves(text, generator)
-    form = '("{{1}}{{0}}" -f {},{})'
-    return _spliced(text, ((begin, end, form.format(last, first)) for begin, end, first, last in halves))
+    return _edited_commands(text, lambda match: _TICKABLE.sub(ticked, match["word"]))
 
 
 def _alias_to_command(text: str, _: np.random.Generator) -> str:
     """Write aliases in command position as the commands they stand for."""
-    found = ((match, _COMMAND_OF.get(match["word"].lower())) for match in _commands(text))
-    return _spliced(text, ((*match.span("word"), command) for match, command in found if command))
+    return _edited_commands(text, lambda match: _COMMAND_OF.get(match["word"].lower()))
 
 
 def _command_to_alias(text: str, generator: np.random.Generator) -> str:
     """Write commands in command position as one of their aliases, each as likely as the others."""
 
-    def pieces() -> Iterator[Piece]:
-        for match in _commands(text):
-            aliases = _ALIASES_OF.get(match["word"].lower(), [])
-            fitting = [alias for alias in aliases if match["pipe"] or alias not in AFTER_PIPE]
-            if fitting:
-                yield *match.span("word"), fitting[generator.integers(len(fitting))]
+    def alias(match: re.Match) -> str | None:
+        aliases = _ALIASES_OF.get(match["word"].lower(), [])
+        fitting = [alias for alias in aliases if match["pipe"] or alias not in AFTER_PIPE]
+        return fitting[generator.integers(len(fitting))] if fitting else None
 
-    return _spliced(text, pieces())
+    return _edited_commands(text, alias)
+
+
+def _halved(text: str, generator: np.random.Generator, form: str) -> str:
+    """Write whole literals as two halves, each quoted as the literal is, in a form such as ({0}+{1}).
+
+    Literals with an escaped quote, an expansion or an escape, and those of one character, are kept.
+    """
+
+    def edits() -> Iterator[Edit]:
+        for kind, begin, end in spans(text):
+            literal = _LITERAL.fullmatch(text, begin, end)
+            before, after = text[begin - 1 : begin] if begin else " ", text[end : end + 1] or " "
+            if kind == STRING and literal and before in _BEFORE_LITERAL and after in _AFTER_LITERAL:
+                quote, cut = text[begin], int(generator.integers(begin + 2, end - 1))
+                yield begin, end, form.format(text[begin:cut] + quote, quote + text[cut:end])
+
+    return _edited(text, edits())
 
 
 def _variable_names(text: str, generator: np.random.Generator) -> str:
@@ -224,11 +214,11 @@ def _variable_names(text: str, generator: np.random.Generator) -> str:
     Variables of PowerShell itself and of a provider ($env:x) are kept; so are the parameters of calls
     (`-Path`), and names in other strings.
     """
-    found = [match for match in _VARIABLE.finditer(_code(text, expanded=True)) if match["name"]]
-    variables = [match["name"].lower() for match in found if match.group().startswith("$")]
-    renamed = _new_names(set(variables) - AUTOMATIC, generator)
-    names = ((match, renamed.get(match["name"].lower())) for match in found)
-    return _spliced(text, ((*match.span("name"), name) for match, name in names if name))
+    matches = [match for match in _VARIABLE.finditer(_code(text, expanded=True)) if match["name"]]
+    variables = {match["name"].lower() for match in matches if match.group().startswith("$")}
+    renamed = _new_names(variables - AUTOMATIC, generator)
+    names = ((match, renamed.get(match["name"].lower())) for match in matches)
+    return _edited(text, ((*match.span("name"), name) for match, name in names if name))
 
 
 def _new_names(old: set[str], generator: np.random.Generator) -> dict[str, str]:
@@ -259,30 +249,24 @@ def _comment_padding(text: str, generator: np.random.Generator) -> str:
     return clean(f"# {first}\n{text}\n# {last}")
 
 
-def _benign_before(text: str, generator: np.random.Generator, hosts: Sequence[str]) -> str:
-    return f"{_host(hosts, generator)} {text}".strip(" ")
-
-
-def _benign_after(text: str, generator: np.random.Generator, hosts: Sequence[str]) -> str:
-    return f"{text} {_host(hosts, generator)}".strip(" ")
-
-
-def _host(hosts: Sequence[str], generator: np.random.Generator) -> str:
-    return hosts[generator.integers(len(hosts))]
+def _beside_host(text: str, generator: np.random.Generator, hosts: Sequence[str], form: str) -> str:
+    """Glue a benign host to the text, in a form of {text} and {host}."""
+    host = hosts[generator.integers(len(hosts))]
+    return form.format(text=text, host=host).strip(" ")
 
 
 TRANSFORMS: dict[str, Callable[..., str]] = {
     "case": _case,
     "backticks": _backticks,
-    "concatenation": _concatenation,
-    "format_operator": _format_operator,
+    "concatenation": partial(_halved, form="({0}+{1})"),
+    "format_operator": partial(_halved, form='("{{1}}{{0}}" -f {1},{0})'),
     "alias_to_command": _alias_to_command,
     "command_to_alias": _command_to_alias,
     "variable_names": _variable_names,
     "encoded_command": _encoded_command,
     "comment_padding": _comment_padding,
-    "benign_before": _benign_before,
-    "benign_after": _benign_after,
+    "benign_before": partial(_beside_host, form="{host} {text}"),
+    "benign_after": partial(_beside_host, form="{text} {host}"),
 }
 HOSTED = ("benign_before", "benign_after")  # these need hosts
 OPAQUE = ("encoded_command",)  # these show nothing of what they hold

@@ -40,17 +40,8 @@ def zip_members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of a zip file's members, in memory and within limits.
 
-    Parameters
-    ----------
-    data : bytes
-        The zip file.
-    max_members, max_bytes, max_ratio : int
-        Most members, most bytes of all of them together, and most bytes out per byte in.
-
-    Raises
-    ------
-    SourceError
-        If it is damaged or encrypted, passes a limit, or a member's path leaves the archive.
+    The limits are of members, of bytes of all of them together, and of bytes out per byte in. What passes
+    one, is damaged or encrypted, or has a path that leaves the archive raises SourceError.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -88,18 +79,9 @@ _SECTIONS = ("Original Code", "Filename", "Arguments", "B64 Decoded")
 def unit42_records(text: str) -> list[dict[str, str]]:
     """Return the records of Unit 42's text of encoded commands, in order.
 
-    Each record lies between a START and an END banner and has five sections. The script is what the
-    sample's base64 decodes to; it is taken as it is, without the blank lines around it.
-
-    Returns
-    -------
-    list of dict
-        Keys script, family, filename (sha256 of the sample) and arguments.
-
-    Raises
-    ------
-    SourceError
-        If there is no record, or a record lacks a section or its END.
+    Each lies between a START and an END banner and has five sections. Kept are its script (what the sample's
+    base64 decodes to, without the blank lines around it), family, filename (sha256 of the sample) and
+    arguments. A text without records, or a record without a section or its END, raises SourceError.
     """
     head, *bodies = text.split(_START)
     if head.strip() or not bodies:

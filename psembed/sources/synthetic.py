@@ -77,7 +77,7 @@ ENCODINGS = {
     "windows-1252": ("", "cp1252"),
 }
 _ACCENTED = "Write-Verbose 'caf\u00e9 pr\u00fcfung r\u00e9sum\u00e9'"
-_PIECE = re.compile(r"[\w$*-]+|[^\w\s]")
+_TOKEN = re.compile(r"[\w$*-]+|[^\w\s]")
 _MINIMUM = 300
 
 
@@ -97,14 +97,10 @@ def generate(*, scripts: int, seed: int) -> dict[str, list[tuple[str, bytes]]]:
     Parameters
     ----------
     scripts : int
-        Files in all, duplicates and the one binary included; at least 300.
+        Files in all, duplicates and the one binary included; at least 300, so that every planted relation
+        occurs, or ParameterError is raised.
     seed : int
         Same seed and size, same bytes.
-
-    Raises
-    ------
-    ParameterError
-        If `scripts` is too small for every planted relation to occur.
     """
     return {name: [(f.path, f.data) for f in files] for name, files in _build(scripts, seed).items()}
 
@@ -135,7 +131,7 @@ def recovered(
     Parameters
     ----------
     planted : polars.DataFrame
-        From `truth`.
+        From `truth`; if no file of it is in the corpus (another seed or size), CorpusError is raised.
     corpus : polars.DataFrame
         corpus.parquet: source, sha256, encoding.
     scripts : polars.DataFrame
@@ -145,11 +141,6 @@ def recovered(
     -------
     dict
         For each kind of plant {"planted": n, "recovered": n}.
-
-    Raises
-    ------
-    CorpusError
-        If no file of the truth is in the corpus (another seed or size).
     """
     if not set(planted["sha256"]) & set(corpus["sha256"]):
         raise CorpusError("no planted file is in this corpus: it was generated with another seed or size")
@@ -173,17 +164,16 @@ def _count(hits: pl.Series) -> dict[str, int]:
 
 
 def _clusters(readable: pl.DataFrame, scripts: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Judge clusters (one found cluster, with nothing else in it) and copies between repositories."""
-    found = readable.unique("sha256").join(
-        scripts.select("sha256", pl.col("cluster").alias("found"), "part"), on="sha256"
+    """Judge clusters (a true one is one of ours, with nothing else in it) and copies between repositories."""
+    labelled = readable.unique("sha256").join(
+        scripts.select("sha256", pl.col("cluster").alias("ours"), "part"), on="sha256"
     )
-    mixed = found.group_by("found").agg(pl.col("cluster").n_unique().alias("true"))
     by_true = (
-        found.join(mixed, on="found")
+        labelled.with_columns(mixed=pl.col("cluster").n_unique().over("ours") > 1)
         .group_by("cluster")
         .agg(
             pl.len().alias("members"),
-            ((pl.col("found").n_unique() == 1) & (pl.col("true").max() == 1)).alias("right"),
+            ((pl.col("ours").n_unique() == 1) & ~pl.col("mixed").any()).alias("right"),
             (pl.col("part").filter(pl.col("part") != "aside").n_unique() <= 1).alias("one_part"),
         )
     )
@@ -272,8 +262,8 @@ def _near(text: str, rng: random.Random) -> str:
 
 
 def _shingles(text: str) -> int:
-    pieces = _PIECE.findall(re.sub(r"\d", "*", text.lower()))
-    return len(set(zip(pieces, pieces[1:], pieces[2:], strict=False)))
+    tokens = _TOKEN.findall(re.sub(r"\d", "*", text.lower()))
+    return len(set(zip(tokens, tokens[1:], tokens[2:], strict=False)))
 
 
 def _fit(text: str, encoding: str, rng: random.Random) -> str:

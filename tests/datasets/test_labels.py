@@ -163,7 +163,7 @@ def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
         "iex ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('aGk=')))",
         "Get-Service | Export-Csv services.csv",
     ])  # fmt: skip
-    found = labels.kinds(texts)
+    found = labels.hard_kinds(texts)
     assert found["C22"].tolist() == [True, False, False, False]
     assert found["C23"].tolist() == [False, True, False, False]
     assert found["C24"].tolist() == [False, False, True, False]

@@ -46,7 +46,7 @@ def test_no_cluster_and_no_repository_spans_groups_once_the_aside_are_out(member
 @given(MEMBERS)
 def test_joined_is_the_finest_partition_that_keeps_both_whole(members):
     clusters, repositories = [member[0] for member in members], [member[1] for member in members]
-    found = splits.joined(clusters, repositories)
+    found = splits.union(clusters, repositories)
     expected = list(range(len(members)))
     for _ in members:  # as slow as it is plain: spread the smallest number until nothing changes
         for i, (cluster, repository) in enumerate(members):
@@ -61,7 +61,7 @@ def test_joined_is_the_finest_partition_that_keeps_both_whole(members):
 def test_joined_chains_where_groups_does_not():
     clusters = [0, 0, 1, 1, 2]
     repositories = ["a", "b", "b", "c", "c"]
-    assert set(splits.joined(clusters, repositories).tolist()) == {0}
+    assert set(splits.union(clusters, repositories).tolist()) == {0}
     group, aside = splits.groups(clusters, repositories)
     assert len(set(group[~aside].tolist())) == 3
 
@@ -238,7 +238,7 @@ def test_overlaps_by_hand():
     assert splits.overlaps(scripts.clear()).is_empty()
 
 
-@pytest.mark.parametrize("function", [splits.groups, splits.joined])
+@pytest.mark.parametrize("function", [splits.groups, splits.union])
 def test_empty_and_unequal_input_is_refused(function):
     with pytest.raises(CorpusError):
         function([], [])
