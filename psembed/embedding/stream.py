@@ -42,36 +42,23 @@ def write(folder: Path, batches: Iterable[pl.DataFrame], *, reading: Reading = C
     tables: list[pl.DataFrame] = []
 
     def ids() -> Iterator[np.ndarray]:
-        for batch in _pieces(batches):
+        for batch in _cut(batches):
             names, codes, lengths = marked_codes(batch["text"], reading)
             tables.append(batch.drop("text").with_columns(tokens=pl.Series(lengths)))
             yield np.array([known.setdefault(name, len(known)) for name in names.to_list()], np.int32)[codes]
 
     _write_ids(folder, ids())
-    return _finished(folder, pl.concat(tables or [pl.DataFrame()]), pl.Series(list(known), dtype=pl.String))
+    return _finish(folder, pl.concat(tables or [pl.DataFrame()]), pl.Series(list(known), dtype=pl.String))
 
 
 def store(folder: Path, ids: Iterable[np.ndarray], scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
-    """Write a stream from its parts.
+    """Write a stream from its parts; a folder whose writing was cut short is no stream.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if it is not there; about.json is written last, so a folder without it is no stream.
-    ids : iterable of int32 arrays
-        One script's tokens after another's.
-    scripts : DataFrame
-        One row a script, with its number of tokens in column tokens.
-    tokens : Series of String
-        Distinct tokens, in id order.
-
-    Raises
-    ------
-    CorpusError
-        If there is no script.
+    `ids` (int32) are one script's tokens after another's, in chunks of any length; `scripts` has a row each,
+    with the number of tokens in column tokens; `tokens` are distinct, in id order. Raises as `write` does.
     """
     _write_ids(folder, ids)
-    return _finished(folder, scripts, tokens)
+    return _finish(folder, scripts, tokens)
 
 
 def _write_ids(folder: Path, ids: Iterable[np.ndarray]) -> None:
@@ -83,7 +70,7 @@ def _write_ids(folder: Path, ids: Iterable[np.ndarray]) -> None:
             file.write(chunk.astype("<i4").tobytes())
 
 
-def _finished(folder: Path, scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
+def _finish(folder: Path, scripts: pl.DataFrame, tokens: pl.Series) -> "TokenStream":
     """Write what stands beside the ids, about.json last."""
     folder = Path(folder)
     if scripts.is_empty():
@@ -95,7 +82,7 @@ def _finished(folder: Path, scripts: pl.DataFrame, tokens: pl.Series) -> "TokenS
     return TokenStream(folder)
 
 
-def _pieces(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def _cut(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Yield the batches cut to about CHUNK_CHARACTERS each."""
     for batch in batches:
         before = batch["text"].str.len_bytes().cum_sum().to_numpy() // CHUNK_CHARACTERS
@@ -110,23 +97,17 @@ def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 class TokenStream:
-    """A stream that `write` has made.
-
-    Parameters
-    ----------
-    folder : Path
+    """A stream that `write` has made; CorpusError if the folder holds no whole one of this version.
 
     Attributes
     ----------
+    folder : Path
     scripts : polars.DataFrame
-        One row a script; the column tokens holds its length.
+        One row for each of the n scripts; the column tokens holds its length.
     tokens : polars.Series of String
         Distinct tokens; token i has id i.
-
-    Raises
-    ------
-    CorpusError
-        If the folder holds no whole stream of this version.
+    ends : int64[n]
+        Where each script ends among the ids.
     """
 
     def __init__(self, folder: Path):
@@ -163,12 +144,7 @@ class TokenStream:
         return len(self.scripts)
 
     def chunks(self, kept: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the scripts in order, about CHUNK_TOKENS at a time.
-
-        Parameters
-        ----------
-        kept : bool[n], optional
-            Which scripts; all when left out.
+        """Yield the scripts, or those `kept` (bool[n]), in order, about CHUNK_TOKENS at a time.
 
         Yields
         ------
@@ -183,23 +159,15 @@ class TokenStream:
                 if kept[start:end].any():
                     first = self.ends[start] - lengths[start]
                     file.seek(4 * first)
-                    piece = np.fromfile(file, "<i4", self.ends[end - 1] - first)
+                    ids = np.fromfile(file, "<i4", self.ends[end - 1] - first)
                     wanted = np.repeat(kept[start:end], lengths[start:end])
-                    yield piece[wanted], lengths[start:end][kept[start:end]]
+                    yield ids[wanted], lengths[start:end][kept[start:end]]
 
     def counts(self, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each token occurs, and how many scripts hold it in either of its senses.
 
-        Parameters
-        ----------
-        kept : bool[n], optional
-            Which scripts; all when left out.
-
-        Returns
-        -------
-        occurrences, scripts : int64[tokens]
-            The command "> sort" and the word "sort" have occurrences of their own; a script that holds one
-            of them counts for both.
+        Both are int64[tokens], of all scripts or those `kept` (bool[n]). The command "> sort" and the word
+        "sort" have occurrences of their own; a script that holds one of them counts for both.
         """
         size, words = len(self.tokens), self._words()
         occurrences, scripts = np.zeros((2, size), dtype=np.int64)
@@ -219,16 +187,15 @@ class TokenStream:
 def capped(tokens: np.ndarray, owners: np.ndarray, *, share: float, seed: int) -> np.ndarray:
     """Choose scripts at random so that no owner has more than `share` of the tokens that are kept.
 
-    Scripts are kept whole, so an owner that is cut may stay below its share by less than a script.
+    Scripts are kept whole, so an owner that is cut may stay below its share by less than a script. With fewer
+    than 1 / share owners each is cut to the smallest.
 
     Parameters
     ----------
-    tokens : int64[n]
-        Tokens of each script.
-    owners : int64[n]
-        Whose each script is, numbered from 0.
+    tokens, owners : int64[n]
+        Tokens of each script, and whose it is, numbered from 0.
     share : float
-        Above 0; 1 or more keeps everything. With fewer than 1 / share owners each is cut to the smallest.
+        Above 0; 1 or more keeps everything.
     seed : int
 
     Returns

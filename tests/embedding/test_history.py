@@ -77,7 +77,7 @@ def streamed(batches) -> list[tuple[str, str, str]]:
 
 
 def texts(project, table):
-    return streamed(history.texts(table, root=project.root))
+    return streamed(history.read_texts(table, root=project.root))
 
 
 def places(count):
@@ -86,7 +86,7 @@ def places(count):
 
 
 def chosen(table, versions):
-    return [row for row, taken in enumerate(history.spread(table, versions=versions)) if taken]
+    return [row for row, taken in enumerate(history.choose_versions(table, versions=versions)) if taken]
 
 
 # What is indexed
@@ -130,7 +130,7 @@ def test_batches_do_not_change_what_is_read(project, monkeypatch):
     monkeypatch.setattr(history, "BATCH_BYTES", 1)
     table, _ = project.index()
     assert table.equals(whole) and len(table) == 9
-    assert [len(batch) for batch in history.texts(table, root=project.root)] == [1] * 9
+    assert [len(batch) for batch in history.read_texts(table, root=project.root)] == [1] * 9
 
 
 def test_only_the_versions_asked_for_are_read_again(project):
@@ -328,9 +328,9 @@ def test_near_duplicates_are_counted_among_all_distinct_versions(project):
 
 def test_shares_are_of_all_and_of_the_five_largest_only():
     table = pl.DataFrame({"source": list("abcdefb"), "size": [10, 20, 5, 4, 3, 2, 6]})
-    assert history.shares(table, "size") == {"b": 0.52, "a": 0.2, "c": 0.1, "d": 0.08, "e": 0.06}
-    assert history.shares(table.with_columns(size=pl.lit(0)), "size")["a"] == 0
-    assert history.shares(table.clear(), "size") == {}
+    assert history.largest_shares(table, "size") == {"b": 0.52, "a": 0.2, "c": 0.1, "d": 0.08, "e": 0.06}
+    assert history.largest_shares(table.with_columns(size=pl.lit(0)), "size")["a"] == 0
+    assert history.largest_shares(table.clear(), "size") == {}
 
 
 def test_contributions_are_summed_by_source_with_its_pin(project):
