@@ -41,6 +41,13 @@ class Detector:
     manifest : dict
         Content of manifest.json.
     folder : Path
+
+    Examples
+    --------
+    >>> from psembed import Detector
+    >>> verdict = Detector.load().verdict("Get-ChildItem | Sort-Object Length")
+    >>> verdict.malicious, round(verdict.score, 2)
+    (False, 0.01)
     """
 
     def __init__(self, session, encoder: Encoder, manifest: dict, folder: Path):

@@ -48,6 +48,13 @@ class Verdict:
         What the network reads of the layer that decides (`Detector.view`).
     reason : str
         Why there is no score, or a remark: a part of the script is missing, a limit was met.
+
+    Examples
+    --------
+    >>> from psembed import Detector
+    >>> verdict = Detector.load().verdict(b"")
+    >>> verdict.score is None, verdict.reason
+    (True, 'no text in it')
     """
 
     name: str

@@ -39,6 +39,18 @@ class Encoder:
         Tokens in id order, the first with id 2.
     token_length, char_length : int
         Columns of the two arrays, at least 4.
+
+    Raises
+    ------
+    ParameterError
+        If a length is no whole number of at least 4.
+
+    Examples
+    --------
+    >>> from psembed import Encoder
+    >>> tokens, characters = Encoder(["get-date", ";"], token_length=4, char_length=8).encode(["Get-Date; ls"])
+    >>> tokens.tolist(), characters.shape
+    ([[2, 3, 1, 0]], (1, 8))
     """
 
     def __init__(self, vocabulary: Vocabulary | Sequence[str], *, token_length: int, char_length: int):

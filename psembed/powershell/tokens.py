@@ -68,7 +68,16 @@ def normalise(text: str) -> str:
 
 
 def tokenise(text: str) -> list[str]:
-    """Return the tokens of one text, in order; the same as tokenise_series, one text at a time."""
+    """Return the tokens of one text, in order; any text has some or none.
+
+    Many texts are tokenised faster by `tokenise_series`, which gives the same.
+
+    Examples
+    --------
+    >>> from psembed import tokenize
+    >>> tokenize("IEX (New-Object Net.WebClient) # 1")
+    ['iex', '(', 'new-object', 'net', '.', 'webclient', ')', '#', '*']
+    """
     return [token[:TOKEN_CHARS] for token in _MATCHER.findall(normalise(text))]
 
 

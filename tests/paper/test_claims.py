@@ -251,6 +251,13 @@ def test_controls_notice_what_was_not_recovered():
     assert rows["malicious scripts found, deep model, P1"] == "not measured"
 
 
+def test_controls_say_no_more_digits_than_are_the_same_on_every_processor():
+    results = synthetic(generated=True)
+    results["06_baselines"]["shuffled_labels"] = {"tpr": 0.0338785047, "fpr": 0.0494605809, "positives": 100}
+    row = recovery.recovery(results)[-1]
+    assert (row["planted"], row["recovered"]) == (0.049, 0.034)
+
+
 def test_verify_prints_the_ledger_and_notices_a_stale_file(tmp_path: Path):
     results = synthetic()
     for stage, result in results.items():

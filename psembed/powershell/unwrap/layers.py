@@ -148,6 +148,7 @@ def unwrap(text: str, runs: bool = True, *, limits: Limits = Limits()) -> Unwrap
 
     Examples
     --------
+    >>> from psembed import unwrap
     >>> [layer.text for layer in unwrap("iex ('Write-Host' + ' 1')").layers]
     ["iex ('Write-Host' + ' 1')", "iex ('Write-Host 1')", 'Write-Host 1']
     """
