@@ -26,8 +26,8 @@ def test_normalise_is_idempotent_and_blind_to_layout(texts):
 
 
 def test_digest_is_sha256_of_utf8():
-    found = duplicates.digest(pl.Series(["é", "", None]))
-    assert found.to_list() == [
+    digests = duplicates.digest(pl.Series(["é", "", None]))
+    assert digests.to_list() == [
         hashlib.sha256("é".encode()).hexdigest(),
         hashlib.sha256(b"").hexdigest(),
         None,
@@ -44,8 +44,8 @@ def test_four_stages_known_answer():
             "",
         ]
     )
-    found = duplicates.four_stages(texts, instances=2)
-    assert found == {
+    counts = duplicates.four_stages(texts, instances=2)
+    assert counts == {
         "scripts": 5,
         "tokens": 4,
         "frequent_tokens": 2,

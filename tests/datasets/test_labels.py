@@ -56,9 +56,9 @@ def test_one_line_rule_has_its_known_accuracy():
         {"label": 0, "text": "a\r\nb"}, {"label": 0, "text": "a\nb\nc"}, {"label": 0, "text": "a\nb\nc"},
         {"label": None, "text": "a"},
     ])  # fmt: skip
-    found = labels.shortcuts(table)
-    assert found["all"] == found["a"]
-    assert found["all"][0] == {
+    rules = labels.shortcuts(table)
+    assert rules["all"] == rules["a"]
+    assert rules["all"][0] == {
         "feature": "one_line", "rule": "one_line", "accuracy": 0.8, "balanced_accuracy": 0.75,
         "tpr": 0.5, "fpr": 0.0, "n": 5,
     }  # fmt: skip
@@ -94,8 +94,8 @@ def test_a_wild_source_that_is_not_there_is_named():
 
 def test_parts_keep_few_of_a_cluster_in_training_and_one_elsewhere_and_copies_apart():
     rows = [{"p1": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
-    found = labels.parts(pl.DataFrame(rows), "p1", per_cluster=3)
-    heights = {part: table.height for part, table in found.items()}
+    sets = labels.parts(pl.DataFrame(rows), "p1", per_cluster=3)
+    heights = {part: table.height for part, table in sets.items()}
     assert heights == {"train": 3, "validation": 1, "test": 1, labels.COPIES: 3}
     assert labels.COPIES not in labels.parts(pl.DataFrame(rows).filter(rank=0), "p1", per_cluster=3)
 
@@ -125,8 +125,8 @@ def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():
 
 def test_the_naive_protocol_counts_every_copy():
     rows = [{"p0": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
-    found = labels.parts(pl.DataFrame(rows), "p0", per_cluster=3)
-    assert {part: table.height for part, table in found.items()} == dict.fromkeys(found, 4)
+    sets = labels.parts(pl.DataFrame(rows), "p0", per_cluster=3)
+    assert {part: table.height for part, table in sets.items()} == dict.fromkeys(sets, 4)
 
 
 def test_a_budget_is_a_nested_share_of_the_clusters_of_each_class():
@@ -134,8 +134,8 @@ def test_a_budget_is_a_nested_share_of_the_clusters_of_each_class():
         {"cluster": [n // 3 for n in range(300)], "label": [int(n >= 240) for n in range(300)]}
     )
     small, large = (labels.budget(rows, share=share, seed=1) for share in (0.1, 0.5))
-    for found, clean, malicious in ((small, 8, 2), (large, 40, 10)):
-        by_class = found.group_by("label").agg(pl.col("cluster").n_unique(), scripts=pl.len()).sort("label")
+    for kept, clean, malicious in ((small, 8, 2), (large, 40, 10)):
+        by_class = kept.group_by("label").agg(pl.col("cluster").n_unique(), scripts=pl.len()).sort("label")
         assert by_class.rows() == [(0, clean, 3 * clean), (1, malicious, 3 * malicious)]
     assert set(small["cluster"]) < set(large["cluster"])
     assert labels.budget(rows, share=1, seed=1).equals(rows)
@@ -151,9 +151,9 @@ def test_a_budget_out_of_range_is_refused(share):
 def test_listed_scripts_are_dropped_for_their_reason_and_others_stay_as_they_were():
     audited = labels.audit(scripts([{"label": 1}, {"label": 0}, {"label": 0, "clean": ""}]))
     listed = pl.DataFrame({"sha256": [f"{1:064x}"], "reason": ["a written rule"], "extra": [1]})
-    found = labels.drop(audited, listed)
-    assert found["dropped"].to_list() == ["", "a written rule", labels.DROP_EMPTY]
-    assert found.columns == audited.columns
+    marked = labels.drop(audited, listed)
+    assert marked["dropped"].to_list() == ["", "a written rule", labels.DROP_EMPTY]
+    assert marked.columns == audited.columns
 
 
 def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
@@ -163,10 +163,10 @@ def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
         "iex ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('aGk=')))",
         "Get-Service | Export-Csv services.csv",
     ])  # fmt: skip
-    found = labels.hard_kinds(texts)
-    assert found["C22"].tolist() == [True, False, False, False]
-    assert found["C23"].tolist() == [False, True, False, False]
-    assert found["C24"].tolist() == [False, False, True, False]
+    kinds = labels.hard_kinds(texts)
+    assert kinds["C22"].tolist() == [True, False, False, False]
+    assert kinds["C23"].tolist() == [False, True, False, False]
+    assert kinds["C24"].tolist() == [False, False, True, False]
 
 
 def test_dropped_test_scripts_are_one_a_cluster_and_class_and_none_is_empty():
@@ -177,14 +177,14 @@ def test_dropped_test_scripts_are_one_a_cluster_and_class_and_none_is_empty():
         "dropped": ["why", "why", "why", "", "why", "why", "why", "why"],
         "part": ["test", "test", "test", "test", "test", "train", "train", "train"],
     }  # fmt: skip
-    found = labels.dropped_tests(pl.DataFrame(table), wild_source="w")
+    dropped = labels.dropped_tests(pl.DataFrame(table), wild_source="w")
     tested = {
-        protocol: [rows["sha256"].to_list() for rows in labels.dropped_of(found, protocol).values()]
+        protocol: [rows["sha256"].to_list() for rows in labels.dropped_of(dropped, protocol).values()]
         for protocol in ("p0", "p1", "p2")
     }
     # P2 tests malicious scripts of the wild source alone, whatever their part; clean ones are as in P1.
     assert tested == {"p0": [], "p1": [["a", "c"]], "p2": [["b", "c", "g"]]}
-    assert set(found["dropped"]) == {"why"} and "part" not in found.columns
+    assert set(dropped["dropped"]) == {"why"} and "part" not in dropped.columns
 
 
 def test_every_dropped_script_is_listed_with_its_reason():
@@ -197,6 +197,6 @@ def test_copies_count_what_is_different_in_a_set():
         "source": ["s"] * 4 + ["t"], "kind": ["labelled"] * 4 + ["benign"], "label": [1, 1, 1, 0, 0],
         "normalised": [7, 7, 8, 9, 9], "cluster": [1, 1, 1, 2, 2],
     }  # fmt: skip
-    found = labels.copies(pl.DataFrame(files)).to_dicts()
-    assert found[1] == {"source": "s", "label": 1, "files": 3, "distinct": 2, "clusters": 1, "largest": 3}
-    assert len(found) == 2
+    counts = labels.copies(pl.DataFrame(files)).to_dicts()
+    assert counts[1] == {"source": "s", "label": 1, "files": 3, "distinct": 2, "clusters": 1, "largest": 3}
+    assert len(counts) == 2

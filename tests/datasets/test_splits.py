@@ -46,7 +46,7 @@ def test_no_cluster_and_no_repository_spans_groups_once_the_aside_are_out(member
 @given(MEMBERS)
 def test_joined_is_the_finest_partition_that_keeps_both_whole(members):
     clusters, repositories = [member[0] for member in members], [member[1] for member in members]
-    found = splits.union(clusters, repositories)
+    numbers = splits.union(clusters, repositories)
     expected = list(range(len(members)))
     for _ in members:  # as slow as it is plain: spread the smallest number until nothing changes
         for i, (cluster, repository) in enumerate(members):
@@ -55,7 +55,9 @@ def test_joined_is_the_finest_partition_that_keeps_both_whole(members):
                 for j, (other, name) in enumerate(members)
                 if other == cluster or (name and name == repository)
             )
-    assert [expected.index(value) for value in expected] == [found.tolist().index(value) for value in found]
+    assert [expected.index(value) for value in expected] == [
+        numbers.tolist().index(value) for value in numbers
+    ]
 
 
 def test_joined_chains_where_groups_does_not():
@@ -265,7 +267,7 @@ def test_across_sources_keeps_near_duplicates_apart():
         ("aside", 8, 0, "good", "aside"),
     ]
     part, group, label, source, expected = zip(*rows, strict=True)
-    found = splits.across_sources(part, group, label, source, train=["old"], test=["wild"])
-    assert found.tolist() == list(expected)
+    assigned = splits.across_sources(part, group, label, source, train=["old"], test=["wild"])
+    assert assigned.tolist() == list(expected)
     with pytest.raises(SplitError, match="test part has no malicious"):
         splits.across_sources(part, group, label, source, train=["old"], test=["none"])

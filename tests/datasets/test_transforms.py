@@ -50,10 +50,10 @@ def variant(name, text, seed=0, hosts=(HOST,)):
 
 def literal(expression):
     """Evaluate ('a'+'b') or ("{1}{0}" -f 'b','a'), as the literal it is worth."""
-    if found := re.fullmatch(r"\((['\"])((?:(?!\1).)+)\1\+\1((?:(?!\1).)+)\1\)", expression, re.DOTALL):
-        return found[1] + found[2] + found[3] + found[1]
-    found = re.fullmatch(r"\(\"\{1\}\{0\}\" -f (['\"])(.+)\1,\1(.+)\1\)", expression, re.DOTALL)
-    return found[1] + found[3] + found[2] + found[1]
+    if halves := re.fullmatch(r"\((['\"])((?:(?!\1).)+)\1\+\1((?:(?!\1).)+)\1\)", expression, re.DOTALL):
+        return halves[1] + halves[2] + halves[3] + halves[1]
+    halves = re.fullmatch(r"\(\"\{1\}\{0\}\" -f (['\"])(.+)\1,\1(.+)\1\)", expression, re.DOTALL)
+    return halves[1] + halves[3] + halves[2] + halves[1]
 
 
 def evaluated(text):
@@ -185,8 +185,8 @@ def test_comments_are_gone_after_cleaning_but_for_an_open_end():
 def test_hosts_are_glued_and_all_of_them_are_used():
     hosts = ["Get-Date", "Get-Host"]
     for name, form in (("benign_before", "{1} {0}"), ("benign_after", "{0} {1}")):
-        found = {variant(name, "dir", seed, hosts) for seed in range(20)}
-        assert found == {form.format("dir", host) for host in hosts}
+        variants = {variant(name, "dir", seed, hosts) for seed in range(20)}
+        assert variants == {form.format("dir", host) for host in hosts}
         assert variant(name, "dir", hosts=pl.Series(["", "Get-Date", "x" * (LIMIT + 1)])) == (
             form.format("dir", "Get-Date")
         )

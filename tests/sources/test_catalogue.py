@@ -10,17 +10,17 @@ from psembed.sources import catalogue
 
 
 def test_the_catalogue_pins_every_source():
-    found = catalogue.load_sources()
-    kinds = [source.kind for source in found.values()]
+    sources = catalogue.load_sources()
+    kinds = [source.kind for source in sources.values()]
     assert [kinds.count(kind) for kind in catalogue.KINDS] == [3, 201, 4]
-    assert len({source.url for source in found.values()}) == len(found)
-    for source in found.values():
+    assert len({source.url for source in sources.values()}) == len(sources)
+    for source in sources.values():
         assert re.fullmatch("[0-9a-f]{40}", source.commit) and len(set(source.commit)) > 4
         assert source.licence and source.stratum
         assert bool(source.group) == (source.kind != "labelled")
-    assert found["fa2y"].matches("Triage_Out/X.PS1")
-    assert not found["fa2y"].matches("bazaar_out/bazaar_query_cache")
-    assert not found["mpsd"].matches("mixed_malicious/1.ps1")
+    assert sources["fa2y"].matches("Triage_Out/X.PS1")
+    assert not sources["fa2y"].matches("bazaar_out/bazaar_query_cache")
+    assert not sources["mpsd"].matches("mixed_malicious/1.ps1")
 
 
 def test_the_catalogue_holds_at_least_a_hundred_clean_repositories():
@@ -33,20 +33,20 @@ def test_the_catalogue_holds_at_least_a_hundred_clean_repositories():
 
 
 def test_no_clean_source_shares_a_repository_or_a_group_with_another_kind():
-    found = catalogue.load_sources().values()
-    clean = {s.repository.lower() for s in found if s.kind == "benign"}
-    assert not clean & {s.repository.lower() for s in found if s.kind != "benign"}
-    groups = {s.group for s in found if s.kind == "benign"}
-    assert not groups & {s.group for s in found if s.kind == "offensive"}
+    sources = catalogue.load_sources().values()
+    clean = {s.repository.lower() for s in sources if s.kind == "benign"}
+    assert not clean & {s.repository.lower() for s in sources if s.kind != "benign"}
+    groups = {s.group for s in sources if s.kind == "benign"}
+    assert not groups & {s.group for s in sources if s.kind == "offensive"}
 
 
 def test_a_kind_stands_for_all_its_sources():
-    found = {**catalogued("a" * 40), **catalogued("b" * 40, name="more")}
-    found |= catalogued("c" * 40, name="attack", kind="offensive")
-    assert catalogue.find_sources(["benign"], catalogue=found) == [found["scripts"], found["more"]]
-    names = catalogue.find_sources(["attack", "benign"], catalogue=found)
+    known = {**catalogued("a" * 40), **catalogued("b" * 40, name="more")}
+    known |= catalogued("c" * 40, name="attack", kind="offensive")
+    assert catalogue.find_sources(["benign"], catalogue=known) == [known["scripts"], known["more"]]
+    names = catalogue.find_sources(["attack", "benign"], catalogue=known)
     assert [source.name for source in names] == ["attack", "scripts", "more"]
-    assert catalogue.find_sources(["labelled"], catalogue=found) == []  # none of that kind here
+    assert catalogue.find_sources(["labelled"], catalogue=known) == []  # none of that kind here
     every = catalogue.find_sources(catalogue.KINDS)
     assert sorted(source.name for source in every) == sorted(catalogue.load_sources())
 

@@ -80,8 +80,8 @@ def test_labels_of_the_three_labelled_sets(tmp_path):
         ],
     )
     table, counts = corpus.build(["mpsd", "unit42-psencmds", "fa2y"], root=tmp_path)
-    found = {row[:2]: row[2:] for row in table["source", "text", "label", "family"].rows()}
-    assert found == {
+    labels = {row[:2]: row[2:] for row in table["source", "text", "label", "family"].rows()}
+    assert labels == {
         ("mpsd", "iex $a"): (1, ""),
         ("mpsd", "dir"): (0, ""),
         ("unit42-psencmds", "$c = 'ü'"): (1, "Unicorn"),

@@ -126,7 +126,7 @@ def test_recovered_counts_hits_and_misses(truth: pl.DataFrame):
     corpus = readable.unique(["source", "sha256"], maintain_order=True)
     scripts = readable.unique("sha256", maintain_order=True).with_columns(part=pl.lit("train"))
     perfect = synthetic.recovered(truth, corpus, scripts)
-    assert all(found["planted"] == found["recovered"] > 0 for found in perfect.values())
+    assert all(counts["planted"] == counts["recovered"] > 0 for counts in perfect.values())
     apart = scripts.with_columns(cluster=pl.int_range(pl.len()))
     broken = synthetic.recovered(truth, readable.with_columns(encoding=pl.lit("ascii")), apart)
     assert broken["near_duplicate_clusters"]["recovered"] == 0
