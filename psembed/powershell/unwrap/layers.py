@@ -150,7 +150,7 @@ def unwrap(text: str, runs: bool = True, *, limits: Limits = Limits()) -> Unwrap
     --------
     >>> from psembed import unwrap
     >>> [layer.text for layer in unwrap("iex ('Write-Host' + ' 1')").layers]
-    ["iex ('Write-Host' + ' 1')", "iex ('Write-Host 1')", 'Write-Host 1']
+    ["iex ('Write-Host' + ' 1')", "iex 'Write-Host 1'", 'Write-Host 1']
     """
     unwrapping = _Unwrapping(text, limits, runs=runs)
     try:
