@@ -85,7 +85,7 @@ class Detector:
         return self._scored(texts, cleaning.clean)
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
-        """Return float32[n], the scores of texts that are clean (corpus.clean) already."""
+        """Return float32[n], the scores of texts that are clean (`cleaning.clean`) already."""
         return self._scored(texts, str)
 
     def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:

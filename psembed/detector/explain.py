@@ -6,7 +6,7 @@ are faithful is measured by `deletion_curve`: leaving out the heaviest pieces fi
 faster than any others. Beside the marks stand the training clusters that the network finds most alike
 (psembed.detector.neighbours).
 
-Everything shown is defanged (corpus.defang), piece by piece; a piece never cuts an address.
+Everything shown is defanged (`defang`), piece by piece; a piece never cuts an address.
 """
 
 import html

@@ -38,7 +38,7 @@ def train_all(
     ----------
     trainings : sequence of Training
     settings : dict
-        What `embedding.train` takes; each training's changes replace some of it.
+        What `word2vec.train` takes; each training's changes replace some of it.
     folder : Path
     processes : int
         Trainings at a time.

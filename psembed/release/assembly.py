@@ -74,7 +74,7 @@ def fit_layer_threshold(scorer: Detector, clean_scripts: Iterable[str], *, fpr: 
 
 
 def remember(scorer: Detector, known: pl.DataFrame) -> None:
-    """Put training clusters (`neighbours.clusters`) into the folder, for `nearest` of the next `load`."""
+    """Put training clusters (`training_clusters`) into the folder, for `nearest` of the next `load`."""
     neighbours.write(scorer.folder / NEIGHBOURS, known, scorer.features(known["clean"].to_list()))
     manifest.write(
         scorer.folder,
