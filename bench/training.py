@@ -71,7 +71,8 @@ def _ours(matrix: np.ndarray, train: Samples, validation: Samples) -> dict:
     settings = {"epochs": EPOCHS["ours"], "batch": BATCH}
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        training.train_all(Path(folder), trainings, processes=len(SEEDS), **settings)
+        asked = [(one, {}) for one in trainings]
+        list(training.score_all(Path(folder), asked, processes=len(SEEDS), **settings))
         seconds = time.perf_counter() - started
         models = [training.trained(Path(folder), one, **settings)[0] for one in trainings]
         return _judged(seconds, [network.predict(model, validation) for model in models], validation)

@@ -131,10 +131,12 @@ def _training_step(model, factor: int) -> Callable:
     """
     import tensorflow as tf
 
+    group = signature(model), tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
     strategy = model.distribute_strategy
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
 
+    @tf.function(input_signature=group)
     def loss_of(inputs, labels, share):
         scores = tf.clip_by_value(model(inputs, training=True), _NEAREST, 1 - _NEAREST)
         odds = tf.math.log(scores) - tf.math.log1p(-scores) + math.log(factor)
@@ -148,7 +150,6 @@ def _training_step(model, factor: int) -> Callable:
         return loss
 
     if strategy.num_replicas_in_sync == 1:
-        group = signature(model), tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
         return tf.function(step, input_signature=[[group] * GROUPS])
 
     @tf.function(reduce_retracing=True)

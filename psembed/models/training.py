@@ -115,27 +115,22 @@ def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
     return best
 
 
-def train_all(folder: Path, trainings: Sequence[Training], *, processes: int, **settings: int) -> None:
-    """Train those networks that `folder` does not hold yet, `processes` at a time; `trained` reads them back.
-
-    Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
-    one after the other, whatever `processes` says.
-    """
-    missing = [training for training in trainings if not _are_kept(*_files(folder, training, settings))]
-    for _ in _each(_train, [(folder, training) for training in missing], processes, settings):
-        pass
-
-
-def _train(folder: Path, training: Training, settings: dict) -> None:
-    trained(folder, training, **settings)
-
-
 def score_all(
     folder: Path, asked: Sequence[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
 ) -> Iterator[Scored]:
-    """Yield what each trained network gives its parts, in the order asked, `processes` at a time.
+    """Yield what each network gives its parts, in the order asked; one that `folder` lacks is trained first.
 
-    Scores are kept beside the network, as <key>.<hash of the scripts>.npy.
+    Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
+    one after the other, whatever `processes` says.
+
+    Parameters
+    ----------
+    folder, **settings
+        As for `trained`, which reads the networks back; scores are kept beside them, as
+        <key>.<hash of the scripts>.npy.
+    asked : sequence of (Training, dict of str to Samples)
+    processes : int
+        Networks at a time, in processes of their own; 1 for this one.
     """
     return _each(_score, [(folder, *one) for one in asked], processes, settings)
 

@@ -32,7 +32,6 @@ def given(name: str = "token_cnn", *, seed: int = 3) -> Training:
 def test_resumes_without_training_and_scores_the_same(tmp_path, monkeypatch):
     first, history = training.trained(tmp_path, given(), **SETTINGS)
     monkeypatch.setattr(fitting, "fit", lambda *_, **__: pytest.fail("trained again"))
-    training.train_all(tmp_path, [given()], processes=1, **SETTINGS)
     second, again = training.trained(tmp_path, given(), **SETTINGS)
     assert again == history and len(history) == 1
     data = given().data
@@ -82,7 +81,11 @@ def test_networks_of_several_processes_repeat_exactly_and_are_asked_in_order(tmp
 def test_an_error_in_a_process_comes_out(tmp_path):
     broken = given()._replace(matrix=np.full((20, 8), np.nan, dtype=np.float32))
     with pytest.raises(ParameterError, match="token matrix"):
-        training.train_all(tmp_path, [broken, broken._replace(seed=9)], processes=2, **SETTINGS)
+        list(
+            training.score_all(
+                tmp_path, [(broken, {}), (broken._replace(seed=9), {})], processes=2, **SETTINGS
+            )
+        )
 
 
 def _killed(seed: int, settings: dict) -> int:
@@ -176,7 +179,7 @@ def test_what_was_scored_is_not_scored_again(tmp_path, monkeypatch):
 
 def test_networks_are_asked_in_order_whatever_was_trained_before(tmp_path):
     plan = [given(seed=1), given("character_cnn", seed=2)]
-    training.train_all(tmp_path, plan[:1], processes=1, **SETTINGS)
+    training.trained(tmp_path, plan[0], **SETTINGS)
     parts = {"test": samples(5), "validation": samples(2)}
     scored = list(training.score_all(tmp_path, [(one, parts) for one in plan], processes=1, **SETTINGS))
     assert len(scored) == len(plan) == len(list(tmp_path.glob("*.keras")))
