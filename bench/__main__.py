@@ -5,5 +5,5 @@ from psembed.project.workspace import project_root
 from psembed.runtime.progress import table
 
 if __name__ == "__main__":
-    found = speed.main(project_root())
-    print(table(("measured", "value"), {k: v for k, v in found.items() if not isinstance(v, dict)}.items()))
+    results = speed.main(project_root())
+    print(table(("measured", "value"), {k: v for k, v in results.items() if not isinstance(v, dict)}.items()))

@@ -1,11 +1,10 @@
 """Dask, measured on this machine: scripts a second with one worker and with as many as there are cores."""
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench import measuring
-from bench.scoring import spread
+from bench.scoring import CORES, evenly_spaced
 from psembed.detector import detector
 from psembed.detector.verdict import Item
 from psembed.powershell import decoding
@@ -14,7 +13,7 @@ from psembed.runtime import workers
 if TYPE_CHECKING:
     from distributed import Client
 
-RATED = 8_000  # scripts
+SCRIPTS = 8_000
 
 
 def main(contents: list[bytes]) -> dict | None:
@@ -23,7 +22,7 @@ def main(contents: list[bytes]) -> dict | None:
     Parameters
     ----------
     contents : list of bytes
-        Files as they are; of the decodable ones RATED spread over all are taken.
+        Files as they are; of the decodable ones SCRIPTS at equal distances are taken.
 
     Returns
     -------
@@ -35,15 +34,14 @@ def main(contents: list[bytes]) -> dict | None:
         import distributed as _  # noqa: F401
     except ImportError:
         return None
-    rated = spread([data for data in contents if decoding.decode(data)[0]], RATED)
-    found: dict = {"scripts": len(rated), "score": []}
-    for count in dict.fromkeys((1, os.cpu_count() or 1)):
+    scripts = evenly_spaced([data for data in contents if decoding.decode(data)[0]], SCRIPTS)
+    rows = []
+    for count in dict.fromkeys((1, CORES)):
         with workers.dask(workers.LOCAL, workers=count) as client:
-            work = partial(_score, client, rated)
+            work = partial(_score, client, scripts)
             work()  # workers load what they need
-            rate = len(rated) / measuring.timed(work)
-            found["score"].append({"workers": count, "scripts_per_second": rate})
-    return found
+            rows.append({"workers": count, "scripts_per_second": len(scripts) / measuring.timed(work)})
+    return {"scripts": len(scripts), "score": rows}
 
 
 def _score(client: "Client", contents: list[bytes]) -> None:

@@ -141,13 +141,13 @@ def _grown(folder: Path) -> dict:
     }
 
 
-def figure_rows(found: dict) -> list[dict]:
+def figure_rows(results: dict) -> list[dict]:
     """Return the rows of figure 08_speed from the results of the whole benchmark."""
     rows = [
-        {"panel": "tokenise", "name": name, "x": 0.0, "y": found[f"{key}_mb_per_s"] or 0.0}
+        {"panel": "tokenise", "name": name, "x": 0.0, "y": results[f"{key}_mb_per_s"] or 0.0}
         for name, key in (("psembed", "tokenise"), ("HF tokenizers", "hf"), ("Python re", "re"))
     ]
-    learning = found["learning"]
+    learning = results["learning"]
     rows += [
         {"panel": "learn", "name": name, "x": 0.0, "y": learning[key]["tokens_per_second"] / 1e6}
         for name, key in (("psembed", "ours"), ("gensim, lists", "gensim"))

@@ -27,7 +27,7 @@ from psembed.project.workspace import Workspace
 from psembed.runtime import workers
 from psembed.runtime.errors import PsembedError
 
-RATED, SINGLE, REPEATS = 8_000, 1_000, 3  # scripts scored in bulk and one by one, and how often in bulk
+BULK, SINGLE, REPEATS = 8_000, 1_000, 3  # scripts scored in bulk and one by one, and how often in bulk
 LARGEST = 100_000  # bytes of a script
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)  # bytes
 CORES = os.cpu_count() or 1
@@ -41,7 +41,7 @@ def main(root: Path, contents: list[bytes]) -> dict:
     root : Path
         Where work/public/ would be, whose network Keras takes; without it there is no figure for Keras.
     contents : list of bytes
-        Files as they are; of those up to LARGEST, RATED spread over all are taken.
+        Files as they are; of those up to LARGEST, BULK at equal distances are taken.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def main(root: Path, contents: list[bytes]) -> dict:
         script.
     """
     small = [data for data in contents if len(data) <= LARGEST and decoding.decode(data)[0]]
-    rated = spread(small, RATED)
-    works = {"scripts": _in_layers(rated), "alone": _alone(rated), **_rivals(root, rated)}
-    rates = {name: len(rated) / seconds for name, seconds in _in_turn(works).items()}
+    scripts = evenly_spaced(small, BULK)
+    works = {"scripts": _in_layers(scripts), "alone": _alone(scripts), **_rivals(root, scripts)}
+    rates = {name: len(scripts) / seconds for name, seconds in _in_turn(works).items()}
     keras = rates.get("keras")
     return {
-        "scripts": len(rated),
+        "scripts": len(scripts),
         "cores": CORES,
         **{
             f"{name}_per_second": rates.get(name)
@@ -67,13 +67,13 @@ def main(root: Path, contents: list[bytes]) -> dict:
         },
         "verdict_vs_keras": keras and rates["scripts"] / keras,
         "score_vs_keras": keras and rates["alone"] / keras,
-        **_latency(spread(rated, SINGLE)),
-        "cold_seconds": _in_turn({"": _program(rated[0])})[""],
-        "sizes": [_sized(rated, size) for size in SIZES],
+        **_latency(evenly_spaced(scripts, SINGLE)),
+        "cold_seconds": _in_turn({"": _program(scripts[0])})[""],
+        "sizes": [_sized(scripts, size) for size in SIZES],
     }
 
 
-def spread(contents: list[bytes], count: int) -> list[bytes]:
+def evenly_spaced(contents: list[bytes], count: int) -> list[bytes]:
     """Return up to `count` of the contents, at equal distances."""
     places = np.linspace(0, len(contents), min(count, len(contents)), endpoint=False).astype(int)
     return [contents[place] for place in places]

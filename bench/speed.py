@@ -32,12 +32,12 @@ SNAPSHOTS = (
 def files(root: Path) -> tuple[list[bytes], str]:
     """Return the content of files in a fixed order, and their origin: sources' names, or "generated"."""
     paths = {name: snapshots.snapshot_path(name, root=root) for name in SNAPSHOTS}
-    found = [source for source in catalogue.find_sources(paths) if paths[source.name].exists()]
-    if found:
-        rows = (row for source in found for row in snapshots.read_snapshot(paths[source.name], source))
+    present = [source for source in catalogue.find_sources(paths) if paths[source.name].exists()]
+    if present:
+        rows = (row for source in present for row in snapshots.read_snapshot(paths[source.name], source))
     else:
         rows = (row for made in synthetic.generate(scripts=SCRIPTS, seed=1).values() for row in made)
-    return [data for _, data in rows], ", ".join(s.name for s in found) or "generated"
+    return [data for _, data in rows], ", ".join(source.name for source in present) or "generated"
 
 
 def texts(contents: list[bytes]) -> list[str]:
@@ -89,11 +89,11 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
 
 def _check_same(works: dict[str, Callable[[], object]]) -> None:
     """Compare the ids all find, which warms them up too."""
-    found = {name: work() for name, work in works.items()}
-    if "hf" in found:
-        found["hf"] = np.concatenate([encoding.ids for encoding in found["hf"]])
-    for name in found.keys() - {"engine"}:
-        if not np.array_equal(found[name], found["tokenise"]):
+    ids = {name: work() for name, work in works.items()}
+    if "hf" in ids:
+        ids["hf"] = np.concatenate([encoding.ids for encoding in ids["hf"]])
+    for name in ids.keys() - {"engine"}:
+        if not np.array_equal(ids[name], ids["tokenise"]):
             raise CorpusError(f"{name} finds other ids than ours: no speeds to compare; mend bench.speed")
 
 
@@ -134,7 +134,7 @@ def main(root: Path) -> dict[str, float | str | None]:
     """Run every measurement, store paper/results/bench.json and return it."""
     contents, origin = files(root)
     scripts = texts(contents)
-    found = {
+    results = {
         "texts": origin,
         "scripts": len(scripts),
         "cores": THREADS,
@@ -148,6 +148,6 @@ def main(root: Path) -> dict[str, float | str | None]:
         "training": (trained := training.main(root)),
         "training_vs_plain": trained and trained["training_vs_plain"],
     }
-    write_json(root / "paper" / "results" / "bench.json", found)
-    figures.save(Workspace("bench", root=root), "08_speed", pl.DataFrame(learning.figure_rows(found)))
-    return found
+    write_json(root / "paper" / "results" / "bench.json", results)
+    figures.save(Workspace("bench", root=root), "08_speed", pl.DataFrame(learning.figure_rows(results)))
+    return results

@@ -118,16 +118,9 @@ _STEP = _member("([{").astype(np.int8) - _member(")]}").astype(np.int8)
 def matrix(texts: pl.Series | Sequence[str]) -> np.ndarray:
     """Return every feature of many clean texts.
 
-    Parameters
-    ----------
-    texts : Series or sequence of str, length n
-        Null counts as empty.
-
-    Returns
-    -------
-    float32[n, len(NAMES)]
-        Columns as NAMES says. Counts and lengths are ln(1 + x); shares are of the UTF-8 bytes read, entropies
-        in bits; "depth" is of brackets, those in strings too. An empty text has zeros only.
+    float32[n, len(NAMES)], columns as NAMES says. Counts and lengths are ln(1 + x); shares are of the UTF-8
+    bytes read, entropies in bits; "depth" is of brackets, those in strings too. An empty text, or null, has
+    zeros only.
     """
     texts = series(texts).fill_null("")
     read = ends(texts)

@@ -85,8 +85,8 @@ def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
     labels = samples["label"].to_numpy().astype(np.int64)
     probabilities = np.column_stack([1 - malicious, malicious])
     given = pl.Series("probability", probabilities[np.arange(len(labels)), labels])
-    found = samples.select("sha256", "label").with_columns(given)
-    return found.filter(_issues(labels, probabilities)).sort("probability", "sha256")
+    judged = samples.select("sha256", "label").with_columns(given)
+    return judged.filter(_issues(labels, probabilities)).sort("probability", "sha256")
 
 
 def _check(samples: pl.DataFrame, folds: int) -> None:
@@ -113,10 +113,10 @@ def _require(table: pl.DataFrame, *columns: str) -> None:
 def _out_of_fold(samples: pl.DataFrame, folds: int, seed: int) -> np.ndarray:
     """Return the probability of malicious of each script from a model fitted on the other folds."""
     strata = samples.select(pl.concat_str("label", "stratum", separator=" ")).to_series().to_list()
-    shares = {str(fold): 1 / folds for fold in range(folds)}
-    parts = splits.assign(samples["group"].to_numpy(), strata, seed=seed, fractions=shares)
+    fractions = {str(fold): 1 / folds for fold in range(folds)}
+    parts = splits.assign(samples["group"].to_numpy(), strata, seed=seed, fractions=fractions)
     labels, scores = samples["label"].to_numpy(), np.empty(len(samples))
-    for fold in shares:
+    for fold in fractions:
         held = parts == fold
         model = baselines.fit(CLASSIFIER, samples["clean"].filter(~held), labels[~held], seed=seed)
         scores[held] = model.score(samples["clean"].filter(held))
@@ -133,16 +133,8 @@ def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def signatures(scripts: pl.DataFrame) -> list[str]:
     """Return the functions of published offensive tools, by names that no benign repository knows.
 
-    Parameters
-    ----------
-    scripts : DataFrame
-        Columns kind and clean.
-
-    Returns
-    -------
-    list of str
-        Verb-Noun names in lower case that a script of kind "offensive" defines and that stand in no script
-        of kind "benign", sorted.
+    Of scripts (columns kind and clean), these are the Verb-Noun names, in lower case and sorted, that one of
+    kind "offensive" defines and that stand in none of kind "benign".
     """
     _require(scripts, "kind", "clean")
     defined = defines(scripts.filter(pl.col("kind") == "offensive")["clean"]).explode().drop_nulls().unique()
@@ -175,10 +167,8 @@ def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> p
     ----------
     samples : DataFrame
         Columns sha256, clean, label and source.
-    suspected : DataFrame
-        As `suspects` returns it.
-    names : list of str
-        As `signatures` returns them.
+    suspected, names
+        As `suspects` and `signatures` return them.
 
     Returns
     -------
@@ -209,5 +199,5 @@ def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> p
         .when((pl.col("label") == 1) & pl.col("harmless"))
         .then(pl.lit(DROP_HARMLESS))
     )
-    found = evidence.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
-    return found.select("sha256", "label", "source", "reason", "probability").sort("probability", "sha256")
+    dropped = evidence.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+    return dropped.select("sha256", "label", "source", "reason", "probability").sort("probability", "sha256")

@@ -48,13 +48,7 @@ def assemble(
 def fit_layer_threshold(scorer: Detector, clean_scripts: Iterable[str], *, fpr: float) -> float:
     """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
 
-    Parameters
-    ----------
-    scorer : Detector
-    clean_scripts : iterable of str
-        As decoded.
-    fpr : float
-        The false-positive rate asked for (0..1).
+    `clean_scripts` are as decoded; `fpr` is the false-positive rate asked for (0..1).
 
     Raises
     ------
@@ -89,17 +83,8 @@ def remember(scorer: Detector, known: pl.DataFrame) -> None:
 def training_clusters(samples: pl.DataFrame, protocol: str, *, clean: int, seed: int) -> pl.DataFrame:
     """Return one script of each malicious training cluster, and of up to `clean` clean ones drawn by `seed`.
 
-    Parameters
-    ----------
-    samples : DataFrame
-        As chapter 5 writes them.
-    protocol : str
-        Its column that says which part a script is in.
-
-    Returns
-    -------
-    DataFrame
-        COLUMNS, and clean, the text.
+    Of `samples` as chapter 5 writes them, the column `protocol` says which part a script is in. Columns are
+    neighbours.COLUMNS, and clean, the text.
     """
     train = samples.filter(pl.col(protocol) == "train")
     sizes = train.group_by("cluster", "label").agg(scripts=pl.len().cast(pl.Int32))
@@ -108,7 +93,7 @@ def training_clusters(samples: pl.DataFrame, protocol: str, *, clean: int, seed:
     )
     harmless = firsts.filter(pl.col("label") == 0)
     chosen = harmless.sample(min(clean, harmless.height), seed=seed)
-    found = pl.concat([firsts.filter(pl.col("label") == 1), chosen]).sort("sha256")
-    return found.select(pl.col(name).cast(kind) for name, kind in neighbours.COLUMNS.items()).with_columns(
-        found["clean"]
+    clusters = pl.concat([firsts.filter(pl.col("label") == 1), chosen]).sort("sha256")
+    return clusters.select(pl.col(name).cast(kind) for name, kind in neighbours.COLUMNS.items()).with_columns(
+        clusters["clean"]
     )

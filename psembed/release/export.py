@@ -109,9 +109,9 @@ def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
         and ok: difference at most MAX_DIFFERENCE and all decisions equal.
     """
     expected = predict(model, samples)
-    found = run_onnx(open_session(path), samples)[:, 0]
-    difference = float(np.abs(expected - found).max(initial=0.0))
-    equal = bool(((expected >= threshold) == (found >= threshold)).all())
+    exported = run_onnx(open_session(path), samples)[:, 0]
+    difference = float(np.abs(expected - exported).max(initial=0.0))
+    equal = bool(((expected >= threshold) == (exported >= threshold)).all())
     return {
         "max_abs_diff": difference,
         "decisions_equal": equal,

@@ -90,17 +90,8 @@ STRATA = ("scripts", "generated", "malicious-a", "malicious-b", "offensive")
 def texts(n: int = 1000, seed: int = 1) -> list[str]:
     """Return `n` generated texts: first fixed ones, each a trap, then random ones.
 
-    Parameters
-    ----------
-    n : int
-        Number of texts, at least 0; the fixed ones come first, so a small `n` leaves out the random ones.
-    seed : int
-        Of the random ones.
-
-    Returns
-    -------
-    list of str
-        Decoded, not cleaned; valid Unicode without lone surrogates.
+    They are decoded, not cleaned, and valid Unicode without lone surrogates. The fixed ones come first, so a
+    small `n` leaves out the random ones.
 
     Raises
     ------
@@ -113,18 +104,8 @@ def texts(n: int = 1000, seed: int = 1) -> list[str]:
 def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> Path:
     """Write golden.jsonl.gz into a detector's folder, whole or not at all; the same bytes every time.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds the tokenizer.json that `detector` was loaded with.
-    detector : Detector
-    n, seed : int
-        As of `texts`; the byte-level records are always all there.
-
-    Returns
-    -------
-    Path
-        The file.
+    The folder holds the tokenizer.json that `detector` was loaded with. `n` and `seed` are those of `texts`;
+    the byte-level records are always all there.
 
     Raises
     ------
