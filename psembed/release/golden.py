@@ -32,56 +32,15 @@ GOLDEN = "golden.jsonl.gz"
 SHORT = 48  # ids are written out for rows up to this length; longer ones have their SHA-256 only
 Parts = list[tuple[str, int]]
 
-# Each is one trap of cleaning, of the token pattern or of UTF-16; the contract explains them.
-EDGES = (
-    "", " ", "\t\r\n ", "\ufeff", "\ufeff\ufeff# a", "# only a comment", "<# only\na block #>",
-    "<# never closed", "#a\n#b\r\n#c\r#d", "<#>#>a", "<#a#>#b\nc", "#>#a\nb", "a#b # c\nd", "a;#b",
-    "a\xa0#b", "a\u3000# b\nc", "a\u200b#b\nc", "a\u180e#b", "a\x1c#b\nc", "a\x85#b\nc", "a\ufeff#b\nc",
-    "`# a\n# b", "a `\n# b\nc", "`", "``#a", "`\U0001f600#a", "'#a'#b\nc", "\u2018#a\u201b #b", '"#a" #b',
-    '"a`"#b" #c', '"a""#b"', "'a''#b'", "'never #closed", '"never #closed', '"$(#a\n)#b" #c',
-    '"$("$(1)#a" #b\n)c"d #e', '"$((1)#a\n)"#b', '"$(\'"\')#a"#b', '"$(never #closed', '"a`', '"`$(#a"',
-    "@'\n#a\n'@ #b", '@"\n$(\n"@ #b', "@'\n'@#a", "@'\n'@ #a\nb", "@'  \t\n#a\n \u2019@\n\u2019@#b",
-    "@'#a\n'@ #b'", '@"\n#never\n "@', '@\u201c\n#a\n"@ #b', "@'\r\n# a\r\n'@\r\n# b", "@(1) @{a=1} @x @",
-    "a\r\rb\r\nc\n\rd", "a  b\t\tc\u2003\u2003d",
-    "I\u0130\u0131i \u03a3\u03c3\u03c2 \u039f\u03a3 \xdf\u1e9e \u212a\u212b\u2126 \ua7cb\ua7dc \u01c5\u01c4",
-    "e\u0301 \xe9 \u0308x \u1fbc \ufb01 \uff41\uff21 \u13a0\uab70 \u10a0\u1c90",
-    "\u2013EncodedX \u2014 \u2015 \u201ea\u201d \u201ab", "\U0001f600", "a\U0001f600b",
-    "\U00010400\U00010428 \U00020000", "\u05d0\u202e\u0627 \u0e01\u0e33 \uac00\u3042\u30a2\u4e00",
-    "0123456789 0x1F 1e5 10KB \u0660\u0967\xb2\u2163", "$a:b $a::b $$x $?.x $^ $( ${a b} @a:b @@",
-    "-a -A-b a--b -1 a-1 -*a --a", "`a`b`c`0`$`(", "a-=1 a+=1 a/=1 a%=1 a*=1 a==b ====",
-    ".. ... :: ::: // \\\\\\ && ||| >>> ## ++ +++ --- =", "a\x00b\x01\x7f\x80\x9f",
-    "\ufffd\ufffe\uffff \ue000", "\ud7a3\ud7a4\u9fff\ua000\u303f\u3040\u1fff\u2000\u1c7f\u1c80\xbf\xc0",
-)  # fmt: skip
+# Texts, each one trap of cleaning, of the token pattern or of UTF-16 (the contract explains them); pieces of texts,
+# and frames around them; bytes as a whole, damage within UTF-8, and within UTF-16, low byte first (as Latin-1).
+_DATA = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="ascii"))
+EDGES, FRAGMENTS, NESTED = (tuple(_DATA[name]) for name in ("edges", "fragments", "nested"))
+WHOLE, NO_UTF8, NO_UTF16 = (
+    tuple(text.encode("latin-1") for text in _DATA[name]) for name in ("whole", "no_utf8", "no_utf16")
+)
 RUNS = tuple(letter * length + end for letter in "aZ+/0\u00e9" for length in (63, 64, 65, 99, 100, 101)
              for end in ("", "===", "-b"))  # fmt: skip
-FRAGMENTS = (
-    "Get-Item", "IEX", "$i", "$env:Path", "$(", "${", "@(", "@{", "@'\n", '@"\n', "\n'@", '\n"@', "(", ")",
-    "{", "}", "[", "]", "'", '"', "`", "``", "`n", "`\n", "#", "<#", "#>", "# note", "##", "\n", "\n",
-    "\r\n", "\r", " ", "  ", "\t", "\x0b", "\x0c", "\x1f", "\x85", "\xa0", "\u1680", "\u2009", "\u2028",
-    "\u202f", "\u3000", "\ufeff", "\u200b", ",", ";", "|", "&", "%", "?", "-eq", "-", "--", "+=", "==",
-    "::", "..", "/", "\\", "*", "0x1F", "127.0.0.1", "3.14", "https://example.test/a?b=1", "\u2013",
-    "\u2014", "\u2015", "\u2018", "\u2019", "\u201a", "\u201b", "\u201c", "\u201d", "\u201e", "\u0130",
-    "\u0131", "\u03a3", "\u03c2", "\xdf", "\u1e9e", "\u212a", "\xc4", "a\u0301", "\u0416", "\u4e00\u4e8c",
-    "\U0001f600", "\U00010400", "\u2192",
-)  # fmt: skip
-NESTED = (
-    '"a $({}\n) #b" #c', '"$(({}\n))`"#d"', "@'\n{} #e\n'@", '@"\n$({}) #f\n"@', "({}\n) #g",
-    "\u201c$({}\n)\u201d#h",
-)  # fmt: skip
-# Bytes: as a whole; damage within UTF-8; damage within UTF-16, low byte first.
-WHOLE = (
-    b"", b" \r\n\t", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf\xef\xbb\xbf# a", b"\xef\xbb",
-    b"a\x00b", b"\xff\xfe\x00\x00a\x00\x00\x00", b"\xfe\xff\xd8\x00\x00a\xd8", b"\xef\xbb\xbfa\x00b",
-    b"\x00\x00", b"\x7fELF\x02\x01\x01\x00", b"\x00a\xd8", b"\x00a\x00b\xd8\x00", b"a\xa0\x85\x80\x81\x8d",
-)  # fmt: skip
-NO_UTF8 = (
-    b"\xc3", b"\xe2\x82", b"\xe2(\xa1", b"\xf0\x9f\x98", b"\xf0(\x8c\xbc", b"\xc0\xaf", b"\xed\xa0\x80",
-    b"\xf4\x90\x80\x80", b"\xf5\x80", b"\xe0\x80\xaf", b"\xf0\x9fA\x80\x80", b"\xff\xfe", b"\xfe\x80",
-)  # fmt: skip
-NO_UTF16 = (
-    b"\x00\xd8", b"\x00\xdc", b"\x00\xd8A", b"A", b"\x00\xd8\x00\xd8\x00\xdc", b"\x00\xdc\x00\xd8",
-    b"\x00\x00",
-)  # fmt: skip
 SWEPT = (*range(0x80, 0x3400), *range(0xA600, 0xAC00), *range(0xD7A0, 0xD7B0), *range(0xF900, 0x10100))
 SWEPT = tuple(code for code in SWEPT if not 0xD800 <= code < 0xE000)
 STRATA = ("scripts", "generated", "malicious-a", "malicious-b", "offensive")
