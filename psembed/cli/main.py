@@ -31,10 +31,7 @@ write what it found; 130 stopped with Ctrl-C.
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code.
 
-    Parameters
-    ----------
-    arguments : list of str, optional
-        As typed after `psembed`; sys.argv by default.
+    `arguments`: as typed after `psembed`; sys.argv by default.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C: kernels are ended, too

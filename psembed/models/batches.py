@@ -42,13 +42,8 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
 def augmented(batch: Samples, *, masked: float, cropped: float, random: np.random.Generator) -> Samples:
     """Return scripts with some ids masked and some scripts cropped, so that none can be learned by heart.
 
-    Parameters
-    ----------
-    masked : float
-        Share of ids that become UNKNOWN or OTHER.
-    cropped : float
-        Share of scripts of which a window is left: SHORTEST to all of it, from a place at random, the same
-        in both views.
+    `masked`: share of ids that become UNKNOWN or OTHER; `cropped`: share of scripts of which a window is
+    left: SHORTEST to all of it, from a place at random, the same in both views.
     """
     views = {"tokens": batch.tokens, "characters": batch.characters}
     if cropped:

@@ -44,7 +44,8 @@ def fit(
     An epoch has all malicious scripts and a part of the clean ones (`batches.undersampled_epochs`). The loss
     is taken with the log-odds raised by as much as the odds of an epoch are above those of all scripts, so
     that scores are those of all (prior correction, King and Zeng 2001). Better means a higher average
-    precision on validation (to four digits), then a lower loss there.
+    precision on validation (to four digits), then a lower loss there. Raises CorpusError if a part lacks a
+    class; ModelError if the loss is no longer finite.
 
     Parameters
     ----------
@@ -63,13 +64,6 @@ def fit(
     -------
     list of dict
         One per epoch: epoch, loss, val_loss, val_average_precision, seconds, best (bool).
-
-    Raises
-    ------
-    CorpusError
-        If a part lacks a class.
-    ModelError
-        If the loss is no longer finite.
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")

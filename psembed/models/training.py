@@ -153,10 +153,7 @@ def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
 def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
     """Yield work(*job, settings) of each job, in order.
 
-    Raises
-    ------
-    StageError
-        If a process is killed. What the others have finished is kept.
+    Raises StageError if a process is killed. What the others have finished is kept.
     """
     if processes == 1 or len(jobs) < 2 or network.device() != "CPU":
         yield from (work(*job, settings) for job in jobs)

@@ -48,12 +48,8 @@ def assemble(
 def fit_layer_threshold(scorer: Detector, clean_scripts: Iterable[str], *, fpr: float) -> float:
     """Return the least threshold of layers that adds no more than LAYER_SHARE of `fpr` to false alarms.
 
-    `clean_scripts` are as decoded; `fpr` is the false-positive rate asked for (0..1).
-
-    Raises
-    ------
-    ModelError
-        If too many of their layers score 1.
+    `clean_scripts` are as decoded; `fpr` is the false-positive rate asked for (0..1). Raises ModelError if
+    too many of their layers score 1.
     """
     highest, count = [], 0
     for verdict in scorer.verdicts(Item(str(n), text) for n, text in enumerate(clean_scripts)):

@@ -25,11 +25,7 @@ def to_onnx(model, path: Path, *, opset: int = 17) -> int:
     """Write a Keras model of psembed.models.network as ONNX, whole or not at all; return its size in bytes.
 
     Inputs keep their Keras names, outputs are `score` and `features`; metadata psembed_format holds FORMAT.
-
-    Raises
-    ------
-    ModelError
-        If the converted graph does not pass the ONNX checker or has other names.
+    Raises ModelError if the converted graph does not pass the ONNX checker or has other names.
     """
     import onnx
 

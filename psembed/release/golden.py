@@ -50,12 +50,7 @@ def texts(n: int = 1000, seed: int = 1) -> list[str]:
     """Return `n` generated texts: first fixed ones, each a trap, then random ones.
 
     They are decoded, not cleaned, and valid Unicode without lone surrogates. The fixed ones come first, so a
-    small `n` leaves out the random ones.
-
-    Raises
-    ------
-    ParameterError
-        If `n` is no whole number of at least 0.
+    small `n` leaves out the random ones. Raises ParameterError if `n` is no whole number of at least 0.
     """
     return [_joined(parts) for parts in _recipes(n, seed)]
 
