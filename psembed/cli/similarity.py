@@ -87,7 +87,7 @@ def _similar(options: argparse.Namespace) -> None:
             f"similar takes one token, not {len(options.tokens)}: {' '.join(options.tokens)}"
         )
     vectors, names = _read(options, options.tokens)
-    _show(vectors, "nearest to {}", names, nearest(vectors, names[0], options.n))
+    _show(vectors, "nearest to {}", names, nearest(vectors, names[0], options.n), "cosine")
 
 
 def _analogy(options: argparse.Namespace) -> None:
@@ -99,7 +99,7 @@ def _analogy(options: argparse.Namespace) -> None:
         [name for name, sign in zip(names, signs, strict=True) if sign == wanted] for wanted in "+-"
     )
     title = " ".join(f"{sign} {{}}" for sign in signs)[2:]
-    _show(vectors, title, names, analogy(vectors, added, taken, options.n))
+    _show(vectors, title, names, analogy(vectors, added, taken, options.n), "cosine")
 
 
 def signed_terms(words: list[str]) -> list[tuple[str, str]]:
@@ -127,17 +127,10 @@ def _odd(options: argparse.Namespace) -> None:
         raise ParameterError(f"odd takes three or more different tokens, not: {' '.join(options.tokens)}")
     odd, distances = odd_one_out(vectors, names)
     farthest = sorted(distances.items(), key=lambda row: -row[1])
-    _show(vectors, "odd one out: {}", [odd], farthest, measure="distance")
+    _show(vectors, "odd one out: {}", [odd], farthest, "distance")
 
 
-def _show(
-    vectors: Vectors,
-    title: str,
-    names: list[str],
-    rows: list[tuple[str, float]],
-    *,
-    measure: str = "cosine",
-) -> None:
+def _show(vectors: Vectors, title: str, names: list[str], rows: list[tuple], measure: str) -> None:
     """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped.
 
     Each {} of `title` is one of `names`.

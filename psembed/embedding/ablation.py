@@ -32,21 +32,10 @@ class Training(NamedTuple):
 def train_all(
     trainings: Sequence[Training], settings: dict, folder: Path, *, processes: int = 1
 ) -> list[float]:
-    """Train each and write <folder>/<name>.npz; return the seconds each took.
+    """Train each, `processes` at a time, and write <folder>/<name>.npz; return the seconds each took.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-    settings : dict
-        What `word2vec.train` takes; each training's changes replace some of it.
-    folder : Path
-    processes : int
-        Trainings at a time.
-
-    Raises
-    ------
-    ParameterError
-        If two trainings have one name.
+    `settings` are those of `word2vec.train`; each training's changes replace some of them. ParameterError if
+    two trainings have one name.
     """
     names = [training.name for training in trainings]
     if len(set(names)) < len(names):
@@ -73,9 +62,7 @@ def _train(training: Training, settings: dict, path: Path) -> float:
 def sample(scripts: pl.DataFrame, n: int, *, seed: int) -> np.ndarray:
     """Choose `n` of the kept scripts at the pinned commits at random, or all if there are fewer.
 
-    Returns
-    -------
-    bool, one a row of `scripts`, the table of a TokenStream
+    Returns bool, one a row of `scripts`, the table of a TokenStream.
     """
     return _drawn((scripts["head"] & scripts["kept"]).to_numpy(), n, seed)
 
@@ -113,12 +100,7 @@ def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path, *, n: int, se
     stream : TokenStream
         With the columns normalised, head and kept.
     scripts : DataFrame
-        Columns normalised and text; what is read differently is read from it.
-    folder : Path
-        Where streams that are read differently are written.
-    n : int
-        Scripts of every training but those that change their number.
-    seed : int
+        Columns normalised and text; what is read differently is read from it, into streams in `folder`.
     """
     base = sample(stream.scripts, n, seed=seed)
     texts = scripts.join(stream.scripts.filter(base).select("normalised"), on="normalised", how="semi")

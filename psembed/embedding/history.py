@@ -159,16 +159,9 @@ def collect(
 ) -> tuple[Iterator[pl.DataFrame], dict[str, object]]:
     """Gather what the embedding may learn from.
 
-    Parameters
-    ----------
-    scripts : DataFrame
-        The scripts at the pinned commits with their texts, as 02_tokens splits them.
-    root : Path
-        Project root.
-    folder : Path
-        As for `count_near_duplicates`.
-    versions : int
-        At most so many versions of one path; 0 leaves history out.
+    `scripts` are those at the pinned commits with their texts, as 02_tokens splits them; of one path at most
+    so many `versions` are taken, 0 leaves history out. `root` is the project's, `folder` as for
+    `count_near_duplicates`.
 
     Returns
     -------

@@ -31,10 +31,7 @@ SOURCE_FIELDS = {"name": str, "url": str, "commit": str, "scripts": int, "tokens
 def read(path: Path | None = None) -> TokenVectors:
     """Read the released vectors, checked against their manifest, or those of `path`, without gensim.
 
-    Raises
-    ------
-    ModelError
-        If a file is missing, damaged, of another version, or not the one the manifest names.
+    ModelError if a file is missing, damaged, of another version, or not the one the manifest names.
     """
     return token_vectors.read(_vouched(path))
 
@@ -83,18 +80,9 @@ def _vouched(path: Path | None) -> Path:
 
 
 def vectors_manifest() -> dict:
-    """Return the manifest of the released vectors.
+    """Return the manifest of the released vectors: FIELDS, and format; sources are dicts of SOURCE_FIELDS.
 
-    Returns
-    -------
-    dict
-        format, sha256, tokens, dimension, settings, seed, scripts, sources (list of dict: name, url, commit,
-        scripts, tokens) and missing.
-
-    Raises
-    ------
-    ModelError
-        If it is missing, damaged or of another format version.
+    Raises ModelError if it is missing, damaged or of another format version.
     """
     manifest = manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY)
     _check_fields(manifest)
@@ -113,19 +101,9 @@ def write_vectors(folder: Path, vectors: Vectors, manifest_fields: dict) -> dict
     Both are read again before they take the place of older ones, so a failure leaves the older ones. The
     manifest comes last: should the machine stop between the two, the pair is refused when it is read.
 
-    Parameters
-    ----------
-    folder : Path
-    vectors : Vectors
-        With the attribute "count".
-    manifest_fields : dict
-        settings (dict), seed and scripts (int), sources (list of dict: name, url, commit, scripts, tokens)
-        and missing (list); they are the file's meta, too. format, sha256, tokens and dimension are measured.
-
-    Raises
-    ------
-    ModelError
-        If a field is missing or of the wrong type, or a vector is too large for float16.
+    `manifest_fields` are settings (dict), seed and scripts (int), sources (list of dict: name, url, commit,
+    scripts, tokens) and missing (list); they are the file's meta, too. format, sha256, tokens and dimension
+    are measured. ModelError if a field is missing or of the wrong type, or a vector is too large for float16.
     """
     rows, dimension = vectors.vectors.shape
     with atomic(Path(folder) / MANIFEST) as stated, atomic(Path(folder) / VECTORS) as stored:

@@ -61,20 +61,10 @@ def rank(vectors: Vectors, a: str, b: str) -> int:
 def ranks(
     vectors: Vectors, sources: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank many targets among the neighbours of their sources, at once.
+    """Rank many targets (rows, int[n]) among the neighbours of their sources, at once.
 
-    Parameters
-    ----------
-    sources, targets : int[n]
-        Rows.
-    ignored : int[n, k], optional
-        Rows that are no wrong answers; a source's own row fills what is left.
-
-    Returns
-    -------
-    ranks : int[n]
-    cosines : float32[n]
-        Of each source and its target.
+    Rows `ignored` (int[n, k]) are no wrong answers; a source's own row fills what is left there. Returns the
+    ranks, int[n], and the cosines of each source and its target, float32[n].
     """
     unit, senses = unit_rows(vectors), other_senses(vectors)
     ignored = sources if ignored is None else ignored
@@ -85,18 +75,9 @@ def ranks(
 def analogy_ranks(
     vectors: Vectors, inputs: np.ndarray, targets: np.ndarray, *, inputs_excluded: bool = True
 ) -> np.ndarray:
-    """Rank many answers to analogies among all tokens, or all but the inputs in both senses.
+    """Rank many answers to analogies (rows, int[n]) among all tokens, or all but the inputs in both senses.
 
-    Parameters
-    ----------
-    inputs : int[n, 3]
-        Rows of first, minus and plus.
-    targets : int[n]
-        Rows of the answers.
-
-    Returns
-    -------
-    int[n]
+    `inputs` are the rows of first, minus and plus, int[n, 3]. Returns int[n].
     """
     unit, senses = unit_rows(vectors), other_senses(vectors)
     queries = unit[inputs[:, 0]] - unit[inputs[:, 1]] + unit[inputs[:, 2]]
@@ -139,11 +120,7 @@ def odd_one_out(
 
     With `others`, each token is measured from the centre of the other ones. For n tokens that distance is n /
     (n - 1) times the first, so both find the same token; the study words C07 in one way and C08 in the other.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer than three distinct tokens.
+    ParameterError if there are fewer than three distinct tokens.
     """
     names = [normalise(token) for token in tokens]
     if len(set(names)) < max(3, len(names)):
@@ -165,15 +142,8 @@ def layout_2d(
 ) -> pl.DataFrame:
     """Lay out random and highlighted tokens in the plane: t-SNE on vectors of length 1 (Figure 1).
 
-    Parameters
-    ----------
-    highlights : dict
-        Family name to tokens; they are added to the `sample` random ones.
-
-    Returns
-    -------
-    DataFrame
-        token, x, y, family ("" for the rest).
+    `highlights`, family name to tokens, are added to the `sample` random ones. Returns the columns token, x,
+    y and family ("" for the rest).
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -195,10 +165,7 @@ def layout_2d(
 def layout_3d(vectors: Vectors, groups: dict[str, Sequence[str]]) -> pl.DataFrame:
     """Lay out each group in space by its own principal components (Figure 2); exact for up to four tokens.
 
-    Returns
-    -------
-    DataFrame
-        group, token, x, y, z, odd (bool: the odd one out in the full space).
+    Returns the columns group, token, x, y, z and odd (bool: the odd one out in the full space).
     """
     tables = []
     for group, tokens in groups.items():

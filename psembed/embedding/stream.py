@@ -25,18 +25,8 @@ IDS, SCRIPTS, TOKENS, ABOUT = "ids.bin", "scripts.parquet", "tokens.parquet", "a
 def write(folder: Path, batches: Iterable[pl.DataFrame], *, reading: Reading = CODE) -> "TokenStream":
     """Tokenise scripts into a new stream, a batch at a time.
 
-    Parameters
-    ----------
-    folder : Path
-    batches : iterable of DataFrame
-        Column text (String); every other column is kept in scripts.parquet. A long batch is cut.
-    reading : Reading
-        What of each text is read.
-
-    Raises
-    ------
-    CorpusError
-        If there is no script.
+    Of the column text (String) is read what `reading` says; every other column is kept in scripts.parquet. A
+    long batch is cut. CorpusError if there is no script.
     """
     known: dict[str, int] = {}
     tables: list[pl.DataFrame] = []
@@ -190,17 +180,8 @@ def capped(tokens: np.ndarray, owners: np.ndarray, *, share: float, seed: int) -
     Scripts are kept whole, so an owner that is cut may stay below its share by less than a script. With fewer
     than 1 / share owners each is cut to the smallest.
 
-    Parameters
-    ----------
-    tokens, owners : int64[n]
-        Tokens of each script, and whose it is, numbered from 0.
-    share : float
-        Above 0; 1 or more keeps everything.
-    seed : int
-
-    Returns
-    -------
-    bool[n]
+    `tokens` (int64[n]) are those of each script, `owners` (int64[n]) whose it is, numbered from 0. A `share`
+    of 1 or more keeps everything. Returns bool[n].
     """
     totals = np.bincount(owners, weights=tokens)
     order = np.random.default_rng(seed).permutation(len(tokens))

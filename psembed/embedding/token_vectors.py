@@ -37,15 +37,18 @@ class Vectors(Protocol):
 
 
 class TokenVectors:
-    """The vectors of n distinct tokens, and their occurrences.
+    """The vectors of n distinct tokens, their occurrences, and how they were made (`meta`).
 
     Importing gensim takes longer than the answer to one question, so it is not needed here.
     """
 
-    def __init__(self, tokens: Sequence[str], vectors: np.ndarray, counts: np.ndarray):
+    def __init__(
+        self, tokens: Sequence[str], vectors: np.ndarray, counts: np.ndarray, meta: dict | None = None
+    ):
         self.index_to_key = list(tokens)
         self.key_to_index = {token: row for row, token in enumerate(self.index_to_key)}
         self.vectors = vectors.astype(np.float32, copy=False)
+        self.meta = meta or {}
         self._attributes = {"count": counts}
 
     def get_vecattr(self, key: str, attr: str) -> int:
@@ -83,10 +86,7 @@ def command(vectors: Vectors, token: str) -> str:
 def find(vectors: Vectors, token: str, *, word: bool = True) -> str:
     """Return the name of `token` in `vectors`: normalised and, unless a `word` is asked for, as the command.
 
-    Raises
-    ------
-    UnknownTokenError
-        If it has no vector; the message gives the nearest spellings.
+    UnknownTokenError if it has no vector; the message gives the nearest spellings.
     """
     name = normalise(token) if word else command(vectors, token)
     if name not in vectors.key_to_index:
@@ -119,11 +119,9 @@ def other_senses(vectors: Vectors) -> np.ndarray:
 def matrix(vectors: Vectors, vocabulary: "Vocabulary") -> np.ndarray:
     """Lay out vectors by token id, for the network, whose text has lost what tells commands from words.
 
-    Returns
-    -------
-    float32, shape (len(vocabulary) + 2, dimension)
-        Row PAD is zero. Row UNKNOWN, and a token without a vector, is the mean of all vectors. A token that
-        also has a vector as a command gets the mean of the two, weighted by occurrences.
+    Returns float32 of shape (len(vocabulary) + 2, dimension). Row PAD is zero. Row UNKNOWN, and a token
+    without a vector, is the mean of all vectors. A token that also has a vector as a command gets the mean of
+    the two, weighted by occurrences.
     """
     table = np.tile(vectors.vectors.mean(axis=0), (len(vocabulary) + FIRST, 1)).astype(np.float32)
     table[PAD] = 0
@@ -139,14 +137,8 @@ def matrix(vectors: Vectors, vocabulary: "Vocabulary") -> np.ndarray:
 def save(path: Path, vectors: Vectors, meta: dict, *, dtype: str = "float32") -> None:
     """Write vectors as npz: format, tokens (UTF-8, one a line), counts (int64), vectors, meta (JSON).
 
-    Parameters
-    ----------
-    path : Path
-    vectors : Vectors
-    meta : dict
-        How they were made; anything JSON can hold.
-    dtype : {"float32", "float16"}
-        float16 halves the file; cosines change by about 1e-3.
+    `meta` says how they were made. A `dtype` of "float16" instead of "float32" halves the file; cosines
+    change by about 1e-3.
     """
     if dtype not in ("float32", "float16"):
         raise ParameterError(f"dtype is {dtype!r}: give float32 or float16")
@@ -168,45 +160,29 @@ def _bytes(text: str) -> np.ndarray:
 def read(path: Path) -> TokenVectors:
     """Read what `save` wrote, without gensim.
 
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, too large or of another format version.
+    ModelError if the file is missing, damaged, of another format version, or unpacks to more than MAX_BYTES.
     """
-    content = _read(Path(path))
-    tokens = content["tokens"].tobytes().decode().split("\n")
-    vectors, counts = content["vectors"], content["counts"]
-    if vectors.ndim != 2 or not len(tokens) == len(set(tokens)) == len(vectors) == len(counts):
-        raise ModelError(f"{Path(path).name} is damaged: tokens, vectors and counts disagree; make it again")
-    if not np.isfinite(vectors).all():
-        raise ModelError(f"{Path(path).name} holds vectors that are not finite; make it again")
-    return TokenVectors(tokens, vectors, counts)
-
-
-def load(path: Path) -> "KeyedVectors":
-    """Read what `save` wrote as gensim's KeyedVectors, float32. Raises as `read` does."""
-    return read(path).keyed()
-
-
-def read_meta(path: Path) -> dict:
-    """Return the `meta` that `save` was given. Raises as `read` does."""
-    return json.loads(_read(Path(path))["meta"].tobytes())
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of an npz, refusing pickles, other versions and files of more than MAX_BYTES."""
-    advice = "run 03_word2vec again, or restore the released file"
+    path, advice = Path(path), "run 03_word2vec again, or restore the released file"
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
             raise ModelError(f"{path.name} unpacks to {size} bytes, more than {MAX_BYTES}: {advice}")
         with np.load(path, allow_pickle=False) as stored:
-            content = {name: stored[name] for name in ("format", "tokens", "counts", "vectors", "meta")}
-        version = int(content["format"])
-        content["tokens"].tobytes().decode(), json.loads(content["meta"].tobytes())
+            version, vectors, counts = int(stored["format"]), stored["vectors"], stored["counts"]
+            tokens = stored["tokens"].tobytes().decode().split("\n")
+            meta = json.loads(stored["meta"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path.name} is no readable vectors file ({error}); {advice}") from error
     if version != FORMAT:
         raise ModelError(f"{path.name} has format {version}; this psembed reads {FORMAT}: {advice}")
-    return content
+    if vectors.ndim != 2 or not len(tokens) == len(set(tokens)) == len(vectors) == len(counts):
+        raise ModelError(f"{path.name} is damaged: tokens, vectors and counts disagree; {advice}")
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{path.name} holds vectors that are not finite; {advice}")
+    return TokenVectors(tokens, vectors, counts, meta)
+
+
+def load(path: Path) -> "KeyedVectors":
+    """Read what `save` wrote as gensim's KeyedVectors, float32. Raises as `read` does."""
+    return read(path).keyed()

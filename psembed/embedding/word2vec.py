@@ -10,7 +10,7 @@ import numpy as np
 from psembed.embedding.stream import TokenStream, store
 from psembed.embedding.token_vectors import TokenVectors
 from psembed.powershell.command_position import COMMAND, COMMAND_MARK
-from psembed.runtime.distinct import places
+from psembed.runtime import distinct
 from psembed.runtime.errors import CorpusError, ParameterError
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def train(
     """Train Word2vec (Mikolov et al. 2013, negative sampling) or FastText (Bojanowski et al. 2017).
 
     gensim does the work. Tokens outside the vocabulary are left out, so their neighbours move together, as
-    in word2vec. The text is written to a temporary file and read from there, so memory does not grow with
-    the corpus.
+    in word2vec. The text is read from a temporary file, so memory does not grow with the corpus.
 
     Parameters
     ----------
@@ -55,9 +54,8 @@ def train(
         Frequency above which a token is read less often (word2vec's subsampling).
     kept : bool[n], optional
         Scripts of the stream to learn from; all when left out.
-    seed : int
-    workers : int
-        Threads. The result repeats exactly with 1 only.
+    seed, workers : int
+        The result repeats exactly with 1 worker, a thread, only.
 
     Returns
     -------
@@ -74,17 +72,18 @@ def train(
     """
     numbers = {"dimension": dimension, "window": window, "epochs": epochs, "negative": negative}
     _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)
-    names, codes = _selected(stream, kept, min_scripts)
+    names, places = _vocabulary(stream, kept, min_scripts)
+    words = _short_words(len(names))
+    if algorithm == "fasttext":  # which looks into the words, but none may hold white space
+        words = [name.replace(" ", "").replace(COMMAND_MARK, "\x02") for name in names]
     with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
-        spelled = _codes(len(names))
-        if algorithm == "fasttext":  # which looks into the words, but none may hold white space
-            spelled = [name.replace(" ", "").replace(COMMAND_MARK, "\x02") for name in names]
-        counts = _write_text(Path(folder) / "text", stream, kept, codes, spelled)
+        text = Path(folder) / "text"
+        counts = _write_text(text, stream, kept, places, words)
         model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
                        seed=seed, workers=workers)  # fmt: skip
-        model.build_vocab_from_freq(dict(zip(spelled, counts.tolist(), strict=True)))
-        model.train(corpus_file=str(Path(folder) / "text"), total_words=int(counts.sum()), epochs=epochs)
-    return _by_name(names, counts, model.wv, spelled).keyed()
+        model.build_vocab_from_freq(dict(zip(words, counts.tolist(), strict=True)))
+        model.train(corpus_file=str(text), total_words=int(counts.sum()), epochs=epochs)
+    return _named(names, counts, model.wv, words).keyed()
 
 
 def _model(algorithm: str, **settings):
@@ -95,7 +94,9 @@ def _model(algorithm: str, **settings):
     return Word2Vec(min_count=1, sg=int(algorithm == "skipgram"), **settings)
 
 
-def _selected(stream: TokenStream, kept: np.ndarray | None, min_scripts: int) -> tuple[list[str], np.ndarray]:
+def _vocabulary(
+    stream: TokenStream, kept: np.ndarray | None, min_scripts: int
+) -> tuple[list[str], np.ndarray]:
     """Return the names that are trained, and for each token of the stream its place there, or -1."""
     counts, scripts = stream.counts(kept)
     tokens = stream.tokens.to_list()
@@ -107,32 +108,31 @@ def _selected(stream: TokenStream, kept: np.ndarray | None, min_scripts: int) ->
     place = {name: place for place, name in enumerate(dict.fromkeys(stands_for.values()))}
     if len(place.keys() - {COMMAND_MARK}) < 2:
         raise CorpusError(f"fewer than two tokens are in {min_scripts} scripts: give more scripts")
-    codes = [place[stands_for[token]] if token in stands_for else -1 for token in tokens]
-    return list(place), np.array(codes, dtype=np.int32)
+    return list(place), np.array([place.get(stands_for.get(token), -1) for token in tokens], dtype=np.int32)
 
 
-def _codes(n: int) -> list[str]:
+def _short_words(n: int) -> list[str]:
     """Return `n` different words of three visible characters, which gensim reads faster than tokens."""
     letters = [chr(code) for code in range(33, 127)]
     return ["".join(word) for word in itertools.islice(itertools.product(letters, repeat=3), n)]
 
 
 def _write_text(
-    path: Path, stream: TokenStream, kept: np.ndarray | None, codes: np.ndarray, spelled: list[str]
+    path: Path, stream: TokenStream, kept: np.ndarray | None, places: np.ndarray, words: list[str]
 ) -> np.ndarray:
     """Write the text gensim reads, a line a sentence; return the occurrences of each word."""
-    words = [word.encode() + b" " for word in spelled]
-    letters = np.frombuffer(b"".join(words), dtype=np.uint8)
-    sizes = np.array([len(word) for word in words])
+    spelled = [word.encode() + b" " for word in words]
+    letters = np.frombuffer(b"".join(spelled), dtype=np.uint8)
+    sizes = np.array([len(word) for word in spelled])
     counts = np.zeros(len(words), dtype=np.int64)
     with path.open("wb") as file:
         for ids, lengths in stream.chunks(kept):
-            chosen = codes[ids]
+            chosen = places[ids]
             known = chosen >= 0
             script = np.repeat(np.arange(len(lengths)), lengths)[known]
             chosen = chosen[known]
             counts += np.bincount(chosen, minlength=len(words))
-            text = letters[places(sizes, chosen)]
+            text = letters[distinct.places(sizes, chosen)]
             text[np.cumsum(sizes[chosen])[_sentence_ends(script)] - 1] = ord("\n")
             file.write(text.tobytes())
     return counts
@@ -147,11 +147,9 @@ def _sentence_ends(script: np.ndarray) -> np.ndarray:
     return np.flatnonzero(last | ((np.arange(len(script)) - start + 1) % SENTENCE == 0))
 
 
-def _by_name(
-    names: list[str], counts: np.ndarray, trained: "KeyedVectors", spelled: list[str]
-) -> TokenVectors:
+def _named(names: list[str], counts: np.ndarray, trained: "KeyedVectors", words: list[str]) -> TokenVectors:
     """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
-    word_of = dict(zip(names, spelled, strict=True))
+    word_of = dict(zip(names, words, strict=True))
     seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != COMMAND_MARK}
     only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
     order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
@@ -171,21 +169,8 @@ def shuffled(stream: TokenStream, folder: Path, *, kept: np.ndarray | None = Non
     """Return the negative control: all tokens in random order, cut into scripts of the same lengths.
 
     Every token keeps its number of occurrences and every script its length, but which tokens stand near each
-    other, or in one script, is chance; so relations that survive it are no relations.
-
-    Parameters
-    ----------
-    stream : TokenStream
-    folder : Path
-        Where the shuffled stream is written.
-    kept : bool[n], optional
-        Scripts to shuffle; all when left out. The ids of all of them are held in memory.
-    seed : int
-
-    Raises
-    ------
-    CorpusError
-        If no script is kept.
+    other, or in one script, is chance; so relations that survive it are no relations. `folder` takes the
+    shuffled stream; the ids of all `kept` scripts (bool[n]; all when left out) are held in memory.
     """
     ids = np.concatenate([np.empty(0, np.int32), *(chunk for chunk, _ in stream.chunks(kept))])
     scripts = stream.scripts if kept is None else stream.scripts.filter(kept)

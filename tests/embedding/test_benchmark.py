@@ -1,10 +1,13 @@
 """Scores of vectors whose right answers are known: made by hand, drawn at random, or planted."""
 
+import doctest
+
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 from token_vectors import keyed
 
+import psembed
 from psembed.embedding import benchmark, relations, similarity
 from psembed.embedding.relations import Analogy
 from psembed.powershell import aliases
@@ -361,3 +364,9 @@ def test_run_of_vectors_that_know_nothing_says_none(everything):
 def test_run_refuses_a_half_that_is_none():
     with pytest.raises(ParameterError, match=r"'test'.*development or held_out"):
         benchmark.run(keyed(PLANE), seed=0, half="test")
+
+
+def test_the_example_of_run_is_true():
+    (example,) = doctest.DocTestFinder().find(benchmark.run, "run", globs={"psembed": psembed})
+    runner = doctest.DocTestRunner()
+    assert runner.run(example).attempted and not runner.failures

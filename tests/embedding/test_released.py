@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 import token_vectors as hand_made
 from gensim.models import KeyedVectors
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import psembed
-from psembed.embedding import released, similarity, token_vectors
-from psembed.runtime.errors import ModelError, PsembedError, UnknownTokenError
+from psembed.embedding import released, token_vectors
+from psembed.runtime.errors import ModelError, PsembedError
 from psembed.runtime.files import sha256_of_file
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +64,7 @@ def test_the_manifest_holds_what_was_given_and_what_was_measured(tmp_path, monke
     assert written == FIELDS | {
         "format": 1, "tokens": 5, "dimension": 2, "sha256": sha256_of_file(tmp_path / "vectors.npz"),
     }  # fmt: skip
-    assert token_vectors.read_meta(tmp_path / "vectors.npz") == given_fields
+    assert token_vectors.read(tmp_path / "vectors.npz").meta == given_fields
 
 
 def test_vectors_are_written_alike_each_time(tmp_path):
@@ -172,33 +169,6 @@ def test_a_file_of_ones_own_needs_no_manifest_but_is_checked(tmp_path):
         for read in (released.read, released.load):
             with pytest.raises(ModelError, match=message):
                 read(path)
-
-
-@settings(max_examples=40)
-@given(arrays(np.float16, st.tuples(st.integers(4, 9), st.just(3)), elements=st.floats(-8, 8, width=16)))
-def test_answers_without_gensim_are_those_with_it(points):
-    names = ["iex", "> iex", *"abcdefg"][: len(points)]
-    slow = keyed(dict(zip(names, points, strict=True)))
-    fast = token_vectors.TokenVectors(names, points, np.arange(len(names)))
-    for ask in (
-        lambda vectors: similarity.nearest(vectors, "> iex", 5),
-        lambda vectors: similarity.analogy(vectors, ["a", "> iex"], ["b"], 5),
-        lambda vectors: similarity.odd_one_out(vectors, ["a", "b", "iex"]),
-        lambda vectors: token_vectors.command(vectors, "IEX"),
-    ):
-        assert ask(fast) == ask(slow)
-
-
-def test_a_token_is_found_as_the_command_unless_the_word_is_asked_for(folder):
-    vectors = released.read()
-    find = partial(token_vectors.find, vectors, word=False)
-    assert find("IEX") == "> iex" and find("IEX", word=True) == "iex"
-    assert find("Invoke-Expression") == "invoke-expression" and find("$I") == "$i"
-    assert [token_vectors.label(vectors, name) for name in vectors.index_to_key] == [
-        "iex (word)", "iex (command)", "invoke-expression", "$i", "ζ",
-    ]  # fmt: skip
-    with pytest.raises(UnknownTokenError, match=r"'iexx' is not .* of 4 tokens; nearest: iex$"):
-        find("iexx")
 
 
 def test_without_gensim_it_is_told_what_to_install(monkeypatch):

@@ -1,6 +1,4 @@
-import json
 import logging
-import zipfile
 
 import numpy as np
 import polars as pl
@@ -8,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed.embedding import stream, token_vectors, word2vec
+from psembed.embedding import stream, word2vec
 from psembed.powershell.command_position import COMMAND_MARK, as_lists
-from psembed.powershell.tokens import Vocabulary
-from psembed.runtime.errors import CorpusError, ModelError, ParameterError
+from psembed.runtime.errors import CorpusError, ParameterError
 
 WORDS = [f"word{letter}" for letter in "abcdefgh"]
 
@@ -116,8 +113,8 @@ def test_a_token_is_kept_by_the_scripts_that_hold_either_sense(tmp_path):
 def sentences(folder, read, monkeypatch, length):
     """Return the text that gensim is given, a list of words a sentence, and the counts."""
     monkeypatch.setattr(word2vec, "SENTENCE", length)
-    names, codes = word2vec._selected(read, None, 2)
-    counts = word2vec._write_text(folder / "text", read, None, codes, names)
+    names, places = word2vec._vocabulary(read, None, 2)
+    counts = word2vec._write_text(folder / "text", read, None, places, names)
     return [line.split() for line in (folder / "text").read_text().splitlines()], dict(
         zip(names, counts.tolist(), strict=True)
     )
@@ -172,8 +169,8 @@ def test_gensim_reads_every_word_of_a_long_script(tmp_path, caplog, algorithm):
     assert sum(vectors.get_vecattr(token, "count") for token in vectors.index_to_key) == 24_002
 
 
-def test_codes_are_distinct_words_of_three_characters():
-    codes = word2vec._codes(10_000)
+def test_short_words_are_distinct_and_of_three_characters():
+    codes = word2vec._short_words(10_000)
     assert len(set(codes)) == 10_000 and all(len(code) == 3 and len(code.split()) == 1 for code in codes)
 
 
@@ -223,16 +220,6 @@ def test_shuffled_takes_kept_scripts_only_and_empty_ones_too(tmp_path):
         word2vec.shuffled(read, tmp_path / "none", kept=np.zeros(5, dtype=bool), seed=0)
 
 
-def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
-    vocabulary = Vocabulary([*vectors.index_to_key, "absent"])
-    table = token_vectors.matrix(vectors, vocabulary)
-    assert table.shape == (len(vectors) + 3, 12) and table.dtype == np.float32
-    assert not table[0].any()
-    np.testing.assert_allclose(table[1], vectors.vectors.mean(axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(table[-1], table[1])
-    np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
-
-
 MARKED = [[COMMAND_MARK, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10
 
 
@@ -254,99 +241,3 @@ def test_a_rare_command_is_trained_as_the_word(tmp_path):
     assert both.get_vecattr("sort", "count") == word2vec.COMMAND_COUNT + 1 and "> sort" not in both
     enough = learn(streamed(tmp_path / "enough", [*rows, rows[0]]))
     assert "> sort" in enough
-
-
-def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences(tmp_path):
-    vectors = learn(streamed(tmp_path / "stream", MARKED))
-    table = token_vectors.matrix(vectors, Vocabulary(["sort", "only"]))
-    np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
-    np.testing.assert_array_equal(table[3], vectors["> only"])
-
-
-def test_save_and_load_round_trip(tmp_path, vectors):
-    meta = {"dimension": 12, "note": "Grüße"}
-    token_vectors.save(tmp_path / "vectors.npz", vectors, meta)
-    loaded = token_vectors.load(tmp_path / "vectors.npz")
-    assert loaded.index_to_key == vectors.index_to_key
-    np.testing.assert_array_equal(loaded.vectors, vectors.vectors)
-    assert loaded.get_vecattr("twin", "count") == vectors.get_vecattr("twin", "count")
-    assert token_vectors.read_meta(tmp_path / "vectors.npz") == meta
-
-
-def test_float16_is_smaller_and_close(tmp_path, vectors):
-    token_vectors.save(tmp_path / "full.npz", vectors, {})
-    token_vectors.save(tmp_path / "half.npz", vectors, {}, dtype="float16")
-    half = token_vectors.load(tmp_path / "half.npz")
-    assert half.vectors.dtype == np.float32
-    np.testing.assert_allclose(half.vectors, vectors.vectors, rtol=1e-3, atol=1e-4)
-    assert (tmp_path / "half.npz").stat().st_size < (tmp_path / "full.npz").stat().st_size
-    with pytest.raises(ParameterError, match="float64"):
-        token_vectors.save(tmp_path / "other.npz", vectors, {}, dtype="float64")
-
-
-def test_the_file_holds_no_pickle(tmp_path, vectors):
-    token_vectors.save(tmp_path / "vectors.npz", vectors, {})
-    with np.load(tmp_path / "vectors.npz", allow_pickle=False) as stored:
-        assert not any(stored[name].dtype.hasobject for name in stored)
-
-
-def rewrite(path, **changes):
-    with np.load(path) as stored:
-        content = {name: stored[name] for name in stored} | changes
-    np.savez(path, **{name: value for name, value in content.items() if value is not None})
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"format": np.int64(99)}, "format 99"),
-        ({"counts": None}, "no readable"),
-        ({"counts": np.zeros(1, np.int64)}, "disagree"),
-        ({"vectors": np.zeros(5, np.float32)}, "disagree"),
-        ({"tokens": np.frombuffer(b"\xff\xfe", np.uint8)}, "no readable"),
-        ({"meta": np.frombuffer(b"{", np.uint8)}, "no readable"),
-    ],
-)
-def test_a_changed_file_is_a_model_error(tmp_path, vectors, changes, message):
-    path = tmp_path / "vectors.npz"
-    token_vectors.save(path, vectors, {})
-    rewrite(path, **changes)
-    with pytest.raises(ModelError, match=message):
-        token_vectors.load(path)
-
-
-def test_vectors_that_are_not_finite_are_refused(tmp_path, vectors):
-    path = tmp_path / "vectors.npz"
-    token_vectors.save(path, vectors, {})
-    rewrite(path, vectors=np.full_like(vectors.vectors, np.nan))
-    with pytest.raises(ModelError, match="not finite"):
-        token_vectors.load(path)
-
-
-def test_a_missing_or_truncated_file_is_a_model_error(tmp_path, vectors):
-    path = tmp_path / "vectors.npz"
-    with pytest.raises(ModelError, match="03_word2vec"):
-        token_vectors.load(path)
-    token_vectors.save(path, vectors, {})
-    whole = path.read_bytes()
-    for size in (0, 10, len(whole) // 2, len(whole) - 30):
-        path.write_bytes(whole[:size])
-        with pytest.raises(ModelError, match=r"vectors\.npz"):
-            token_vectors.load(path)
-
-
-def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "vectors.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("vectors.npy", bytes(1 << 20))
-    monkeypatch.setattr(token_vectors, "MAX_BYTES", 1 << 19)
-    with pytest.raises(ModelError, match="unpacks to"):
-        token_vectors.load(path)
-
-
-def test_a_pickle_inside_is_not_opened(tmp_path, vectors):
-    path = tmp_path / "vectors.npz"
-    token_vectors.save(path, vectors, {})
-    rewrite(path, meta=np.array([json.dumps({})], dtype=object))
-    with pytest.raises(ModelError):
-        token_vectors.load(path)
