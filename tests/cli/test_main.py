@@ -264,8 +264,8 @@ def test_changed_vectors_are_refused(vectors, capsys):
     ],
 )
 def test_analogy_adds_and_subtracts(vectors, capsys, words, title, first):
-    found, rows = asked(capsys, "analogy", *words)
-    assert found == title and rows[0] == first and len(rows) == 5
+    shown, rows = asked(capsys, "analogy", *words)
+    assert shown == title and rows[0] == first and len(rows) == 5
     assert asked(capsys, "analogy", "-n", "3", *words)[1] == asked(capsys, "analogy", *words, "-n", "3")[1]
 
 
@@ -338,9 +338,9 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
             st.sampled_from([n for n in range(len(mixed) + 1) if "-own.npz" not in mixed[n : n + 1]])
         )
         mixed = mixed[:place] + option + mixed[place:]
-    found = main.parser().parse_args(similarity.tokens_last([command, *mixed]))
-    assert found.tokens == tokens and found.word and found.vectors == "-own.npz"
-    assert command == "odd" or found.n == 7
+    parsed = main.parser().parse_args(similarity.tokens_last([command, *mixed]))
+    assert parsed.tokens == tokens and parsed.word and parsed.vectors == "-own.npz"
+    assert command == "odd" or parsed.n == 7
 
 
 @given(st.lists(st.tuples(st.sampled_from("+-"), st.sampled_from(["+", "-", "--", "-n", "x"])), min_size=2))

@@ -325,10 +325,14 @@ def everything():
 
 
 def test_run_asks_each_half_and_both(everything):
-    found = benchmark.run(everything, seed=0)
-    assert list(found) == ["development", "held_out", "all", "summary"]
+    scores = benchmark.run(everything, seed=0)
+    assert list(scores) == ["development", "held_out", "all", "summary"]
     asked = {
-        half: (found[half]["aliases"]["asked"], found[half]["odd_groups"]["n"], found[half]["analogies"]["n"])
+        half: (
+            scores[half]["aliases"]["asked"],
+            scores[half]["odd_groups"]["n"],
+            scores[half]["analogies"]["n"],
+        )
         for half in ("development", "held_out", "all")
     }
     for half in ("development", "held_out"):
@@ -338,21 +342,21 @@ def test_run_asks_each_half_and_both(everything):
 
 
 def test_the_summary_is_flat_and_agrees_with_the_reports(everything):
-    found = benchmark.run(everything, seed=0)
-    assert list(found["summary"]) == ["development", "held_out", "all"]
-    for half, flat in found["summary"].items():
+    scores = benchmark.run(everything, seed=0)
+    assert list(scores["summary"]) == ["development", "held_out", "all"]
+    for half, flat in scores["summary"].items():
         assert all(isinstance(value, int | float) for value in flat.values())
         for kind, report in (("alias", "aliases"), ("odd_groups", "odd_groups"), ("analogies", "analogies")):
-            assert flat[f"{kind}_n"] == found[half][report]["n"] > 0
-        assert flat["alias_mrr"] == found[half]["aliases"]["mrr"] > 2 * flat["alias_mrr_random"]
-        assert flat["odd_groups_accuracy"] == found[half]["odd_groups"]["accuracy"]
-        assert flat["analogies_top1"] == found[half]["analogies"]["top1"]
+            assert flat[f"{kind}_n"] == scores[half][report]["n"] > 0
+        assert flat["alias_mrr"] == scores[half]["aliases"]["mrr"] > 2 * flat["alias_mrr_random"]
+        assert flat["odd_groups_accuracy"] == scores[half]["odd_groups"]["accuracy"]
+        assert flat["analogies_top1"] == scores[half]["analogies"]["top1"]
 
 
 def test_run_asks_one_half_as_it_would_among_both(everything):
-    found = benchmark.run(everything, seed=0, half="held_out")
-    assert list(found) == ["held_out", "summary"] and list(found["summary"]) == ["held_out"]
-    assert found["held_out"] == benchmark.run(everything, seed=0)["held_out"]
+    scores = benchmark.run(everything, seed=0, half="held_out")
+    assert list(scores) == ["held_out", "summary"] and list(scores["summary"]) == ["held_out"]
+    assert scores["held_out"] == benchmark.run(everything, seed=0)["held_out"]
 
 
 def test_run_of_vectors_that_know_nothing_says_none(everything):

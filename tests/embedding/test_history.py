@@ -116,7 +116,7 @@ def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories
     project.add("one", {"a.ps1": "get-item 1"}, {"a.ps1": "Get-Item  2\r\n"})
     project.add("two", {"b.ps1": b"\xef\xbb\xbfGET-ITEM 3", "c.ps1": "get-other"}).fetch()
     table, counts = project.index()
-    assert {name: found["files"] for name, found in counts.items()} == {"one": 2, "two": 2}
+    assert {name: read["files"] for name, read in counts.items()} == {"one": 2, "two": 2}
     same, other = duplicates.digest(pl.Series(["get-item*", "get-other"]))
     assert table["normalised"].to_list() == [same, same, same, other]
     batches, counts = history.collect(project.scripts({}), root=project.root, folder=project.root, versions=9)
@@ -251,10 +251,10 @@ def test_nothing_reserved_for_testing_is_ever_streamed(shared, parts, aside, ver
         assert (row["source"], row["path"]) not in paths
         assert row["normalised"] not in digests
         assert duplicates.digest(duplicates.normalise(pl.Series([row["text"]])))[0] not in digests
-    found = {(row["source"], row["path"], row["text"]) for row in rows}
-    assert found <= expected and len(found) == len(rows)
+    streamed_rows = {(row["source"], row["path"], row["text"]) for row in rows}
+    assert streamed_rows <= expected and len(streamed_rows) == len(rows)
     if versions == 9:
-        assert found == expected
+        assert streamed_rows == expected
         assert counts["training"] == counts["scripts"] == len(expected)
 
 
@@ -317,13 +317,13 @@ def test_near_duplicates_are_counted_among_all_distinct_versions(project):
     project.add("one", {"a.ps1": old}, {"a.ps1": new.upper()}, {"a.ps1": f"# a note\n{new}"})
     project.add("two", {"b.ps1": old.upper(), "c.ps1": "get-other"}, {"b.ps1": f"{old} 1", "d.ps1": "get-d"})
     table, _ = project.fetch().index()
-    found = history.count_near_duplicates(table, root=project.root, folder=project.root)
+    forwards = history.count_near_duplicates(table, root=project.root, folder=project.root)
     # Of seven versions one is the text of another repository; comments are no tokens: one set fewer.
-    assert len(table) == 7 and found["scripts"] == 6
-    assert found["distinct_sets"] == 5
-    assert found["clusters"] == 3 and found["largest"] == 4
+    assert len(table) == 7 and forwards["scripts"] == 6
+    assert forwards["distinct_sets"] == 5
+    assert forwards["clusters"] == 3 and forwards["largest"] == 4
     backwards = history.count_near_duplicates(table.reverse(), root=project.root, folder=project.root)
-    assert {**backwards, "verified": 0} == {**found, "verified": 0}
+    assert {**backwards, "verified": 0} == {**forwards, "verified": 0}
 
 
 def test_shares_are_of_all_and_of_the_five_largest_only():

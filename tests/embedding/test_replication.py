@@ -40,32 +40,32 @@ def ideal() -> dict[str, np.ndarray]:
 
 
 def test_ideal_vectors_answer_every_question():
-    found = replication.answers(place(ideal()))
-    assert found["missing"] == []
-    assert {name: (a["rank"], a["reverse_rank"]) for name, a in found["aliases"].items()} == {
+    answers = replication.answers(place(ideal()))
+    assert answers["missing"] == []
+    assert {name: (a["rank"], a["reverse_rank"]) for name, a in answers["aliases"].items()} == {
         "iex": (1, 1), "iwr": (1, 1), "gci": (1, 1),
     }  # fmt: skip
-    assert all(answer["odd"] == answer["expected"] for answer in found["odd_one_out"].values())
-    assert {claim: answer["rank"] for claim, answer in found["analogies"].items()} == dict.fromkeys(
+    assert all(answer["odd"] == answer["expected"] for answer in answers["odd_one_out"].values())
+    assert {claim: answer["rank"] for claim, answer in answers["analogies"].items()} == dict.fromkeys(
         ("C09", "C10", "C11", "C12", "C13"), 1
     )
-    assert found["analogies"]["C10"]["expected"] == "-ne"
-    assert found["groups"]["C03"]["policies"]["mean_rank"] == 2.0
+    assert answers["analogies"]["C10"]["expected"] == "-ne"
+    assert answers["groups"]["C03"]["policies"]["mean_rank"] == 2.0
 
 
 def test_random_vectors_answer_hardly_any():
     random = np.random.default_rng(2)
-    found = replication.answers(place({token: random.normal(size=12) for token in ideal()}))
-    assert sum(answer["rank"] == 1 for answer in found["analogies"].values()) <= 1
-    assert found["groups"]["C03"]["policies"]["mean_rank"] > 10
+    answers = replication.answers(place({token: random.normal(size=12) for token in ideal()}))
+    assert sum(answer["rank"] == 1 for answer in answers["analogies"].values()) <= 1
+    assert answers["groups"]["C03"]["policies"]["mean_rank"] > 10
 
 
 @pytest.mark.parametrize("token", ["iex", "hidden", "low"])
 def test_a_missing_token_is_named_and_nothing_is_put_in_its_place(token):
     tokens = ideal()
     del tokens[token]
-    found = replication.answers(place(tokens))
-    assert found["missing"] == [token]
-    answers = [found[kind].values() for kind in ("aliases", "odd_one_out", "analogies")]
-    assert [answer for kind in answers for answer in kind if not answer] == [{}]
+    answers = replication.answers(place(tokens))
+    assert answers["missing"] == [token]
+    by_kind = [answers[kind].values() for kind in ("aliases", "odd_one_out", "analogies")]
+    assert [answer for kind in by_kind for answer in kind if not answer] == [{}]
     assert token not in [t for family in replication.highlights(place(tokens)).values() for t in family]

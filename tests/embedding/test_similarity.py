@@ -75,9 +75,9 @@ def test_many_ranks_at_once_are_the_ranks_one_by_one(monkeypatch, block):
     np.fill_diagonal(cosines, -np.inf)
     order = np.argsort(-cosines, axis=1)
     monkeypatch.setattr(similarity, "BLOCK", block)
-    ranks, found = similarity.ranks(vectors, sources, targets)
+    ranks, products = similarity.ranks(vectors, sources, targets)
     assert (order[sources, ranks - 1] == targets).all()
-    np.testing.assert_allclose(found, cosines[sources, targets], atol=1e-6)
+    np.testing.assert_allclose(products, cosines[sources, targets], atol=1e-6)
 
 
 def test_the_other_sense_of_a_word_is_neither_a_neighbour_nor_a_wrong_answer():
@@ -129,9 +129,9 @@ SQUARE = keyed({
 
 
 def test_analogy_finds_the_planted_answer_and_excludes_its_inputs():
-    found = similarity.analogy(SQUARE, ["Get-Process", "$services"], ["$processes"], 3)
-    assert found[0][0] == "get-service"
-    assert {token for token, _ in found} == {"get-service", "noise"}
+    nearest = similarity.analogy(SQUARE, ["Get-Process", "$services"], ["$processes"], 3)
+    assert nearest[0][0] == "get-service"
+    assert {token for token, _ in nearest} == {"get-service", "noise"}
     rank, rank_all = analogy_ranks(SQUARE, "get-process", "$processes", "$services", "get-service")
     assert rank == 1 and rank_all >= rank
 

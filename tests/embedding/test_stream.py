@@ -108,9 +108,9 @@ def test_a_mask_that_begins_and_ends_at_the_edges_of_chunks(tmp_path, monkeypatc
         ([0, 0, 0, 1, 1], [[8, 9, 10, 11]]),
         ([0, 0, 0, 0, 0], []),
     ]:
-        found = list(read.chunks(np.array(kept, dtype=bool)))
-        assert [ids.tolist() for ids, _ in found] == chunks
-        assert all(lengths.sum() == len(ids) for ids, lengths in found)
+        read_chunks = list(read.chunks(np.array(kept, dtype=bool)))
+        assert [ids.tolist() for ids, _ in read_chunks] == chunks
+        assert all(lengths.sum() == len(ids) for ids, lengths in read_chunks)
 
 
 def test_no_more_than_a_chunk_and_a_script_is_read_at_a_time(tmp_path, chunked):
@@ -144,8 +144,8 @@ def brute_force(lists):
 def test_counts_are_those_of_a_count_by_hand(written, chunked, kept):
     kept = None if kept is None else np.array(kept, dtype=bool)
     occurrences, scripts = brute_force(rows(written, kept))
-    found, held = written.counts(kept)
-    assert dict(zip(written.tokens, found.tolist(), strict=True)) == {
+    occurring, held = written.counts(kept)
+    assert dict(zip(written.tokens, occurring.tolist(), strict=True)) == {
         token: occurrences[token] for token in written.tokens
     }
     assert dict(zip(written.tokens, held.tolist(), strict=True)) == {
@@ -154,8 +154,8 @@ def test_counts_are_those_of_a_count_by_hand(written, chunked, kept):
 
 
 def test_a_script_that_holds_one_sense_counts_for_both(written):
-    found, held = (dict(zip(written.tokens, part.tolist(), strict=True)) for part in written.counts())
-    assert (found["sort"], found["> sort"]) == (2, 3)
+    occurring, held = (dict(zip(written.tokens, part.tolist(), strict=True)) for part in written.counts())
+    assert (occurring["sort"], occurring["> sort"]) == (2, 3)
     assert held["sort"] == held["> sort"] == 3
 
 
@@ -242,8 +242,8 @@ def totals(tokens, owners, kept):
 def test_what_owners_keep_by_hand(sizes, share, left):
     owners = np.append(np.repeat(np.arange(len(sizes)), sizes), np.arange(len(sizes)))
     tokens = np.append(np.ones(sum(sizes), dtype=np.int64), np.zeros(len(sizes), dtype=np.int64))
-    found = totals(tokens, owners, capped(tokens, owners, share=share, seed=1))
-    np.testing.assert_allclose(found, left, atol=1)
+    kept_tokens = totals(tokens, owners, capped(tokens, owners, share=share, seed=1))
+    np.testing.assert_allclose(kept_tokens, left, atol=1)
 
 
 SCRIPTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=60)
