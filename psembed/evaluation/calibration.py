@@ -48,23 +48,9 @@ def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
 def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature with the smallest log loss: above 1 for scores that are too sure.
 
-    Parameters
-    ----------
-    scores : float[n]
-        From 0 to 1, of validation scripts.
-    labels : int[n]
-        1 malicious, 0 benign.
-
-    Returns
-    -------
-    float
-        Within TEMPERATURES: the lower end if the scores make no mistake at 0.5, the upper end if their
-        log-odds point the wrong way on average.
-
-    Raises
-    ------
-    CorpusError
-        As `metrics.rates`, or if a score is outside 0 to 1.
+    It lies within TEMPERATURES: at the lower end if the scores make no mistake at 0.5, at the upper end if
+    their log-odds point the wrong way on average. Raises CorpusError as `metrics.rates`, or if a score is
+    outside 0 to 1.
     """
     labels, scores = _checked(labels, scores)
     odds = np.where(labels == 1, 1, -1) * limited_odds(scores)
@@ -100,19 +86,10 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
-    """Return how often scripts of like score are malicious, in bins of equal width.
+    """Return how often scripts of like score (0 to 1) are malicious, in bins of equal width.
 
     Equal width, as in the usual diagram: with malicious scripts as rare as they are, nearly all bins of
     equal count would lie beside 0.
-
-    Parameters
-    ----------
-    scores : float[n]
-        From 0 to 1.
-    labels : int[n]
-        1 malicious, 0 benign.
-    bins : int
-        At least 1.
 
     Returns
     -------
@@ -143,12 +120,7 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, *, bins: 
     """Return the distance of share and mean score in the bins of `reliability`, weighted by scripts.
 
     0 is perfect. With few malicious scripts it is small for every detector that says "benign" of nearly all;
-    read it with the table.
-
-    Raises
-    ------
-    ParameterError, CorpusError
-        As `reliability`.
+    read it with the table. Raises as `reliability`.
     """
     table = reliability(scores, labels, bins=bins)
     gap = (pl.col("score") - pl.col("malicious")).abs().fill_null(0)

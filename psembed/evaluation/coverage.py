@@ -80,8 +80,8 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
 def _rates(test: pl.DataFrame, *, seed: int, rounds: int) -> dict:
     scripts = per_script(test, "test", "flagged", "score")
     labels, scores = scripts["label"].to_numpy(), scripts["score"].to_numpy()
-    found = intervals.by_seed(test.filter(pl.col("label") == 1))
-    tpr, low, high = intervals.cluster_bootstrap(*found, seed=seed, rounds=rounds)
+    positive = intervals.by_seed(test.filter(pl.col("label") == 1))
+    tpr, low, high = intervals.cluster_bootstrap(*positive, seed=seed, rounds=rounds)
     alarms = scripts.filter(pl.col("label") == 0)["flagged"]
     fpr_low, fpr_high = intervals.binomial_interval(round(float(alarms.mean()) * len(alarms)), len(alarms))
     return {

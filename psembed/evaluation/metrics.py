@@ -50,17 +50,10 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
 
 
 def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """Return how many scores reach `threshold`, as a share with its exact (Clopper-Pearson) interval.
+    """Return how many scores reach `threshold`: flagged, total (counts), share, low, high.
 
-    Returns
-    -------
-    dict
-        flagged, total (counts); share, low, high (95% interval that treats scripts as independent).
-
-    Raises
-    ------
-    CorpusError
-        If there is no score, or one is NaN.
+    The exact (Clopper-Pearson) 95% interval low..high treats scripts as independent. No score, or one that is
+    NaN, is a CorpusError.
     """
     scores = checked_scores(scores)
     flagged = int(np.count_nonzero(scores >= threshold))
@@ -92,34 +85,19 @@ def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str,
         If lengths differ, a class is missing, a label is not 0 or 1, or a score is NaN.
     """
     labels, scores = checked(labels, scores)
-    hit = share_flagged(scores[labels == 1], threshold)
-    false = share_flagged(scores[labels == 0], threshold)
-    return {
-        "tpr": hit["share"],
-        "tpr_low": hit["low"],
-        "tpr_high": hit["high"],
-        "fpr": false["share"],
-        "fpr_low": false["low"],
-        "fpr_high": false["high"],
-        "tp": hit["flagged"],
-        "fp": false["flagged"],
-        "positives": hit["total"],
-        "negatives": false["total"],
-    }
+    result = {}
+    for label, rate, flagged, total in ((1, "tpr", "tp", "positives"), (0, "fpr", "fp", "negatives")):
+        share = share_flagged(scores[labels == label], threshold)
+        result |= {rate: share["share"], f"{rate}_low": share["low"], f"{rate}_high": share["high"]}
+        result |= {flagged: share["flagged"], total: share["total"]}
+    return result
 
 
 def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
-    """Return the corners of the ROC curve, from (0, 0) to (1, 1).
+    """Return the corners of the ROC curve, from (0, 0) to (1, 1); raises as `rates`.
 
-    Returns
-    -------
-    polars.DataFrame
-        fpr, tpr (shares, ascending), threshold (descending; the first is infinity: nothing flagged).
-
-    Raises
-    ------
-    CorpusError
-        As for `rates`.
+    Columns are fpr, tpr (shares, ascending) and threshold (descending; the first is infinity: nothing
+    flagged).
     """
     labels, scores = checked(labels, scores)
     fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
@@ -127,13 +105,7 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the area under the ROC curve, from scores (never from thresholded labels).
-
-    Raises
-    ------
-    CorpusError
-        As for `rates`.
-    """
+    """Return the area under the ROC curve, from scores (never from thresholded labels); raises as `rates`."""
     return float(roc_auc_score(*checked(labels, scores)))
 
 
@@ -141,23 +113,8 @@ def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> fl
     """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
 
     The area A between FPR 0 and m becomes (1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2, so chance gives 0.5 and a
-    perfect detector 1, whatever m is. A value below 0.5 is possible.
-
-    Parameters
-    ----------
-    labels : int[n]
-        1 malicious, 0 benign.
-    scores : float[n]
-        Higher is more malicious.
-    max_fpr : float
-        0 < max_fpr < 1; 0.01 is 1%.
-
-    Raises
-    ------
-    ParameterError
-        If `max_fpr` is outside (0, 1).
-    CorpusError
-        As for `rates`.
+    perfect detector 1, whatever m is. A value below 0.5 is possible. Raises ParameterError if `max_fpr` is
+    outside (0, 1), else as `rates`.
     """
     _share("max_fpr", max_fpr)
     return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
@@ -168,13 +125,6 @@ def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, flo
 
     Rates do not depend on how rare malicious scripts are, but precision does, and test sets hold far more of
     them than machines do.
-
-    Parameters
-    ----------
-    tpr, fpr : float
-        Shares of malicious and of benign scripts that are flagged.
-    prevalence : float
-        0 < prevalence < 1.
 
     Returns
     -------

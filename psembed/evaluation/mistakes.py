@@ -1,4 +1,4 @@
-"""An atlas of mistakes: every false alarm and every miss, with the first written rule that describes it."""
+"""Mistakes: every false alarm and every miss, with the first written rule that describes it."""
 
 import polars as pl
 
@@ -30,11 +30,7 @@ BEYOND = ", most of it never read"
 def causes(clean: pl.Series, *, char_length: int) -> pl.Series:
     """Describe clean scripts by the first of CAUSES that applies.
 
-    Parameters
-    ----------
-    clean : Series of str
-    char_length : int
-        Characters that the network reads; of a script more than twice as long it is said too.
+    Of a script more than twice as long as the `char_length` characters that the network reads it is said too.
     """
     rule = pl.lit(OTHER)
     for cause, applies in reversed(CAUSES.items()):

@@ -18,19 +18,9 @@ VARIANTS = 2  # variants of each malicious script that hardened training gets, a
 
 
 def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield each transform's name and the malicious test scripts rewritten by it.
+    """Yield each transform's name and the malicious test scripts, with the `clean` text rewritten by it.
 
-    Parameters
-    ----------
-    parts : dict of str to DataFrame
-        From `labels.parts`; benign padding is taken from clean test scripts, which no model was trained on.
-    seed : int
-        As `transforms.apply` takes it.
-
-    Yields
-    ------
-    (str, DataFrame)
-        Rows as they were, in their order, with another `clean` text.
+    Of `labels.parts`; benign padding is taken from clean test scripts, which no model was trained on.
     """
     test = parts["test"]
     malicious, hosts = test.filter(pl.col("label") == 1), test.filter(pl.col("label") == 0)["clean"].to_list()

@@ -76,13 +76,13 @@ def read(
     CorpusError
         If a file is damaged, or holds two scores of one script and model.
     """
-    found = [
+    tables = [
         _long(workspace.input(workspace.results / "scores" / f"{name}_{protocol}.parquet"), protocol)
         for name in names
         for protocol in SCORES[name]
         if protocol in protocols
     ]
-    return pl.concat(found)
+    return pl.concat(tables)
 
 
 def _long(path: Path, protocol: str) -> pl.DataFrame:

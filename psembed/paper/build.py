@@ -97,7 +97,7 @@ def compile_paper(root: Path, *, profile: str, kind: str = "pdf") -> bytes | lis
 
 def typed_numbers(source: str) -> list[tuple[int, str]]:
     """Return (line, text) of every digit in the paper's prose that is not of an allowed kind."""
-    blanked = ALLOWED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
+    blanked = ALLOWED.sub(lambda allowed: re.sub(r"[^\n]", " ", allowed[0]), source)
     lines = source.splitlines()
     return [
         (n, lines[n - 1].strip())

@@ -1,32 +1,26 @@
 """The claims ledger of a run: what the study says, what we measured, and a verdict.
 
-The claims and the rules that judge them are in psembed.paper.ledger. A claim nothing has been measured for is
-not_testable, with the reason. On a generated corpus every claim about real scripts is not_testable too:
-psembed.paper.recovery judges that run instead.
+The claims and the rules that judge them are in claims.toml; psembed.paper.ledger measures them. A claim that
+nothing has been measured for is not_testable, with the reason. On a generated corpus every claim about real
+scripts is not_testable too: psembed.paper.recovery judges that run instead.
 """
 
 import json
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import cast
 
-from psembed.paper.ledger import CLAIMS, NOT_TESTABLE, Claim
+from psembed.paper.ledger import CLAIMS, MEASURES, NOT_TESTABLE, Claim, Measured
 from psembed.project.results import Results, load_results
 
 
-class ClaimRow(TypedDict):
+class ClaimRow(Measured):
     """A claim and how it was judged."""
 
     id: str
     claim: str
     source: str
     published: float | str | None
-    ours: float | str | None
     unit: str
-    low: float | None
-    high: float | None
-    n: int | None
-    verdict: str
-    reason: NotRequired[str]
     notebook: str
 
 
@@ -44,7 +38,7 @@ def evaluate(results: Results) -> list[ClaimRow]:
 
 
 def _judge(claim: Claim, results: Results, *, generated: bool) -> ClaimRow:
-    answer = claim.measure(*claim.about, results)
+    answer = MEASURES[claim.id](results)
     if isinstance(answer, str):
         answer = {"verdict": NOT_TESTABLE, "reason": answer}
     elif generated and claim.real_scripts:

@@ -94,6 +94,12 @@ def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
 
 
+def _errors(part: pl.DataFrame, value: str) -> np.ndarray:
+    """Return how far an interval low..high reaches below and above its value, shape (2, n)."""
+    reach = part.select(pl.col(value) - pl.col("low"), high=pl.col("high") - pl.col(value))
+    return np.abs(reach.to_numpy().T)
+
+
 def draw_coverage(table: pl.DataFrame) -> Figure:
     """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
     models = _in_order(table)
@@ -103,11 +109,9 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
         for n, rate in enumerate(rates):
             part = where(table, protocol=protocol, fpr_asked=rate)
             y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
-            tpr = part["tpr"].to_numpy()
-            spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
             label = f"at a false-positive rate of {100 * rate:g}%"
             style = {"color": PALETTE[n % 7], "markersize": 5, "linewidth": 1.2, "capsize": 2}
-            axes.errorbar(tpr, y, xerr=spread, fmt=MARKERS[n % 7], label=label, **style)
+            axes.errorbar(part["tpr"], y, xerr=_errors(part, "tpr"), fmt=MARKERS[n % 7], label=label, **style)
         for n, (name, value) in enumerate(PUBLISHED_COVERAGE.items()):
             axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
                          label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
@@ -157,10 +161,10 @@ def draw_robustness(table: pl.DataFrame) -> Figure:
         for n, model in enumerate(models):
             part = where(table, protocol=protocol, model=model)
             y = np.array([ways.index(way) for way in part["transform"]]) + (n - (len(models) - 1) / 2) * step
-            change, low, high = (100 * part[name].to_numpy() for name in ("difference", "low", "high"))
+            points = part.select(pl.col("difference", "low", "high") * 100)
             style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.1, "capsize": 2}
-            spread = np.abs(np.stack([change - low, high - change]))
-            axes.errorbar(change, y, xerr=spread, fmt=MARKERS[n % 7], label=model_title(model), **style)
+            style |= {"xerr": _errors(points, "difference"), "fmt": MARKERS[n % 7]}
+            axes.errorbar(points["difference"], y, label=model_title(model), **style)
         axes.set(xlabel="change of the true-positive rate, points", yticks=range(len(ways)))
         axes.set_yticklabels([way.replace("_", " ") for way in ways])
         axes.hlines(np.arange(1, len(ways)) - 0.5, *axes.get_xlim(), color="#DDDDDD", linewidth=0.5)
@@ -176,10 +180,10 @@ def draw_budget(table: pl.DataFrame) -> Figure:
     axes = figure.subplots()
     for n, model in enumerate(_in_order(table)):
         part = where(table, model=model).sort("share")
-        tpr, share = part["tpr"].to_numpy(), 100 * part["share"].to_numpy() * (1 + 0.03 * n)
-        spread = np.abs(np.stack([tpr - part["low"].to_numpy(), part["high"].to_numpy() - tpr]))
+        share = 100 * part["share"].to_numpy() * (1 + 0.03 * n)
         style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.2, "capsize": 2}
-        axes.errorbar(share, tpr, yerr=spread, marker=MARKERS[n % 7], label=model_title(model), **style)
+        style |= {"yerr": _errors(part, "tpr"), "marker": MARKERS[n % 7]}
+        axes.errorbar(share, part["tpr"], label=model_title(model), **style)
     shares = sorted(distinct(table, "share"))
     axes.set(xscale="log", ylim=(0, 1), xlabel="training labels used, %", ylabel="true-positive rate")
     axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])

@@ -84,13 +84,13 @@ def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
 
 def redraw(workspace: Workspace) -> list[str]:
     """Draw again every figure whose csv is there; return their slugs."""
-    found = [slug for slug in FIGURES if (workspace.figures / f"{slug}.csv").is_file()]
-    for slug in found:
+    slugs = [slug for slug in FIGURES if (workspace.figures / f"{slug}.csv").is_file()]
+    for slug in slugs:
         table = _read(workspace.figures / f"{slug}.csv")
         _check(slug, table)
         _render(slug, table, workspace.output(workspace.figures / f"{slug}.csv").parent)
-    LOG.info("redrew %d figures of profile %s", len(found), workspace.profile)
-    return found
+    LOG.info("redrew %d figures of profile %s", len(slugs), workspace.profile)
+    return slugs
 
 
 def _check(slug: str, table: pl.DataFrame) -> None:

@@ -22,8 +22,8 @@ def headline(results: Results) -> Numbers:
     that asked for another one.
     """
     asked = results.get("08_evaluation", {}).get("fpr")
-    rates = _rates(results if asked == STUDY_FPR else {})
-    return _corpus(results) | _semantics(results) | _detection(results, rates) | _speed(results)
+    studied = results if asked == STUDY_FPR else {}
+    return _corpus(results) | _semantics(results) | _detection(results, studied) | _speed(results)
 
 
 def _corpus(results: Results) -> Numbers:
@@ -58,47 +58,34 @@ def _semantics(results: Results) -> Numbers:
     }
 
 
-def _detection(results: Results, rates: Numbers) -> Numbers:
-    evaluation = results.get("08_evaluation", {})
+def _detection(results: Results, studied: Results) -> Numbers:
+    evaluation, at_rate = results.get("08_evaluation", {}), studied.get("08_evaluation", {})
     calibration: Calibration = evaluation.get("calibration", {}).get("p1", {})
-    gains = ("pretraining_gain", "robustness_worst_drop")
+    inside: Gain = at_rate.get("gain", {}).get("p1", {})
+    across: Gain = at_rate.get("gain", {}).get("p2", {})
+    pretrained = at_rate.get("comparisons", {}).get("C17", {}).get("p1", [])
+    deep = ("p1", models_of(studied, "p1")["deep"])
+    losses = at_rate.get("robustness", [])
+    rewritten = [row["difference"] for row in losses if (row["protocol"], row["model"]) == deep]
     return {
         "negatives_test": evaluation.get("negatives_test_scripts"),
         "negatives_test_human": evaluation.get("negatives_test_scripts_human"),
-        **{key: rate for key, rate in rates.items() if key not in gains},
-        "one_line_rule_accuracy": results.get("05_labels", {}).get("one_line_rule_accuracy"),
-        "pretraining_gain": rates["pretraining_gain"],
-        "expected_calibration_error": calibration.get("expected_calibration_error"),
-        "robustness_worst_drop": rates["robustness_worst_drop"],
-    }
-
-
-def _rates(results: Results) -> Numbers:
-    evaluation = results.get("08_evaluation", {})
-    gains, deep = evaluation.get("gain", {}), models_of(results, "p1")["deep"]
-    inside: Gain = gains.get("p1", {})
-    across: Gain = gains.get("p2", {})
-    pretrained = evaluation.get("comparisons", {}).get("C17", {}).get("p1", [])
-    rewritten = [
-        row["difference"]
-        for row in evaluation.get("robustness", [])
-        if (row["protocol"], row["model"]) == ("p1", deep)
-    ]
-    return {
-        "p0_tpr_deep": _rate(results, "p0", "deep"),
-        "p1_tpr_traditional": _rate(results, "p1", "traditional"),
-        "p1_tpr_deep": _rate(results, "p1", "deep"),
+        "p0_tpr_deep": _rate(studied, "p0", "deep", "tpr"),
+        "p1_tpr_traditional": _rate(studied, "p1", "traditional", "tpr"),
+        "p1_tpr_deep": _rate(studied, "p1", "deep", "tpr"),
         "p1_gain_low": inside.get("low"),
-        "p2_tpr_traditional": _rate(results, "p2", "traditional"),
-        "p2_tpr_deep": _rate(results, "p2", "deep"),
+        "p2_tpr_traditional": _rate(studied, "p2", "traditional", "tpr"),
+        "p2_tpr_deep": _rate(studied, "p2", "deep", "tpr"),
         "p2_gain_low": across.get("low"),
-        "p1_realised_fpr": _rate(results, "p1", "deep", "fpr"),
+        "p1_realised_fpr": _rate(studied, "p1", "deep", "fpr"),
+        "one_line_rule_accuracy": results.get("05_labels", {}).get("one_line_rule_accuracy"),
         "pretraining_gain": pretrained[0]["difference"] if pretrained else None,
+        "expected_calibration_error": calibration.get("expected_calibration_error"),
         "robustness_worst_drop": max(0.0, -min(rewritten)) if rewritten else None,
     }
 
 
-def _rate(results: Results, protocol: str, kind: str, rate: Literal["tpr", "fpr"] = "tpr") -> float | None:
+def _rate(results: Results, protocol: str, kind: str, rate: Literal["tpr", "fpr"]) -> float | None:
     row = coverage_row(results, protocol, models_of(results, protocol)[kind])
     return row[rate] if row else None
 

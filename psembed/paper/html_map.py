@@ -115,14 +115,14 @@ def _nearest(vectors: Vectors, rows: np.ndarray, n: int) -> list[list[tuple[int,
     and the earlier row comes first on every machine.
     """
     unit, same = unit_rows(vectors), other_senses(vectors)[rows]
-    found = []
+    nearest = []
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
         cosines = np.round(unit[rows[part]] @ unit.T, DECIMALS)
         for senses in (rows[part], same[part]):
             cosines[np.arange(len(cosines)), senses] = -np.inf
-        found += [_top(line, n) for line in cosines]
-    return found
+        nearest += [_top(line, n) for line in cosines]
+    return nearest
 
 
 def _top(cosines: np.ndarray, n: int) -> list[tuple[int, float]]:

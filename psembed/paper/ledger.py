@@ -1,15 +1,13 @@
-"""The claims of the study, how each is measured in the results, and the rules that judge it.
+"""How each claim of the study is measured in the results, and judged: claims.toml says by which rule."""
 
-`RULES` states in words when a claim counts as reproduced, partly reproduced or not reproduced; the functions
-below do exactly that. They were written before the results, with three changes since: C01 counts older
-versions of scripts, C17 to C19 ask for three seeds, and C19 takes the n-gram model that validation prefers.
-"""
-
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal, TypedDict
 
-from psembed.project.results import CoverageRow, Gain, Interval, Results, TokenGroups
+from psembed.project.results import CoverageRow, Difference, Gain, Results, TokenGroups
 
 REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_TESTABLE = "reproduced", "partly", "not_reproduced", "not_testable"
 STUDY_FPR = 0.001  # the study's false-positive rate, 0.1%
@@ -17,38 +15,11 @@ DEEP = "cnn_lstm"
 FIGURE_4 = "cnn_lstm_tuned"  # the study's network, its vectors trained further
 SEEDS = 3  # of each network, before a comparison of networks counts as reproduced
 
-RULES = {
-    "C01": "reproduced: at least 368,000 distinct scripts; partly: at least a tenth of that.",
-    "C02": "reproduced: within 25% of 81,111 tokens; partly: between half and double.",
-    "C03": "reproduced: the mean rank of the members among each other's neighbours is at most 10 in both"
-    " groups; partly: in one.",
-    "C04-C06": "reproduced: alias and command are each other's nearest token; partly: one direction is,"
-    " or both ranks are at most 10.",
-    "C07-C08": "reproduced: the token named by the study is the farthest; else not reproduced.",
-    "C09-C13": "reproduced: the expected token is the nearest, the three inputs left out; partly: it is"
-    " among the 5 nearest.",
-    "C14": "P1. reproduced: within 5 points of 67%, or 67% is in our interval; partly: within 15 points.",
-    "C15": "P1. reproduced: at least 89%, or 89% is in our interval; partly: at least 74%.",
-    "C16": "P1. reproduced: the paired interval lies above zero and does not end below 22 points; partly:"
-    " it lies above zero.",
-    "C14-C16": "partly at best where the realised false-positive rate is above the one asked for, by the"
-    " lower end of its interval.",
-    "C17-C19": "P1. reproduced: every paired interval lies above zero, with three seeds or more of each"
-    " network; partly: every difference does. C17:"
-    " pre-trained vectors against random ones; C18: both views against each alone; C19: the ensemble of the"
-    " n-gram model that validation prefers and the character network against each of them.",
-    "C21": "not measured by this version.",
-    "C20": "reproduced: same decisions, no score differs by more than 1e-5; partly: same decisions.",
-    "C22-C24": "reproduced: at least 20 test scripts of the kind, 90% of them detected, more than by the"
-    " best traditional model, at a realised false-positive rate not above the one asked for (as in C14-C16);"
-    " partly: most of them detected; else not reproduced.",
-}
-
 
 class Measured(TypedDict, total=False):
     """What a run says of a claim; `reason` where there is something to add."""
 
-    ours: float | str
+    ours: float | str | None
     low: float | None
     high: float | None
     n: int | None
@@ -56,18 +27,17 @@ class Measured(TypedDict, total=False):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim of the study and how it is measured."""
+    """One claim of the study, as claims.toml has it."""
 
     id: str
     claim: str
     source: str
-    published: float | str | None
+    published: float | str | None = None
     unit: str
     notebook: str
-    measure: Callable[..., Measured | str]
-    about: tuple[str | float, ...] = ()  # what `measure` is asked, before the results
+    rule: str
     real_scripts: bool = True  # says something of real scripts: not testable on a generated corpus
 
 
@@ -193,7 +163,7 @@ def _realised_too_high(row: CoverageRow | None) -> bool:
     return row is not None and row["fpr_low"] is not None and row["fpr_low"] > row["fpr_asked"]
 
 
-def _gained(row: Interval) -> str:
+def _gained(row: Difference) -> str:
     return f"{row['difference']:+.1%} ({row['low']:+.1%} to {row['high']:+.1%})"
 
 
@@ -302,54 +272,26 @@ def _no_dotnet(_: Results) -> str:
     return "not reached: needs a .NET runtime, which no step of this version installs"
 
 
-_TOGETHER = "-eq, -ne, -gt lie together, and so do four execution policies"
-_LARGEST, _DETECTED = "largest difference of scores", "share detected"
-BLOG, DECK = "blog, 2019", "slides on alert fatigue"
-PAPER_2018, PAPER_2019 = "arXiv 1804.04177", "arXiv 1905.09538"
-_ANALOGIES = {
-    "C09": "high - $false + $true = low",
-    "C10": "-eq - $false + $true = -ne (the blog spells it -neq)",
-    "C11": "DownloadFile - $destfile + $str = DownloadString",
-    "C12": "Export-CSV - $csv + $html = ConvertTo-Html",
-    "C13": "Get-Process - $processes + $services = Get-Service",
+MEASURES: dict[str, Callable[[Results], Measured | str]] = {
+    "C01": _scripts,
+    "C02": _vocabulary,
+    "C03": _groups,
+    "C04": partial(_alias, "iex"),
+    "C05": partial(_alias, "iwr"),
+    "C06": partial(_alias, "gci"),
+    **{claim: partial(_odd, claim) for claim in ("C07", "C08")},
+    **{claim: partial(_analogy, claim) for claim in ("C09", "C10", "C11", "C12", "C13")},
+    "C14": partial(_coverage, "traditional", 0.67),
+    "C15": partial(_coverage, "deep", 0.89),
+    "C16": _gain,
+    **{claim: partial(_compared, claim) for claim in ("C17", "C18", "C19")},
+    "C20": _onnx,
+    "C21": _no_dotnet,
+    "C22": partial(_case, "C22"),
+    "C23": partial(_case, "C23"),
+    "C24": partial(_case, "C24"),
 }
-_ALIASES = {
-    "C04": ("iex", "IEX and Invoke-Expression are nearest to each other"),
-    "C05": ("iwr", "IWR and Invoke-WebRequest are nearest to each other"),
-    "C06": ("gci", "GCI and Get-ChildItem are nearest to each other"),
-}
-_ODD = {
-    "C07": ("$true", "of $i, $j, $k and $true, $true is farthest from the centre of mass"),
-    "C08": ("bypass", "of bypass and four window styles, bypass is farthest from the centre of the styles"),
-}
-_CASES = {
-    "C22": "the network detects heavily obfuscated scripts",
-    "C23": "the network detects obfuscated scripts that download and run a payload",
-    "C24": "the network detects scripts that decrypt and execute code",
-}
-_S, _E, _RATE = "04_semantics", "08_evaluation", "TPR at FPR 0.1%"
-_GAIN, _RANK = "difference of TPR at FPR 0.1%", "rank of the expected token"
-CLAIMS = (
-    Claim("C01", "distinct unlabeled scripts", BLOG, 386_000, "scripts", "02_tokens", _scripts),
-    Claim("C02", "tokens in ten scripts or more", PAPER_2019, 81_111, "tokens", "02_tokens", _vocabulary),
-    Claim("C03", _TOGETHER, BLOG, None, "mean rank, worse group", _S, _groups),
-    *(
-        Claim(i, text, BLOG, 1, "rank, worse direction", _S, _alias, (a,))
-        for i, (a, text) in _ALIASES.items()
-    ),
-    *(Claim(i, text, BLOG, odd, "odd one out", _S, _odd, (i,)) for i, (odd, text) in _ODD.items()),
-    *(Claim(i, text, BLOG, 1, _RANK, _S, _analogy, (i,)) for i, text in _ANALOGIES.items()),
-    Claim("C14", "coverage of traditional models", DECK, 0.67, _RATE, _E, _coverage, ("traditional", 0.67)),
-    Claim("C15", "coverage of the deep model", DECK, 0.89, _RATE, _E, _coverage, ("deep", 0.89)),
-    Claim("C16", "gain of the deep model over traditional ones", BLOG, 0.22, _GAIN, _E, _gain),
-    Claim("C17", "pre-training on unlabeled scripts helps", PAPER_2019, None, _GAIN, _E, _compared, ("C17",)),
-    Claim("C18", "tokens and characters beat either alone", PAPER_2019, None, _GAIN, _E, _compared, ("C18",)),
-    Claim(
-        "C19", "an ensemble of an NLP and a character model", PAPER_2018, None, _GAIN, _E, _compared, ("C19",)
-    ),
-    Claim(
-        "C20", "ONNX scores equal Keras scores", BLOG, None, _LARGEST, "09_onnx", _onnx, real_scripts=False
-    ),
-    Claim("C21", "ML.NET scores the exported model", BLOG, None, _LARGEST, "09_onnx", _no_dotnet),
-    *(Claim(i, text, BLOG, None, _DETECTED, "10_case_studies", _case, (i,)) for i, text in _CASES.items()),
-)
+
+
+_TEXT = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
+CLAIMS = tuple(Claim(id=claim, **fields) for claim, fields in tomllib.loads(_TEXT).items())

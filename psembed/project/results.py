@@ -12,188 +12,151 @@ from typing import NotRequired, TypedDict, cast
 
 from psembed.runtime.errors import ParameterError, StageError
 
+Corpus = TypedDict("Corpus", {"generated": bool, "repositories": int})
 
-class Corpus(TypedDict):
-    generated: bool  # the control corpus, which says nothing of real scripts
-    repositories: int
+Unlabeled = TypedDict(  # distinct_history: older versions of scripts included
+    "Unlabeled", {"distinct_history": int | None, "kept_tokens": int, "vocabulary": int | None}, total=False
+)
+Tokens = TypedDict(
+    "Tokens",
+    {
+        "unlabeled_distinct": int,
+        "near_duplicate_clusters": int,
+        "unlabeled": Unlabeled,
+        "planted": NotRequired[dict[str, dict[str, int]]],  # kind -> planted, recovered
+    },
+)
 
+Embedding = TypedDict(  # shuffled: alias_mrr, alias_mrr_random
+    "Embedding", {"dimension": int, "vocabulary": int, "shuffled": dict[str, float]}
+)
 
-class Unlabeled(TypedDict, total=False):
-    distinct_history: int | None  # scripts, older versions included
-    kept_tokens: int
-    vocabulary: int | None
+# Ranks count from 1.
+Alias = TypedDict("Alias", {"target": str, "rank": int | None, "reverse_rank": int | None}, total=False)
+OddOneOut = TypedDict(
+    "OddOneOut", {"odd": str | None, "expected": str, "distances": dict[str, float]}, total=False
+)
+Analogy = TypedDict("Analogy", {"expected": str, "top1": str | None, "rank": int | None}, total=False)
+Closeness = TypedDict("Closeness", {"mean_rank": float | None}, total=False)  # of a group's members
+TokenGroups = TypedDict(
+    "TokenGroups", {"operators": Closeness, "policies": Closeness, "vocabulary": int}, total=False
+)
+BenchmarkSummary = TypedDict(
+    "BenchmarkSummary",
+    {
+        "alias_n": int,
+        "alias_mrr": float,
+        "alias_hit10": float,
+        "alias_mrr_random": float,
+        "analogies_top1": float,
+        "odd_groups_accuracy": float,
+    },
+    total=False,
+)
+Semantics = TypedDict(
+    "Semantics",
+    {
+        "aliases": dict[str, Alias],
+        "odd_one_out": dict[str, OddOneOut],  # by claim, and so are the next two
+        "analogies": dict[str, Analogy],
+        "groups": dict[str, TokenGroups],
+        "missing": list[str],  # tokens asked for that have no vector
+        "vocabulary": int,
+        "benchmark": dict[str, BenchmarkSummary],  # development, held_out, all
+    },
+)
 
+Labels = TypedDict(  # p1: part -> positives, negatives
+    "Labels", {"one_line_rule_accuracy": float, "p1": dict[str, dict[str, int]]}
+)
+Baselines = TypedDict("Baselines", {"shuffled_labels": dict[str, float]})  # tpr, fpr, positives
+Networks = TypedDict("Networks", {"networks": list[str], "parameters": int})
 
-class Tokens(TypedDict):
-    unlabeled_distinct: int
-    near_duplicate_clusters: int
-    unlabeled: Unlabeled
-    planted: NotRequired[dict[str, dict[str, int]]]  # kind -> planted, recovered
-
-
-class Embedding(TypedDict):
-    dimension: int
-    vocabulary: int
-    shuffled: dict[str, float]  # alias_mrr, alias_mrr_random
-
-
-class Alias(TypedDict, total=False):
-    target: str
-    rank: int | None  # of the target among the alias's neighbours, from 1
-    reverse_rank: int | None
-
-
-class OddOneOut(TypedDict, total=False):
-    odd: str | None
-    expected: str
-    distances: dict[str, float]
-
-
-class Analogy(TypedDict, total=False):
-    expected: str
-    top1: str | None
-    rank: int | None  # of the expected token, from 1
-
-
-class Closeness(TypedDict, total=False):
-    mean_rank: float | None  # of the members among each other's neighbours
-
-
-class TokenGroups(TypedDict, total=False):
-    operators: Closeness
-    policies: Closeness
-    vocabulary: int
-
-
-class BenchmarkSummary(TypedDict, total=False):
-    alias_n: int
-    alias_mrr: float
-    alias_hit10: float
-    alias_mrr_random: float
-    analogies_top1: float
-    odd_groups_accuracy: float
-
-
-class Semantics(TypedDict):
-    aliases: dict[str, Alias]
-    odd_one_out: dict[str, OddOneOut]  # by claim, and so are the next two
-    analogies: dict[str, Analogy]
-    groups: dict[str, TokenGroups]
-    missing: list[str]  # tokens asked for that have no vector
-    vocabulary: int
-    benchmark: dict[str, BenchmarkSummary]  # development, held_out, all
-
-
-class Labels(TypedDict):
-    one_line_rule_accuracy: float
-    p1: dict[str, dict[str, int]]  # part -> positives, negatives
-
-
-class Baselines(TypedDict):
-    shuffled_labels: dict[str, float]  # tpr, fpr, positives
+CoverageRow = TypedDict(
+    "CoverageRow",
+    {
+        "protocol": str,
+        "model": str,
+        "fpr_asked": float,
+        "tpr": float,
+        "low": float,
+        "high": float,
+        "fpr": float,  # realised
+        "fpr_low": float | None,
+        "positives": int,
+        "negatives": int,
+        "seeds": int,
+    },
+)
 
 
-class Networks(TypedDict):
-    networks: list[str]
-    parameters: int
+class Difference(TypedDict, total=False):
+    """Of two models on the same `n` malicious scripts, with its 95% interval."""
 
-
-class CoverageRow(TypedDict):
-    protocol: str
-    model: str
-    fpr_asked: float
-    tpr: float
-    low: float
-    high: float
-    fpr: float  # realised
-    fpr_low: float | None
-    positives: int
-    negatives: int
-    seeds: int
-
-
-class Interval(TypedDict, total=False):
     difference: float
     low: float
     high: float
-    n: int  # malicious scripts
+    n: int
 
 
-class Comparison(Interval):
-    models: list[str]  # first minus second
+class Comparison(Difference):
+    """First model minus second."""
+
+    models: list[str]
     tprs: list[float]
 
 
-class Gain(Interval, total=False):
+class Gain(Difference, total=False):
+    """The best network minus the best traditional model, both chosen on validation data."""
+
     traditional: str
     deep: str
     traditional_tpr: float
     deep_tpr: float
 
 
-class Calibration(TypedDict, total=False):
-    temperature: float
-    expected_calibration_error: float
-    before: float
-    reliability: list[dict]
+Calibration = TypedDict(  # before: the error without the temperature
+    "Calibration",
+    {"temperature": float, "expected_calibration_error": float, "before": float, "reliability": list[dict]},
+    total=False,
+)
+RobustnessRow = TypedDict("RobustnessRow", {"protocol": str, "model": str, "difference": float})
+Evaluation = TypedDict(
+    "Evaluation",
+    {
+        "fpr": float,
+        "table": list[CoverageRow],
+        "gain": dict[str, Gain],  # by protocol, and so is calibration
+        "comparisons": dict[str, dict[str, list[Comparison]]],  # by claim, by protocol
+        "calibration": dict[str, Calibration],
+        "robustness": list[RobustnessRow],
+        "negatives_test_scripts": int,
+        "negatives_test_scripts_human": int,
+    },
+)
 
+Parity = TypedDict("Parity", {"max_abs_diff": float, "decisions_equal": bool, "n": int, "bytes": int})
+Share = float | None  # of the scripts of a kind that is found; None where there is no such script
+Case = TypedDict(
+    "Case",
+    {"n": int, "deep": Share, "traditional": Share, "deep_low": Share, "deep_high": Share},
+    total=False,
+)
+CaseStudies = TypedDict("CaseStudies", {"C22": Case, "C23": Case, "C24": Case})
 
-class RobustnessRow(TypedDict):
-    protocol: str
-    model: str
-    difference: float  # what a transform changes of the true-positive rate
-
-
-class Evaluation(TypedDict):
-    fpr: float
-    table: list[CoverageRow]
-    gain: dict[str, Gain]  # by protocol, and so is calibration
-    comparisons: dict[str, dict[str, list[Comparison]]]  # by claim, by protocol
-    calibration: dict[str, Calibration]
-    robustness: list[RobustnessRow]
-    negatives_test_scripts: int
-    negatives_test_scripts_human: int
-
-
-class Parity(TypedDict):
-    max_abs_diff: float
-    decisions_equal: bool
-    n: int
-    bytes: int
-
-
-class Case(TypedDict, total=False):
-    n: int
-    deep: float | None  # share found
-    traditional: float | None
-    deep_low: float | None
-    deep_high: float | None
-
-
-class CaseStudies(TypedDict):
-    C22: Case
-    C23: Case
-    C24: Case
-
-
-class Run(TypedDict):
-    seconds: float
-    peak_gb: float
-
-
-class Scoring(TypedDict):
-    scripts_per_second: float
-    p99_ms: float
-
-
-class Bench(TypedDict):
-    tokenise_vs_hf: float | None
-    tokenise_vs_re: float | None
-    word2vec_vs_gensim: float
-    training_vs_plain: float
-    score_vs_keras: float
-    scoring: Scoring
-
+Run = TypedDict("Run", {"seconds": float, "peak_gb": float})
+Scoring = TypedDict("Scoring", {"scripts_per_second": float, "p99_ms": float})
+Bench = TypedDict(
+    "Bench",
+    {
+        "tokenise_vs_hf": float | None,
+        "tokenise_vs_re": float | None,
+        "word2vec_vs_gensim": float,
+        "training_vs_plain": float,
+        "score_vs_keras": float,
+        "scoring": Scoring,
+    },
+)
 
 Results = TypedDict(
     "Results",
