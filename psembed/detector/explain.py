@@ -19,10 +19,9 @@ from typing import Protocol
 import numpy as np
 
 from psembed.detector.neighbours import Neighbour
-from psembed.detector.verdict import Verdict
+from psembed.detector.verdict import Verdict, log_odds
 from psembed.powershell import defanging
 from psembed.runtime.errors import ParameterError
-from psembed.runtime.odds import log_odds
 
 COARSE, FINE = 40, 4  # pieces at first, and pieces that one which matters is cut into
 REFINED = 8  # pieces that are cut again

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Item(NamedTuple):
     """Something to score: bytes as they are, a decoded text, or None and the reason it cannot be read.
@@ -66,3 +68,20 @@ class Verdict:
     layers: tuple[LayerScore, ...] = ()
     read: str = ""
     reason: str = ""
+
+
+def log_odds(scores: np.ndarray, *, nearest: float = 0.0, limit: float = np.inf) -> np.ndarray:
+    """Return ln(p / (1 - p)) of scores, float64.
+
+    Parameters
+    ----------
+    scores : float[...]
+        From 0 to 1.
+    nearest : float
+        Scores are kept so far off 0 and 1 beforehand.
+    limit : float
+        Log-odds are held within -limit and limit.
+    """
+    sure = np.clip(scores.astype(np.float64), nearest, 1 - nearest)
+    with np.errstate(divide="ignore"):  # 0 and 1 have none: they get the limit
+        return np.clip(np.log(sure / (1 - sure)), -limit, limit)

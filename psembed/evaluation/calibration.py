@@ -12,10 +12,10 @@ import polars as pl
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from psembed.detector.verdict import log_odds
 from psembed.evaluation import metrics
 from psembed.project.results import Calibration
 from psembed.runtime.errors import CorpusError, ParameterError
-from psembed.runtime.odds import log_odds
 
 LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
 TEMPERATURES = (0.05, 20.0)  # sought between these; scores without a mistake would want 0

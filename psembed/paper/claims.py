@@ -1,6 +1,6 @@
 """The claims ledger of a run: what the study says, what we measured, and a verdict.
 
-The claims and the rules that judge them are in claims.toml; psembed.paper.ledger measures them. A claim that
+The claims and the rules that judge them are in ledger.toml; psembed.paper.ledger measures them. A claim that
 nothing has been measured for is not_testable, with the reason. On a generated corpus every claim about real
 scripts is not_testable too: psembed.paper.recovery judges that run instead.
 """

@@ -1,4 +1,4 @@
-"""How each claim of the study is measured in the results, and judged: claims.toml says by which rule."""
+"""How each claim of the study is measured in the results, and judged: ledger.toml says by which rule."""
 
 import tomllib
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Measured(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim of the study, as claims.toml has it."""
+    """One claim of the study, as ledger.toml has it."""
 
     id: str
     claim: str
@@ -293,5 +293,5 @@ MEASURES: dict[str, Callable[[Results], Measured | str]] = {
 }
 
 
-_TEXT = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
+_TEXT = Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8")
 CLAIMS = tuple(Claim(id=claim, **fields) for claim, fields in tomllib.loads(_TEXT).items())

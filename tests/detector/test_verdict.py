@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from psembed.runtime.odds import log_odds
+from psembed.detector.verdict import log_odds
 
 
 def test_log_odds_are_those_of_a_probability():
