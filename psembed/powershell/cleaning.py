@@ -26,6 +26,7 @@ _HERE_END = {
 # every token (about_Parsing), or after a closing bracket, quote or block comment; so not in page#top.
 _BEFORE_COMMENT = frozenset("&(),;{}|]" + SINGLE_QUOTES + DOUBLE_QUOTES)
 _COMMENT_LINES = re.compile(r"#[^\n]*(?:\n\s*#[^\n]*){0,1000}")
+Rewriting = dict[str, Callable[[str], str]]  # what stands for a span of each kind
 _SPACE_STEP = 1 << 20  # characters; white space is collapsed in pieces to bound memory
 
 
@@ -60,7 +61,7 @@ def code_lines(text: str, *, comments: bool = False, strings: bool = True) -> st
     def string(piece: str) -> str:
         return f"\n{IN_STRING}{_one_line(piece) if strings else 2 * SINGLE_QUOTES[0]}\n{AFTER_STRING}"
 
-    instead = {COMMENT: _one_line if comments else _comment_gone, STRING: string}
+    instead: Rewriting = {COMMENT: _one_line if comments else _comment_gone, STRING: string}
     return _rewritten(_unix_lines(text), instead)
 
 
@@ -76,7 +77,7 @@ def _comment_gone(piece: str) -> str:
     return " " if piece.startswith("<") else ""
 
 
-def _rewritten(text: str, instead: dict[str, Callable[[str], str]]) -> str:
+def _rewritten(text: str, instead: Rewriting) -> str:
     """Return `text` with each span of a kind in `instead` replaced by what that makes of it."""
     kept, start = io.StringIO(newline=""), 0
     for kind, begin, end in spans(text):

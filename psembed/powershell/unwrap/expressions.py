@@ -9,39 +9,20 @@ from functools import partial
 from typing import Any
 
 from psembed.powershell.unwrap import methods
-from psembed.powershell.unwrap.encodings import inflated
 from psembed.powershell.unwrap.operators import LEVELS, OPERATORS, add, indexed, join, split_words
-from psembed.powershell.unwrap.state import (
-    BLOCK,
-    GROUP,
-    INDEX,
-    LIST,
-    MEMBER,
-    OPERANDS,
-    OPERATOR,
-    TYPE,
-    VALUE,
-    Findings,
-    Item,
-    Variables,
-    decisive,
-)
+from psembed.powershell.unwrap.state import Findings, Item, Kind, Variables, decisive
 from psembed.powershell.unwrap.values import (
     CASTS,
     Budget,
     Element,
     Named,
-    Stream,
     attempt,
-    byte_string,
-    cast,
     characters,
     elements,
     lifted,
-    text_of,
 )
 
-_POSTFIX = frozenset({MEMBER, INDEX})
+_POSTFIX = frozenset({Kind.MEMBER, Kind.INDEX})
 _RUNNERS = frozenset({"invokescript", "newscriptblock", "addscript"})  # methods
 
 
@@ -57,12 +38,12 @@ class ExpressionEvaluator:
             return items
         self.budget.check_time()
         kinds = {item.kind for item in items}
-        if OPERATOR in kinds or not _POSTFIX.isdisjoint(kinds):
+        if Kind.OPERATOR in kinds or not _POSTFIX.isdisjoint(kinds):
             items = self._postfix(items)
-        if OPERATOR in kinds or TYPE in kinds:
+        if Kind.OPERATOR in kinds or Kind.TYPE in kinds:
             items = self._unary(items)
-        if OPERATOR in kinds:
-            present = {item.name for item in items if item.kind == OPERATOR}
+        if Kind.OPERATOR in kinds:
+            present = {item.name for item in items if item.kind == Kind.OPERATOR}
             for level in LEVELS:
                 if not level.isdisjoint(present):
                     items = self._binary(items, level)
@@ -81,15 +62,15 @@ class ExpressionEvaluator:
             item = items[place]
             target = kept[-1] if kept else None
             following = items[place + 1] if place + 1 < size else None
-            if target is None or target.kind not in (*OPERANDS, TYPE):
+            if target is None or target.kind not in Kind.TARGETS:
                 kept.append(item)
             elif (name := _member_name(item, following)) is not None:
-                place += item.kind == OPERATOR
+                place += item.kind == Kind.OPERATOR
                 after = items[place + 1] if place + 1 < size else None
                 call = after if after is not None and _is_call(items[place], after) else None
                 kept[-1] = self._member(target, name, call, items[place].end)
                 place += call is not None
-            elif item.kind == INDEX and target.kind != TYPE:
+            elif item.kind == Kind.INDEX and target.kind != Kind.TYPE:
                 kept[-1] = self._indexed(target, item)
             else:
                 kept.append(item)
@@ -97,8 +78,8 @@ class ExpressionEvaluator:
         return kept
 
     def _member(self, target: Item, name: str, call: Item | None, end: int) -> Item:
-        arguments = list(call.parts) if call is not None and call.kind == GROUP else []
-        owner = Named(target.name) if target.kind == TYPE else target.value
+        arguments = list(call.parts) if call is not None and call.kind == Kind.GROUP else []
+        owner = Named(target.name) if target.kind == Kind.TYPE else target.value
         if call is not None:
             end = call.end
             if name in _RUNNERS or (name, owner) == ("create", Named("scriptblock")):
@@ -108,11 +89,11 @@ class ExpressionEvaluator:
             elif name == "foreach" and isinstance(call.value, Element):
                 return self.map_elements(target, call, target.begin, end)
         if name == "new" and isinstance(owner, Named) and owner.name != "string":
-            value, how = self.new_object(owner.name, arguments, decisive("", call))
+            value, how = methods.new_object(self.budget, owner.name, arguments, decisive("", call))
             return self.findings.known(target.begin, end, value, how)
         value = None
         if name == "substring" and self.variables.blocks and len(arguments) == 2 and arguments[0] is None:
-            value = attempt(_any_part, self.budget, owner, arguments[1])
+            value = attempt(methods.any_part, self.budget, owner, arguments[1])
         elif owner is not None:
             value = self.apply(partial(methods.invoke, name), owner, *arguments)
         how = decisive(methods.how_of(name, arguments), target, call)
@@ -139,7 +120,7 @@ class ExpressionEvaluator:
 
     def map_elements(self, given: Item, block: Item, begin: int, end: int) -> Item:
         """Return what a block gives for each element of what it is given."""
-        result, each = Item(VALUE, begin, end), block.value
+        result, each = Item(Kind.VALUE, begin, end), block.value
         if isinstance(each, Element) and each.source is None and given.value is not None:
             if isinstance(given.value, Element):
                 result.value = given.value._replace(steps=(*given.value.steps, *each.steps))
@@ -149,22 +130,6 @@ class ExpressionEvaluator:
             self.findings.note_decoded(result)
         return result
 
-    def new_object(self, name: str, parts: list, how: str) -> tuple[Any, str]:
-        """Return (value, how) of a new string, encoding or stream; None for an object of another type."""
-        if name in ("string", "text.stringbuilder") and parts:
-            return attempt(join, self.budget, _flat(parts[0])), how
-        if name.startswith("text.") and name.endswith("encoding"):
-            return Named(name), ""
-        if not name.startswith("io.") or not parts:
-            return None, ""
-        source = parts[0]
-        while isinstance(source, list) and len(source) == 1:
-            source = source[0]
-        if "gzip" in name or "deflate" in name or "zlib" in name:
-            how = decisive("gzip" if "gzip" in name else "deflate", how)
-            return self.apply(_inflated_stream, source), how
-        return self.apply(_as_stream, source), how
-
     # Casts and the operators that stand before their operand
 
     def _unary(self, items: list[Item]) -> list[Item]:
@@ -172,13 +137,13 @@ class ExpressionEvaluator:
         kept: list[Item] = []
         for place in range(len(items) - 1, -1, -1):
             item, before = items[place], items[place - 1] if place else None
-            operand = kept[-1] if kept and kept[-1].kind in OPERANDS else None
-            after_operand = before is not None and before.kind in (*OPERANDS, TYPE)
-            if operand is None or (item.kind == OPERATOR and after_operand):
+            operand = kept[-1] if kept and kept[-1].kind in Kind.OPERANDS else None
+            after_operand = before is not None and before.kind in Kind.TARGETS
+            if operand is None or (item.kind == Kind.OPERATOR and after_operand):
                 kept.append(item)
-            elif item.kind == TYPE and not _names_type(before):
+            elif item.kind == Kind.TYPE and not _names_type(before):
                 kept[-1] = self._cast_item(item, operand)
-            elif item.kind == OPERATOR and item.name in ("join", "split", "-", "+", ","):
+            elif item.kind == Kind.OPERATOR and item.name in ("join", "split", "-", "+", ","):
                 kept[-1] = self._prefixed(item, operand)
             else:
                 kept.append(item)
@@ -201,12 +166,12 @@ class ExpressionEvaluator:
 
     def cast(self, name: str, value: Any) -> Any:
         """Return a value as a type of CASTS, None where not known."""
-        return self.apply(partial(cast, name), value)
+        return self.apply(OPERATORS["as"].apply, value, Named(name))
 
     def _prefixed(self, item: Item, operand: Item) -> Item:
         value, how = operand.value, operand.how
         if item.name == ",":
-            result = Item(LIST, item.begin, operand.end, None if value is None else [value], how)
+            result = Item(Kind.LIST, item.begin, operand.end, None if value is None else [value], how)
             result.parts = [value]
             return result
         if item.name == "join":
@@ -226,7 +191,7 @@ class ExpressionEvaluator:
         while place < size:
             run, names = [items[place]], []
             place += 1
-            while place + 1 < size and run[-1].kind in (*OPERANDS, TYPE) and _joins(items, place, level):
+            while place + 1 < size and run[-1].kind in Kind.TARGETS and _joins(items, place, level):
                 names.append(items[place].name)
                 run.append(items[place + 1])
                 place += 2
@@ -237,15 +202,17 @@ class ExpressionEvaluator:
         begin, end, how = run[0].begin, run[-1].end, decisive("", *run)
         if names[0] == ",":
             self.budget.step()
-            parts = [part for item in run for part in (item.parts if item.kind == LIST else [item.value])]
-            result = Item(LIST, begin, end, None if None in parts else parts, how)
+            parts = [
+                part for item in run for part in (item.parts if item.kind == Kind.LIST else [item.value])
+            ]
+            result = Item(Kind.LIST, begin, end, None if None in parts else parts, how)
             result.parts = parts
             return result
         if set(names) == {"+"}:
             return self._added(run, decisive("concatenation", how))
         value = run[0].value
         for name, item in zip(names, run[1:], strict=True):
-            other = Named(item.name) if item.kind == TYPE else item.value
+            other = Named(item.name) if item.kind == Kind.TYPE else item.value
             known = value is not None and other is not None
             value = self.apply(OPERATORS[name].apply, value, other) if known else None
             how = decisive(OPERATORS[name].how, how)
@@ -263,51 +230,32 @@ class ExpressionEvaluator:
                     value = attempt(add, self.budget, *values[first:place])
                     self.findings.known(run[first].begin, run[place - 1].end, value, how)
                 first = place + 1
-        return Item(VALUE, run[0].begin, run[-1].end)
+        return Item(Kind.VALUE, run[0].begin, run[-1].end)
 
 
 def _is_call(member: Item, after: Item) -> bool:
-    return after.kind in (GROUP, BLOCK) and after.begin == member.end
+    return after.kind in (Kind.GROUP, Kind.BLOCK) and after.begin == member.end
 
 
 def _member_name(item: Item, following: Item | None) -> str | None:
     """Return the name of a member, which a dot and a string may give too, as in `'x'."Replace"(`."""
-    if item.kind == MEMBER:
+    if item.kind == Kind.MEMBER:
         return item.name
-    if item.kind != OPERATOR or item.name not in (".", "::") or following is None:
+    if item.kind != Kind.OPERATOR or item.name not in (".", "::") or following is None:
         return None
-    quoted = isinstance(following.value, str) and following.begin == item.end and following.kind in OPERANDS
+    quoted = (
+        isinstance(following.value, str) and following.begin == item.end and following.kind in Kind.OPERANDS
+    )
     return str(following.value).lower() if quoted else None
 
 
 def _names_type(before: Item | None) -> bool:
     """Tell whether a type after this item is an operand of its own, and no cast."""
-    return before is not None and before.kind == OPERATOR and before.name in ("as", "is")
+    return before is not None and before.kind == Kind.OPERATOR and before.name in ("as", "is")
 
 
 def _joins(items: list[Item], place: int, level: frozenset[str]) -> bool:
     operator, after = items[place], items[place + 1]
-    if operator.kind != OPERATOR or operator.name not in level:
+    if operator.kind != Kind.OPERATOR or operator.name not in level:
         return False
-    return after.kind in OPERANDS or (operator.name == "as" and after.kind == TYPE)
-
-
-def _flat(value: Any) -> Any:
-    while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        value = value[0]
-    return value
-
-
-def _any_part(budget: Budget, text: Any, size: int) -> Element:
-    """Return any one part of a string that a loop takes apart, all of one size."""
-    text = text_of(text)
-    budget.spend(len(text))
-    return Element([text[start : start + size] for start in range(0, len(text), max(size, 1))])
-
-
-def _inflated_stream(budget: Budget, data: Any) -> Stream:
-    return Stream(inflated(budget, byte_string(data)))
-
-
-def _as_stream(budget: Budget, data: Any) -> Stream:
-    return Stream(byte_string(data))
+    return after.kind in Kind.OPERANDS or (operator.name == "as" and after.kind == Kind.TYPE)

@@ -5,29 +5,17 @@ from typing import NamedTuple
 
 from psembed.powershell.cleaning import SINGLE_QUOTES
 from psembed.powershell.unwrap.parser import Parser
-from psembed.powershell.unwrap.state import DECODINGS, WORD, Finding
+from psembed.powershell.unwrap.state import DECODINGS, Finding, Kind
 from psembed.powershell.unwrap.values import Budget
 
 
 class Folded(NamedTuple):
-    """What constant folding gives.
+    """What constant folding gives."""
 
-    Attributes
-    ----------
-    text : str
-        The script with each constant expression as a literal.
-    decoded : list of Finding
-        The strings, bytes and characters that a decoding gave, outermost only.
-    scripts : list of Finding
-        The strings that are given to run.
-    cut : str
-        The limit that stopped it, or "".
-    """
-
-    text: str
-    decoded: list[Finding]
-    scripts: list[Finding]
-    cut: str
+    text: str  # the script with each constant expression as a literal
+    decoded: list[Finding]  # the strings, bytes and characters that a decoding gave, outermost only
+    scripts: list[Finding]  # the strings that are given to run
+    cut: str  # the limit that stopped it, or ""
 
 
 def fold_constants(text: str, budget: Budget) -> Folded:
@@ -59,7 +47,7 @@ def _outermost(findings: list[Finding]) -> list[Finding]:
 def _with_literals(text: str, constants: list[Finding]) -> str:
     kept, start = [], 0
     for begin, end, value, how in constants:
-        kept += [text[start:begin], value if how == WORD else quoted(value)]
+        kept += [text[start:begin], value if how == Kind.WORD else quoted(value)]
         start = end
     return "".join([*kept, text[start:]])
 

@@ -66,25 +66,12 @@ _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one unwrapping.
+    """Bounds of one unwrapping."""
 
-    Attributes
-    ----------
-    depth : int
-        Layers within layers.
-    layers : int
-        In all, the script included.
-    characters : int
-        Of all results, intermediate ones included.
-    steps : int
-        Rewrites.
-    seconds : float
-    """
-
-    depth: int = 8
-    layers: int = 64
-    characters: int = 1 << 24
-    steps: int = 100_000
+    depth: int = 8  # layers within layers
+    layers: int = 64  # in all, the script included
+    characters: int = 1 << 24  # of all results, intermediate ones included
+    steps: int = 100_000  # rewrites
     seconds: float = 1.5
 
 

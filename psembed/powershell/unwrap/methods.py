@@ -4,24 +4,23 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.unwrap.encodings import CODECS, decoded, from_base64
-from psembed.powershell.unwrap.operators import (
-    equal_parts,
-    formatted,
-    indexed,
-    join,
-    replace_matches,
-    split_at_matches,
-)
+from psembed.powershell.unwrap import operators
+from psembed.powershell.unwrap.encodings import CODECS, decoded, from_base64, inflated
+from psembed.powershell.unwrap.operators import indexed, join
+from psembed.powershell.unwrap.state import decisive
 from psembed.powershell.unwrap.values import (
     LARGEST_NUMBER,
     Budget,
     Char,
+    Element,
     Named,
     Stream,
+    attempt,
+    byte_string,
     character,
     characters,
     elements,
+    lifted,
     number_of,
     text_of,
 )
@@ -157,7 +156,9 @@ def _matches(budget: Budget, text: Any, pattern: Any, options: Any = "") -> list
     dots = text_of(pattern)
     if not dots or dots.strip("."):
         raise ValueError("not covered")
-    return equal_parts(budget, text, len(dots), from_right="righttoleft" in text_of(options).lower())
+    return operators.equal_parts(
+        budget, text, len(dots), from_right="righttoleft" in text_of(options).lower()
+    )
 
 
 def _hexadecimal(budget: Budget, text: Any) -> bytes:
@@ -185,15 +186,47 @@ STATIC_METHODS: dict[tuple[str, str], Callable] = {
     ("string", "join"): lambda budget, separator, *values: join(budget, _list_of(values), separator),
     ("string", "concat"): _concatenated,
     ("string", "new"): _concatenated,
-    ("string", "format"): lambda budget, form, *values: formatted(budget, form, _list_of(values)),
+    ("string", "format"): lambda budget, form, *values: operators.formatted(budget, form, _list_of(values)),
     ("string", "empty"): lambda budget: "",
     ("char", "convertfromutf32"): lambda budget, code: chr(number_of(code)),
     ("char", "parse"): lambda budget, text: character(text),
     ("int", "parse"): _whole,
-    ("regex", "replace"): lambda budget, text, old, new: replace_matches(0, budget, text, [old, new]),
-    ("regex", "split"): lambda budget, text, pattern: split_at_matches(0, budget, text, pattern),
+    ("regex", "replace"): lambda budget, text, old, new: operators.replace_matches(
+        0, budget, text, [old, new]
+    ),
+    ("regex", "split"): lambda budget, text, pattern: operators.split_at_matches(0, budget, text, pattern),
     ("regex", "matches"): _matches,
     ("regex", "unescape"): _unescaped,
     ("uri", "unescapedatastring"): _url_decoded,
     ("net.webutility", "urldecode"): _url_decoded,
 }
+
+
+def any_part(budget: Budget, text: Any, size: int) -> Element:
+    """Return any one part of a string that a loop takes apart, all of one size."""
+    text = text_of(text)
+    budget.spend(len(text))
+    return Element([text[start : start + size] for start in range(0, len(text), max(size, 1))])
+
+
+def new_object(budget: Budget, name: str, parts: list, how: str) -> tuple[Any, str]:
+    """Return (value, how) of a new string, encoding or stream; None for an object of another type."""
+    content = parts[0] if parts else None
+    while isinstance(content, list) and len(content) == 1 and isinstance(content[0], list):
+        content = content[0]
+    if name in ("string", "text.stringbuilder") and parts:
+        return attempt(join, budget, content), how
+    if name.startswith("text.") and name.endswith("encoding"):
+        return Named(name), ""
+    if not name.startswith("io.") or not parts:
+        return None, ""
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
+    if "gzip" in name or "deflate" in name or "zlib" in name:
+        how = decisive("gzip" if "gzip" in name else "deflate", how)
+        return attempt(lifted, _inflated_stream, budget, content), how
+    return attempt(lifted, lambda _, data: Stream(byte_string(data)), budget, content), how
+
+
+def _inflated_stream(budget: Budget, data: Any) -> Stream:
+    return Stream(inflated(budget, byte_string(data)))

@@ -10,7 +10,6 @@ from psembed.powershell.unwrap.values import (
     ELEMENT_COST,
     LARGEST_NUMBER,
     Budget,
-    Named,
     cast,
     characters,
     elements,
@@ -197,10 +196,6 @@ def indexed(budget: Budget, value: Any, index: Any) -> Any:
     return value[number_of(index)]
 
 
-def _converted(budget: Budget, value: Any, kind: Named) -> Any:
-    return cast(kind.name, budget, value)
-
-
 class Operator(NamedTuple):
     """An operator between two operands: its precedence, what it gives, and the name of that step."""
 
@@ -225,7 +220,7 @@ OPERATORS = {
     "replace": Operator(5, partial(replace_matches, _ANY_CASE), "replace"),
     "ireplace": Operator(5, partial(replace_matches, _ANY_CASE), "replace"),
     "creplace": Operator(5, partial(replace_matches, _CASED), "replace"),
-    "as": Operator(5, _converted),
+    "as": Operator(5, lambda budget, value, kind: cast(kind.name, budget, value)),
     "bxor": Operator(6, _of_numbers(operator.xor), "xor"),
     "band": Operator(6, _of_numbers(operator.and_)),
     "bor": Operator(6, _of_numbers(operator.or_)),

@@ -5,32 +5,14 @@ last assigned where that is certain enough for reading a script. Nothing is exec
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
 from psembed.powershell.unwrap.operators import join
-from psembed.powershell.unwrap.state import (
-    ASSIGN,
-    BLOCK,
-    GROUP,
-    INDEX,
-    LIST,
-    MEMBER,
-    OPERANDS,
-    OPERATOR,
-    PARAMETER,
-    TYPE,
-    VALUE,
-    WORD,
-    Finding,
-    Item,
-    Variables,
-    decisive,
-    type_name,
-    variable_name,
-)
+from psembed.powershell.unwrap.state import Finding, Item, Kind, Variables, decisive, variable_name
 from psembed.powershell.unwrap.statements import StatementEvaluator
-from psembed.powershell.unwrap.values import Budget, Cut, Element, attempt, lifted, text_of
+from psembed.powershell.unwrap.values import Budget, Cut, Element, attempt, lifted, text_of, type_name
 
 DASHES = "-\u2013\u2014\u2015"
 _OPERATORS = """
@@ -80,7 +62,41 @@ _ESCAPES = {
     "0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }  # fmt: skip
 _SINGLE_QUOTES = frozenset(SINGLE_QUOTES)
+_BEFORE_INDEX = Kind.OPERANDS | {Kind.MEMBER, Kind.INDEX}
+_BEFORE_MEMBER = _BEFORE_INDEX | {Kind.TYPE, Kind.BLOCK}
 _CLOSERS = {"(": ")", "$(": ")", "@(": ")", "{": "}", "@{": "}", "[": "]"}
+
+
+def _single_quoted(token: str) -> str:
+    value = token[1:-1] if len(token) > 1 and token[-1] in SINGLE_QUOTES else token[1:]
+    if _SINGLE_QUOTES.isdisjoint(value):
+        return value
+    return re.sub(f"[{SINGLE_QUOTES}]([{SINGLE_QUOTES}])", r"\1", value)
+
+
+def _whole(digits: str) -> int:
+    return int(digits, 16 if digits[:2] in ("0x", "0X") else 10)
+
+
+def _number(token: str) -> int | None:
+    return None if len(token) > 20 or "." in token else _whole(token)
+
+
+def _bare_type(token: str) -> str:
+    return type_name(token.strip("[ \t\r\n").removesuffix("]"))
+
+
+# Tokens that make an item whatever stands around them.
+_ITEMS: dict[str, Callable[[str, int, int], Item]] = {
+    "plain": lambda token, begin, end: Item(Kind.VALUE, begin, end, token[1:-1]),
+    "single": lambda token, begin, end: Item(Kind.VALUE, begin, end, _single_quoted(token)),
+    "number": lambda token, begin, end: Item(Kind.VALUE, begin, end, _number(token)),
+    "type": lambda token, begin, end: Item(Kind.TYPE, begin, end, name=_bare_type(token)),
+    "operator": lambda token, begin, end: Item(Kind.OPERATOR, begin, end, name=token[1:].lower()),
+    "parameter": lambda token, begin, end: Item(
+        Kind.PARAMETER, begin, end, name=token[1:].lower().rstrip(":")
+    ),
+}
 
 
 class Frame:
@@ -102,12 +118,7 @@ class Frame:
 class Parser:
     """One pass over a text; `run` it once, then read `findings` and `variables`.
 
-    Parameters
-    ----------
-    text : str
-    budget : Budget
-    unknown : frozenset of str
-        Variables whose value is never taken as known.
+    Variables in `unknown` are never taken as known.
     """
 
     def __init__(self, text: str, budget: Budget, unknown: frozenset[str] = frozenset()):
@@ -155,6 +166,9 @@ class Parser:
         if kind in _PASSED_OVER:
             return match.end()
         end = match.end(kind)
+        if make := _ITEMS.get(kind):
+            self.frames[-1].items.append(make(match[kind], position, end))
+            return match.end()
         if take := self.TOKENS.get(kind):
             take(self, match[kind], position, end)
             return end if self.frames[-1].kind == '"' else match.end()
@@ -167,7 +181,7 @@ class Parser:
             self._take_numbers(match[kind], position, end)
             return match.end()
         digits = match[kind].split(",", 1)[0].rstrip()
-        self._take_number(digits, position, position + len(digits))
+        self._push(_ITEMS["number"](digits, position, position + len(digits)))
         return position + len(digits)
 
     def _here_string(self, position: int, start: int) -> int:
@@ -179,62 +193,44 @@ class Parser:
         if double and ("$" in inside or "`" in inside):
             self.frames.append(Frame('"', position, here_end=stop))
             return start
-        self._push(Item(VALUE, position, end, inside))
+        self._push(Item(Kind.VALUE, position, end, inside))
         return end
 
     def _take_newline(self, _: str, position: int, end: int) -> None:
         frame = self.frames[-1]
-        if frame.kind not in ("(", "[") and frame.items and frame.items[-1].kind not in (OPERATOR, ASSIGN):
+        if (
+            frame.kind not in ("(", "[")
+            and frame.items
+            and frame.items[-1].kind not in (Kind.OPERATOR, Kind.ASSIGN)
+        ):
             self._end_statement()
-
-    def _take_single(self, token: str, position: int, end: int) -> None:
-        value = token[1:-1] if len(token) > 1 and token[-1] in SINGLE_QUOTES else token[1:]
-        if not _SINGLE_QUOTES.isdisjoint(value):
-            value = re.sub(f"[{SINGLE_QUOTES}]([{SINGLE_QUOTES}])", r"\1", value)
-        self._push(Item(VALUE, position, end, value))
 
     def _take_double(self, _: str, position: int, end: int) -> None:
         self.frames.append(Frame('"', position))
 
-    def _take_plain(self, token: str, position: int, end: int) -> None:
-        self._push(Item(VALUE, position, end, token[1:-1]))
-
-    def _take_type(self, token: str, position: int, end: int) -> None:
-        self._push(Item(TYPE, position, end, name=type_name(token.strip("[ \t\r\n").removesuffix("]"))))
-
     def _take_variable(self, token: str, position: int, end: int) -> None:
         name = variable_name(token[1:])
-        self._push(Item(VALUE, position, end, *self.variables.get(name), name))
-
-    def _take_number(self, token: str, position: int, end: int) -> None:
-        value = None if len(token) > 20 or "." in token else _whole(token)
-        self._push(Item(VALUE, position, end, value))
+        self._push(Item(Kind.VALUE, position, end, *self.variables.get(name), name))
 
     def _is_operand_of_its_own(self) -> bool:
         """Tell whether what comes next is not the operand of a cast or sign, which bind before commas."""
         items = self.frames[-1].items
         return not items or not (
-            items[-1].kind == TYPE or (items[-1].kind == OPERATOR and items[-1].name in "+-")
+            items[-1].kind == Kind.TYPE or (items[-1].kind == Kind.OPERATOR and items[-1].name in "+-")
         )
 
     def _take_numbers(self, token: str, position: int, end: int) -> None:
         self.budget.spend(len(token))
-        item = Item(LIST, position, end, [_whole(number) for number in _NUMBER.findall(token)])
+        item = Item(Kind.LIST, position, end, [_whole(number) for number in _NUMBER.findall(token)])
         item.parts = item.value
         self._push(item)
 
-    def _take_operator(self, token: str, position: int, end: int) -> None:
-        self._push(Item(OPERATOR, position, end, name=token[1:].lower()))
-
-    def _take_parameter(self, token: str, position: int, end: int) -> None:
-        self._push(Item(PARAMETER, position, end, name=token[1:].lower().rstrip(":")))
-
     def _take_member(self, token: str, position: int, end: int) -> None:
         items = self.frames[-1].items
-        after = items and items[-1].kind in (*OPERANDS, TYPE, INDEX, MEMBER, BLOCK)
+        after = items and items[-1].kind in _BEFORE_MEMBER
         name = token.lstrip(":. ").replace("`", "")
         if after and (items[-1].end == position or token[0] == ":" or self.text[end : end + 1] == "("):
-            self._push(Item(MEMBER, position, end, name=name.lower()))
+            self._push(Item(Kind.MEMBER, position, end, name=name.lower()))
         elif token[1:2] == " ":
             self._take_symbol(".", position, position + 1)
             self._take_word(token[2:], position + 2, end)
@@ -244,32 +240,36 @@ class Parser:
     def _take_assign(self, token: str, position: int, end: int) -> None:
         items = self.frames[-1].items
         place = len(items) - 1
-        while place >= 0 and items[place].kind in (INDEX, MEMBER):
+        while place >= 0 and items[place].kind in (Kind.INDEX, Kind.MEMBER):
             place -= 1
-        while place > 0 and items[place - 1].kind == TYPE:
+        while place > 0 and items[place - 1].kind == Kind.TYPE:
             place -= 1
-        if place > 0 and items[place - 1].kind not in (OPERATOR, ASSIGN, PARAMETER):  # lines that were joined
+        if place > 0 and items[place - 1].kind not in (
+            Kind.OPERATOR,
+            Kind.ASSIGN,
+            Kind.PARAMETER,
+        ):  # lines that were joined
             rest, self.frames[-1].items = items[place:], items[:place]
             self._end_statement()
             self.frames[-1].items = rest
-        self._push(Item(ASSIGN, position, end, name=token))
+        self._push(Item(Kind.ASSIGN, position, end, name=token))
 
     def _take_step(self, token: str, position: int, end: int) -> None:
         items = self.frames[-1].items
-        if items and items[-1].name and items[-1].kind == VALUE:
+        if items and items[-1].name and items[-1].kind == Kind.VALUE:
             self.variables.varying.add(items[-1].name)
 
     def _take_symbol(self, token: str, position: int, end: int) -> None:
         if token in (";", "&&", "||"):
             self._end_statement()
         elif token != "!":
-            self._push(Item(OPERATOR, position, end, name="-" if token in DASHES else token))
+            self._push(Item(Kind.OPERATOR, position, end, name="-" if token in DASHES else token))
 
     def _take_word(self, token: str, position: int, end: int) -> None:
         name = token.replace("`", "")
         if name != token and name:
-            self.findings.constants.append(Finding(position, end, name, WORD))
-        self._push(Item(WORD, position, end, name=name.lower()))
+            self.findings.constants.append(Finding(position, end, name, Kind.WORD))
+        self._push(Item(Kind.WORD, position, end, name=name.lower()))
 
     # Brackets
 
@@ -283,11 +283,9 @@ class Parser:
             self._close(end)
 
     TOKENS: ClassVar = {
-        "newline": _take_newline, "single": _take_single, "plain": _take_plain, "double": _take_double,
-        "type": _take_type, "open": _take_open, "variable": _take_variable, "number": _take_number,
-        "operator": _take_operator, "parameter": _take_parameter, "member": _take_member,
-        "assign": _take_assign, "step": _take_step, "close": _take_close, "symbol": _take_symbol,
-        "word": _take_word,
+        "newline": _take_newline, "double": _take_double, "variable": _take_variable, "member": _take_member,
+        "assign": _take_assign, "step": _take_step, "symbol": _take_symbol, "word": _take_word,
+        "open": _take_open, "close": _take_close,
     }  # fmt: skip
 
     def _close(self, end: int) -> None:
@@ -301,13 +299,17 @@ class Parser:
         self.variables.blocks -= frame.kind == "{"
         outer = self.frames[-1].items
         if self.frames[-1].kind == '"':
-            outer.append(frame.result or Item(VALUE, frame.begin, end))
+            outer.append(frame.result or Item(Kind.VALUE, frame.begin, end))
             return
         item = _enclosed(frame, end)
-        if item.kind == INDEX and not (outer and outer[-1].kind in (*OPERANDS, MEMBER, INDEX)):
+        if item.kind == Kind.INDEX and not (outer and outer[-1].kind in _BEFORE_INDEX):
             return  # an attribute
         before = outer[-1] if outer else None
-        alone = before is None or before.kind in (OPERATOR, ASSIGN, TYPE) or before.end < frame.begin
+        alone = (
+            before is None
+            or before.kind in (Kind.OPERATOR, Kind.ASSIGN, Kind.TYPE)
+            or before.end < frame.begin
+        )
         outer.append(item)
         if frame.kind == "(" and alone and self._is_constant(frame.result):
             self.findings.constants.append(Finding(frame.begin, end, str(item.value), item.how))
@@ -337,7 +339,7 @@ class Parser:
             frame.items.append(_escaped(match, frame))
         elif name := match["name"] or match["braced"]:
             name = variable_name(name)
-            item = Item(VALUE, position, end, *self.variables.get(name), name)
+            item = Item(Kind.VALUE, position, end, *self.variables.get(name), name)
             item.text = match[0]
             frame.items.append(item)
         elif match["code_opens"]:
@@ -348,12 +350,12 @@ class Parser:
 
     def _close_string(self, end: int) -> int:
         frame = self.frames.pop()
-        parts = [Item(VALUE, 0, 0, part) if isinstance(part, str) else part for part in frame.items]
+        parts = [Item(Kind.VALUE, 0, 0, part) if isinstance(part, str) else part for part in frame.items]
         how = decisive("", *parts)
         value = ""
         if parts:
             value = attempt(lifted, _joined, self.budget, *(part.value for part in parts))
-        item = Item(VALUE, frame.begin, end, value, how)
+        item = Item(Kind.VALUE, frame.begin, end, value, how)
         item.text = "".join(part.value if isinstance(part.value, str) else part.text for part in parts)
         if isinstance(value, str) and (frame.rewritten or any(part.how for part in parts)):
             self.findings.constants.append(Finding(frame.begin, end, value, how))
@@ -363,21 +365,21 @@ class Parser:
 
 def _before_header(items: list[Item]) -> bool:
     """Tell whether a bracket after these items is the head of a for loop, function or param block."""
-    if not items or items[-1].kind != WORD:
+    if not items or items[-1].kind != Kind.WORD:
         return False
     if items[-1].name in ("for", "param"):
         return True
-    return len(items) > 1 and items[-2].kind == WORD and items[-2].name in ("function", "filter")
+    return len(items) > 1 and items[-2].kind == Kind.WORD and items[-2].name in ("function", "filter")
 
 
 def _enclosed(frame: Frame, end: int) -> Item:
-    kind = {"{": BLOCK, "@{": VALUE, "[": INDEX}.get(frame.kind, GROUP)
+    kind = {"{": Kind.BLOCK, "@{": Kind.VALUE, "[": Kind.INDEX}.get(frame.kind, Kind.GROUP)
     inner = frame.result
     if inner is None or frame.kind == "@{":
         return Item(kind, frame.begin, end)
     item = Item(kind, frame.begin, end, inner.value, inner.how, inner.name)
     item.text = inner.text
-    item.parts = inner.parts if inner.kind == LIST else [inner.value]
+    item.parts = inner.parts if inner.kind == Kind.LIST else [inner.value]
     if frame.kind == "@(" and not (inner.value is None or isinstance(inner.value, Element | list | bytes)):
         item.value = [inner.value]
     return item
@@ -390,10 +392,6 @@ def _escaped(match: re.Match[str], frame: Frame) -> str:
     letter = match["escape"]
     frame.rewritten |= letter.isalnum() and letter not in _ESCAPES
     return "" if letter == "\n" else _ESCAPES.get(letter, letter)
-
-
-def _whole(digits: str) -> int:
-    return int(digits, 16 if digits[:2] in ("0x", "0X") else 10)
 
 
 def _joined(budget: Budget, *parts: Any) -> str:

@@ -8,10 +8,15 @@ from psembed.powershell.unwrap.encodings import decoded, from_base64
 from psembed.powershell.unwrap.operators import join
 from psembed.powershell.unwrap.values import Budget, Char, Element, Stream, attempt
 
-VALUE, GROUP, LIST, TYPE, MEMBER, INDEX, BLOCK, OPERATOR, ASSIGN, WORD, PARAMETER = (
-    "value", "group", "list", "type", "member", "index", "block", "operator", "assign", "word", "parameter",
-)  # fmt: skip
-OPERANDS = frozenset({VALUE, GROUP, LIST})
+
+class Kind:
+    """What an item is."""
+
+    VALUE, GROUP, LIST, TYPE, MEMBER, INDEX = "value", "group", "list", "type", "member", "index"
+    BLOCK, OPERATOR, ASSIGN, WORD, PARAMETER = "block", "operator", "assign", "word", "parameter"
+    OPERANDS = frozenset({VALUE, GROUP, LIST})
+    TARGETS = OPERANDS | {TYPE}  # of members and operators
+
 
 # How a value came about, the more decisive steps later; the most decisive one names a layer.
 _WEAK = ("", "concatenation", "format operator", "join", "replace", "split", "reversal")
@@ -53,30 +58,16 @@ def decisive(how: str, *before: Item | str | None) -> str:
     return how
 
 
-def type_name(name: str) -> str:
-    """Return a type's name in lower case, without back-ticks, white space and the namespaces left out."""
-    name = re.sub(r"[`\s]", "", name).lower().removeprefix("system.")
-    return name.removeprefix("management.automation.")
-
-
 def variable_name(name: str) -> str:
     """Return a variable's name in lower case, without braces, back-ticks and scope."""
     return _SCOPE.sub("", name.strip("{}").replace("`", "").lower())
 
 
 class Variables:
-    """The value that each variable was given last, and which of them cannot be relied on.
+    """The (value, how) that each variable was given last.
 
-    Attributes
-    ----------
-    values : dict
-        (value, how) by name.
-    varying : set of str
-        Those that count, loop or depend on the way taken.
-    read : set of str
-        Those that were read as known.
-    blocks : int
-        Open braces; $_ is an element there.
+    Those in `varying` count, loop or depend on the way taken; those in `read` were read as known. `blocks`
+    counts the open braces, as $_ is an element there.
     """
 
     def __init__(self, unknown: frozenset[str] = frozenset()):
@@ -117,14 +108,8 @@ class Finding(NamedTuple):
 class Findings:
     """What was uncovered so far.
 
-    Attributes
-    ----------
-    constants : list of Finding
-        Strings that take an expression's place in the text.
-    decoded : list of Finding
-        Bytes and characters that a decoding gave.
-    scripts : list of Finding
-        Strings that are given to run.
+    `constants` are strings that take an expression's place in the text, `decoded` are bytes and characters
+    that a decoding gave, `scripts` are strings that are given to run.
     """
 
     def __init__(self, budget: Budget):
@@ -138,7 +123,7 @@ class Findings:
         self.budget.step()
         if isinstance(value, str) and not quiet:
             self.constants.append(Finding(begin, end, str(value), how))
-        item = Item(VALUE, begin, end, value, how)
+        item = Item(Kind.VALUE, begin, end, value, how)
         self.note_decoded(item)
         return item
 

@@ -5,20 +5,7 @@ from typing import Any
 from psembed.powershell.unwrap.commands import CommandEvaluator
 from psembed.powershell.unwrap.expressions import ExpressionEvaluator
 from psembed.powershell.unwrap.operators import add, join
-from psembed.powershell.unwrap.state import (
-    ASSIGN,
-    BLOCK,
-    INDEX,
-    OPERANDS,
-    OPERATOR,
-    TYPE,
-    VALUE,
-    WORD,
-    Findings,
-    Item,
-    Variables,
-    decisive,
-)
+from psembed.powershell.unwrap.state import Findings, Item, Kind, Variables, decisive
 from psembed.powershell.unwrap.values import CASTS, Budget, Element, attempt, elements
 
 
@@ -31,27 +18,18 @@ class StatementEvaluator:
         self.commands = CommandEvaluator(self.expressions)
 
     def run(self, items: list[Item], bracket: str, *, header: bool) -> Item | None:
-        """Return what a statement gives.
-
-        Parameters
-        ----------
-        items : list of Item
-        bracket : str
-            What the statement stands in.
-        header : bool
-            Whether that is the head of a for loop, function or param block, which assigns no constants.
-        """
-        place = next((number for number, item in enumerate(items[:8]) if item.kind == ASSIGN), 0)
+        """Return what a statement in a bracket gives; the `header` of a block assigns no constants."""
+        place = next((number for number, item in enumerate(items[:8]) if item.kind == Kind.ASSIGN), 0)
         if not place:
             return self._pipeline(items)
         result = self._pipeline(items[place + 1 :]) if place + 1 < len(items) else None
         if bracket != "@{":
-            self._assign(items[:place], items[place].name, result or Item(VALUE, 0, 0), header=header)
+            self._assign(items[:place], items[place].name, result or Item(Kind.VALUE, 0, 0), header=header)
         return result if bracket == "(" and not header else None
 
     def bind_loop_variable(self, items: list[Item], *, header: bool) -> bool:
         """Bind the variable of `foreach ($x in ...)`; tell whether the items in the brackets are that."""
-        if len(items) < 3 or not items[0].name or items[1].kind != WORD or items[1].name != "in":
+        if len(items) < 3 or not items[0].name or items[1].kind != Kind.WORD or items[1].name != "in":
             return False
         result = self.run(items[2:], "(", header=header)
         source = attempt(elements, result and result.value)
@@ -62,9 +40,9 @@ class StatementEvaluator:
         return True
 
     def _assign(self, left: list[Item], operator: str, result: Item, *, header: bool) -> None:
-        types = [item for item in left if item.kind == TYPE]
-        target = [item for item in left if item.kind != TYPE]
-        if not target or target[0].kind != VALUE or not target[0].name:
+        types = [item for item in left if item.kind == Kind.TYPE]
+        target = [item for item in left if item.kind != Kind.TYPE]
+        if not target or target[0].kind != Kind.VALUE or not target[0].name:
             return
         name, value, how = target[0].name, result.value, result.how
         if len(target) > 1:
@@ -84,7 +62,7 @@ class StatementEvaluator:
         elif operator != "=":
             value = None
         self.variables.values[name] = (value, how)
-        self.findings.note_decoded(Item(VALUE, left[0].begin, result.end, value, how))
+        self.findings.note_decoded(Item(Kind.VALUE, left[0].begin, result.end, value, how))
 
     def _sum(self, before: Any, value: Any) -> Any:
         """Return `before` with `value`, or with every element it stands for, added."""
@@ -98,13 +76,13 @@ class StatementEvaluator:
 
     def _assign_part(self, name: str, target: list[Item], value: Any, how: str) -> None:
         """Take `$x[$i] = ...$x[$i]...` of a loop as done to every element; anything else makes $x unknown."""
-        if _stands_for_all(value) and target[1].kind == INDEX and target[1].value is None:
+        if _stands_for_all(value) and target[1].kind == Kind.INDEX and target[1].value is None:
             value = attempt(value.all_of, value.source, self.budget)
             if value is not None and all(isinstance(each, int) and 0 <= each < 256 for each in value):
                 value = bytes(value)
             self.variables.values[name] = (value, how)
-            self.findings.note_decoded(Item(VALUE, target[0].begin, target[0].end, value, how))
-        elif name in self.variables.values and target[1].kind == INDEX:
+            self.findings.note_decoded(Item(Kind.VALUE, target[0].begin, target[0].end, value, how))
+        elif name in self.variables.values and target[1].kind == Kind.INDEX:
             self.variables.values[name] = (None, "")
 
     def _pipeline(self, items: list[Item]) -> Item | None:
@@ -117,7 +95,7 @@ class StatementEvaluator:
 
     def _segment(self, items: list[Item]) -> Item | None:
         reduced = self.expressions.reduce(items)
-        if len(reduced) == 1 and reduced[0].kind in (*OPERANDS, BLOCK):
+        if len(reduced) == 1 and reduced[0].kind in (*Kind.OPERANDS, Kind.BLOCK):
             return reduced[0]
         return self.commands.run(reduced)
 
@@ -131,7 +109,7 @@ def _segments(items: list[Item]) -> list[list[Item]]:
         return [items]
     segments: list[list[Item]] = [[]]
     for item in items:
-        if item.kind == OPERATOR and item.name == "|":
+        if item.kind == Kind.OPERATOR and item.name == "|":
             segments.append([])
         else:
             segments[-1].append(item)

@@ -27,21 +27,24 @@ class Cut(Exception):
 
 
 class Budget:
-    """What may still be spent on one script: rewrites, characters of results, seconds from now."""
+    """What may still be spent on one script: rewrites, characters of results, seconds from now.
+
+    Each method counts, and raises `Cut` past a limit.
+    """
 
     def __init__(self, steps: int, characters: int, seconds: float):
         self.steps, self.characters = steps, characters
         self.deadline = time.monotonic() + seconds
 
     def step(self) -> None:
-        """Count one rewrite; raise `Cut` where there are too many."""
+        """Count one rewrite."""
         self.steps -= 1
         if self.steps < 0:
             raise Cut("steps")
         self.check_time()
 
     def spend(self, characters: int = 0) -> None:
-        """Count an operation that gives so many characters or elements; raise `Cut` past a limit."""
+        """Count an operation that gives so many characters or elements."""
         self.characters -= characters + 1
         if self.characters < 0:
             raise Cut("characters")
@@ -59,7 +62,7 @@ class Budget:
         self.spend(size)
 
     def check_time(self) -> None:
-        """Raise `Cut` once the deadline has passed."""
+        """Look at the clock."""
         if time.monotonic() > self.deadline:
             raise Cut("seconds")
 
@@ -94,7 +97,10 @@ class Element(NamedTuple):
             key = (type(element), element) if isinstance(element, str | int) else None
             value = known.get(key)
             if value is None:
-                value = self._one(element, budget)
+                budget.check_time()
+                value = element
+                for step in self.steps:
+                    value = step(value)
                 if key:
                     known[key] = value
             if isinstance(value, list):
@@ -103,12 +109,6 @@ class Element(NamedTuple):
             else:
                 results.append(value)
         return results
-
-    def _one(self, value: Any, budget: Budget) -> Any:
-        budget.check_time()
-        for step in self.steps:
-            value = step(value)
-        return value
 
 
 def attempt(operation: Callable, *operands: Any) -> Any:
@@ -135,6 +135,12 @@ def lifted(operation: Callable, budget: Budget, *operands: Any) -> Any:
     pairs = ((first[i % len(first)], second[i % len(second)]) for i in range(size))
     budget.spend(size)
     return Element([operation(budget, *pair) for pair in pairs])
+
+
+def type_name(name: str) -> str:
+    """Return a type's name in lower case, without back-ticks, white space and the namespaces left out."""
+    name = re.sub(r"[`\s]", "", name).lower().removeprefix("system.")
+    return name.removeprefix("management.automation.")
 
 
 def text_of(value: Any) -> str:
