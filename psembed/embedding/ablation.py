@@ -79,7 +79,7 @@ READINGS = {
     "strings blank": Reading(strings=False),
     "commands not marked": Reading(commands=False),
 }
-SETTINGS = {
+SETTINGS: dict[str, dict] = {
     "window 1": {"window": 1},
     "window 5": {"window": 5},
     "50 dimensions": {"dimension": 50},

@@ -82,10 +82,9 @@ def run(vectors: Vectors, *, seed: int, half: str | None = None, min_count: int 
 
 
 def _reports(vectors: Vectors, halves: tuple[str, ...], seed: int, min_count: int) -> dict[str, dict]:
-    pairs, groups, analogies = (
-        [question for half in halves for question in table[half]]
-        for table in (ALIAS_SPLIT, ODD_GROUPS, ANALOGIES)
-    )
+    pairs = [pair for half in halves for pair in ALIAS_SPLIT[half]]
+    groups = [group for half in halves for group in ODD_GROUPS[half]]
+    analogies = [analogy for half in halves for analogy in ANALOGIES[half]]
     return {
         "aliases": alias_report(vectors, pairs, seed=seed, min_count=min_count),
         "odd_groups": odd_report(vectors, groups),
@@ -220,7 +219,7 @@ def _estimates(
     measures: dict[str, np.ndarray], chance: dict[str, np.ndarray], clusters: np.ndarray, seed: int
 ) -> dict[str, float | None]:
     """Return each mean, its bootstrap interval over whole clusters (_low, _high) and chance (_random)."""
-    estimates = {}
+    estimates: dict[str, float | None] = {}
     for name, values in measures.items():
         bounds = cluster_bootstrap(values.ravel(), clusters, seed=seed) if values.size else (None, None, None)
         estimates |= zip((name, f"{name}_low", f"{name}_high"), bounds, strict=True)
@@ -243,7 +242,8 @@ def odd_report(vectors: Vectors, groups: Sequence[Sequence[str]]) -> dict:
         (exact 95% interval), chance (a token drawn from each group) : float, None if n is 0. wrong : list of
         dict with group and answer.
     """
-    answered, missing = [], []
+    answered: list[list[str]] = []
+    missing: list[list[str]] = []
     for group in groups:
         known = all(normalise(token) in vectors.key_to_index for token in group)
         (answered if known else missing).append(list(group))
