@@ -1,15 +1,26 @@
-"""What every test gets: no staging folder or mirror of the caller's, and repeatable property tests.
+"""What every test gets: nothing of the caller's settings, no clock to race, and repeatable property tests.
 
 For those that ask: the processes that are begun.
 """
 
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
+from patience import GUARD
 
-os.environ.setdefault("MPLBACKEND", "Agg")
+LIMITS = (
+    "runtime.isolated.START_SECONDS",
+    "detector.eventlogs.CHUNK_SECONDS",
+    "detector.parquet.TABLE_SECONDS",
+    "powershell.syntax.SECONDS",
+)
+
+for name in [name for name in os.environ if name.startswith("PSEMBED_")]:
+    del os.environ[name]
+os.environ |= {"MPLBACKEND": "Agg", "COLUMNS": "80"}
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -18,8 +29,12 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
-def _no_staging(monkeypatch):
-    monkeypatch.delenv("PSEMBED_STAGING", raising=False)
+def _no_clock(monkeypatch):
+    """Let no limit in seconds be reached in this process, however slow or busy the machine."""
+    monkeypatch.setattr("psembed.powershell.unwrap.values.time", SimpleNamespace(monotonic=lambda: 0.0))
+    for name in LIMITS:
+        monkeypatch.setattr(f"psembed.{name}", GUARD)
+    monkeypatch.setattr("psembed.runtime.workers.CONNECT", f"{GUARD}s")
 
 
 @pytest.fixture

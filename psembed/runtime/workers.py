@@ -25,6 +25,8 @@ ALONE = 2  # batches for which no process is started
 PROCESSES = min(os.cpu_count() or 1, 61)  # Windows waits for no more
 SAFE_PATH = "PYTHONSAFEPATH"  # set: Python imports nothing of the working folder
 CONNECT = "10s"
+# Dask asks for 8787 where nothing else is said.
+ANY_PORT = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
 RETRIES = 3  # of a batch that fails for another reason than its worker's death
 Given, Result = TypeVar("Given"), TypeVar("Result")
 
@@ -209,7 +211,7 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
         scheduler = address
         if address == LOCAL:
             with _safe_path():
-                own = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+                own = LocalCluster(n_workers=workers, threads_per_worker=1, **ANY_PORT)
             scheduler = opened.enter_context(own)
         try:
             client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))

@@ -8,11 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import types
 
 import polars as pl
 import pytest
+from patience import GUARD
 
 from psembed.cli import main, score
 from psembed.detector import detector, reports
@@ -140,17 +140,18 @@ def test_what_was_not_yet_written_is_not_told(files, monkeypatch, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="no signal can be sent")
 def test_ctrl_c_ends_a_wait_for_standard_input():
-    """The header comes just before standard input is read."""
+    """It is read from once more has been written than a pipe can hold."""
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from psembed.cli.main import main; sys.exit(main(['score', '--format', 'csv', '-']))"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **pipes) as process:
         assert process.stdout.readline().startswith("path,")
-        time.sleep(0.5)
+        process.stdin.write("x" * 2**21)
+        process.stdin.flush()
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(timeout=60) == 130
+            assert process.wait(timeout=GUARD) == 130
         finally:
             process.kill()
         assert process.stderr.read().startswith("\npsembed: stopped; 0 scored")

@@ -90,7 +90,7 @@ def test_threads_that_share_a_detector_are_told_what_one_is(copy):
         return answers | {("score", str(texts)): answers["score", str(texts)].tolist()}
 
     def told_at_once(first):
-        start.wait(timeout=60)
+        start.wait()
         return told(shared, first)
 
     alone, shared = Detector.load(copy), Detector.load(copy)

@@ -15,6 +15,7 @@ from evtx_files import (
     part,
     write_log,
 )
+from patience import GUARD
 
 from psembed.detector import eventlogs
 from psembed.detector.eventlogs import ScriptBlock, script_blocks
@@ -260,11 +261,10 @@ def test_a_parser_that_fails_costs_its_chunk_and_begins_anew(log, monkeypatch, d
     path = log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(6)))
     found = script_blocks(path)
     eventlogs._PARSER.close()
-    monkeypatch.setattr(eventlogs, "CHUNK_SECONDS", 600)
-    monkeypatch.setattr(isolated, "START_SECONDS", 0.2 if "sleep" in does else 600)
+    monkeypatch.setattr(isolated, "START_SECONDS", 0.2 if "sleep" in does else GUARD)
     monkeypatch.setattr(eventlogs._PARSER, "command", (sys.executable, "-c", does))
     assert found._records(b"\0" * CHUNK) == [] and found.damaged == 1
-    monkeypatch.setattr(isolated, "START_SECONDS", 600)
+    monkeypatch.setattr(isolated, "START_SECONDS", GUARD)
     monkeypatch.setattr(eventlogs._PARSER, "command", working)
     assert [block.id for block in found] == list("012345")
 

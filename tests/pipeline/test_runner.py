@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -21,6 +20,7 @@ from notebook_project import (
     make_project,
     write_notebook,
 )
+from patience import GUARD, wait_for
 
 from psembed.pipeline import processes, runner
 from psembed.project import stages
@@ -118,25 +118,18 @@ def test_a_stopped_run_kills_its_kernel_leaves_nothing_half_written_and_resumes(
     )
     running = subprocess.Popen([sys.executable, "-c", script], cwd=project, stderr=subprocess.PIPE, text=True)
     pid = project / "pid"
-    _wait_for(lambda: running.poll() is not None or (pid.exists() and pid.read_text()))
+    wait_for(lambda: running.poll() is not None or (pid.exists() and pid.read_text()))
     kernel = psutil.Process(int(pid.read_text()))
     running.send_signal(how)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=GUARD)
     assert running.returncode == (-how if how == signal.SIGKILL else 130)
     assert "Traceback" not in said
-    _wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
     assert not (project / "work/tiny/folder").exists()
     (project / "hang").unlink()
     monkeypatch.setattr(runner, "attend", execute_here)
     assert statuses(runner.run(TINY, root=project)) == ["skipped", "ran"]
     assert (project / "work/tiny/folder/copy.txt").read_text() == "14!"
-
-
-def _wait_for(condition, seconds=40):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from psembed.powershell.unwrap.values import Budget
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
 LIMITS = {"", "depth", "layers", "characters", "steps", "seconds"}
-GENEROUS = Limits(seconds=60)  # where what is found must not depend on the machine's load
+CLOCK = "psembed.powershell.unwrap.values.time.monotonic"  # which stands still unless a test moves it
 BAIT = 200_000  # repetitions
 
 
@@ -284,7 +284,7 @@ PAYLOADS = st.text(
 
 
 def uncovered(text: str, payload: str = PAYLOAD) -> list[str]:
-    layers, cut = unwrap(text, *may_run([text]), limits=GENEROUS)
+    layers, cut = unwrap(text, *may_run([text]))
     assert cut == "" and layers[0] == Layer(text, "script", -1, 0)
     return [layer.how for layer in layers if layer.text == payload]
 
@@ -304,7 +304,7 @@ def test_other_spellings_are_uncovered(spelling):
 @pytest.mark.parametrize("how", ENCODERS)
 def test_every_payload_comes_back(how, payload):
     text = ENCODERS[how](payload)
-    layers = unwrap(text, *may_run([text]), limits=GENEROUS).layers
+    layers = unwrap(text, *may_run([text])).layers
     assert any(payload in layer.text for layer in layers)
 
 
@@ -319,15 +319,17 @@ def test_no_text_raises_and_the_first_layer_is_the_text(text):
 
 
 @pytest.mark.parametrize("bait", BAITS)
-def test_bait_ends_within_the_limits(bait):
-    layers, cut = unwrap(BAITS[bait], limits=Limits(seconds=0.5))
+def test_bait_ends_within_the_limits(bait, monkeypatch):
+    """The clock goes on by a second a look, so that what never looks would never be cut."""
+    monkeypatch.setattr(CLOCK, itertools.count().__next__)
+    layers, cut = unwrap(BAITS[bait], limits=Limits(seconds=5_000))
     assert layers[0].text == BAITS[bait]
     assert cut in LIMITS
     assert not [layer.how for layer in layers[1:] if layer.how not in ("literals", "replace", "characters")]
 
 
 def test_a_clean_script_has_one_layer():
-    assert unwrap(CLEAN, limits=GENEROUS) == ([Layer(CLEAN, "script", -1, 0)], "")
+    assert unwrap(CLEAN) == ([Layer(CLEAN, "script", -1, 0)], "")
 
 
 UNSEEN = (
@@ -386,7 +388,7 @@ def test_nothing_to_unwrap(text):
     ],
 )
 def test_a_command_line_that_only_hands_a_script_over_carries_it(line):
-    layers = unwrap(line.format(encoded(PAYLOAD)), limits=GENEROUS).layers
+    layers = unwrap(line.format(encoded(PAYLOAD))).layers
     assert [layer.carried for layer in layers if layer.text == PAYLOAD] == [True]
 
 
@@ -404,15 +406,14 @@ def test_a_command_line_that_only_hands_a_script_over_carries_it(line):
     ],
 )
 def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
-    layers = unwrap(line.format(encoded(PAYLOAD)), limits=GENEROUS).layers
+    layers = unwrap(line.format(encoded(PAYLOAD))).layers
     assert PAYLOAD in [layer.text for layer in layers]
     assert not any(layer.carried for layer in layers)
 
 
 def test_here_strings_within_here_strings_look_at_the_clock(monkeypatch):
-    ticks = itertools.count()
-    monkeypatch.setattr("psembed.powershell.unwrap.values.time.monotonic", lambda: next(ticks) / 100)
-    assert unwrap("iex\n" + '@"\n$(' * 300, limits=Limits(seconds=1.0)).cut == "seconds"
+    monkeypatch.setattr(CLOCK, itertools.count().__next__)
+    assert unwrap("iex\n" + '@"\n$(' * 300, limits=Limits(seconds=100)).cut == "seconds"
 
 
 def test_a_long_script_is_not_copied_to_see_whether_it_hands_another_over():
@@ -426,7 +427,7 @@ def test_a_long_script_is_not_copied_to_see_whether_it_hands_another_over():
 def test_three_deep():
     middle = ENCODERS["xor"](PAYLOAD)
     outer = ENCODERS["gzip"](middle)
-    layers = unwrap(ENCODERS["-EncodedCommand"](outer), limits=GENEROUS).layers
+    layers = unwrap(ENCODERS["-EncodedCommand"](outer)).layers
     found = {layer.text: layer for layer in layers}
     assert [(found[text].how, found[text].depth) for text in (outer, middle, PAYLOAD)] == [
         ("-EncodedCommand", 1), ("gzip", 2), ("xor", 3),
@@ -497,7 +498,7 @@ def test_variables_that_change_are_not_taken_as_known(text):
 
 def test_a_bomb_is_cut():
     bomb = base64_of(gzip.compress(bytes(100_000_000)))
-    layers, cut = unwrap(GZIP_READER.format(f"'{bomb}'"), limits=GENEROUS)
+    layers, cut = unwrap(GZIP_READER.format(f"'{bomb}'"))
     assert (len(layers), cut) == (1, "characters")
 
 
@@ -512,7 +513,7 @@ def test_a_bomb_is_cut():
     ids=["casts", "Base64", "joins", "places"],
 )
 def test_elements_cost_more_than_characters(text):
-    assert unwrap(text, limits=GENEROUS).cut == "characters"
+    assert unwrap(text).cut == "characters"
 
 
 def test_the_depth_is_limited():
@@ -534,7 +535,8 @@ def test_the_number_of_layers_is_limited():
     ("limits", "cut"),
     [(Limits(steps=10), "steps"), (Limits(characters=100), "characters"), (Limits(seconds=0), "seconds")],
 )
-def test_other_limits_are_named(limits, cut):
+def test_other_limits_are_named(limits, cut, monkeypatch):
+    monkeypatch.setattr(CLOCK, itertools.count(step=1e-6).__next__)
     text = ENCODERS["characters"](PAYLOAD) + "\n" + "'a'+'b'\n" * 300
     layers, stopped = unwrap(text, limits=limits)
     assert (layers[0].text, stopped) == (text, cut)

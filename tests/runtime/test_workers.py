@@ -1,9 +1,12 @@
 """Batches come back in order, each once, from processes and from Dask workers, one of which is killed."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import GUARD, wait_for
 
 from psembed.runtime import workers
 from psembed.runtime.errors import ParameterError
@@ -123,10 +127,9 @@ def program(tmp_path):
     (tmp_path / "hidden").mkdir()
     script = tmp_path / "hidden" / "program.py"
     script.write_text(PROGRAM)
-    tests = Path(__file__).parent
-    root = Path(__file__).parents[2]
+    here, tests, root = Path(__file__).parents[:3]
     running = subprocess.Popen(
-        [sys.executable, "-P", str(script), str(tests), str(root)],
+        [sys.executable, "-P", str(script), str(here), str(tests / "helpers"), str(root)],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     yield running
@@ -141,12 +144,10 @@ def test_processes_import_nothing_of_the_working_folder(program):
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_processes_end_with_the_one_that_began_them(program, sent):
     program.stdout.readline()
+    wait_for(lambda: len(psutil.Process(program.pid).children()) >= 2)  # the second pool
     children = psutil.Process(program.pid).children()
-    while len(children) < 2:  # the second pool
-        time.sleep(0.05)
-        children = psutil.Process(program.pid).children()
     os.kill(program.pid, sent)
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=GUARD)
     assert not alive
 
 
@@ -168,11 +169,21 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing():
 
 def test_an_address_where_nobody_is(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT", "1s")
-    with (
-        pytest.raises(ParameterError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"),
-        workers.dask("tcp://127.0.0.1:9"),
-    ):
-        pass
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        told = f"no Dask scheduler answers at '{re.escape(address)}'"
+        with pytest.raises(ParameterError, match=told), workers.dask(address):
+            pass
+
+
+def test_no_port_is_asked_for_that_another_may_have(recwarn):
+    with socket.socket() as other, contextlib.suppress(OSError):  # it is taken already, as well
+        other.bind(("127.0.0.1", 8787))
+        other.listen()
+        with workers.dask(workers.LOCAL, workers=1) as client:
+            assert client.submit(abs, -1).result() == 1
+    assert not [str(told.message) for told in recwarn if "8787" in str(told.message)]
 
 
 def test_without_dask_the_way_out_is_named(monkeypatch):
