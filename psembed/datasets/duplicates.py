@@ -16,12 +16,8 @@ def normalise(texts: pl.Series) -> pl.Series:
 
     Two scripts with the same result differ only in case, numbers and layout.
     """
-    return (
-        texts.str.to_lowercase()
-        .str.replace_all(r"[0-9]", "*")
-        .str.replace_all(r"[\s\x{FEFF}]+", "")
-        .rename("normalised")
-    )
+    lowered = texts.str.to_lowercase().str.replace_all(r"[0-9]", "*")
+    return lowered.str.replace_all(r"[\s\x{FEFF}]+", "").rename("normalised")
 
 
 def digest(texts: pl.Series) -> pl.Series:
@@ -33,28 +29,16 @@ def digest(texts: pl.Series) -> pl.Series:
 def four_stages(texts: pl.Series, *, instances: int = 100) -> dict[str, int]:
     """Count distinct scripts in the way of the 2019 study (arXiv 1905.09538).
 
-    1. Lower case, digits as `*`; split at anything but a-z, `*`, `$` and `-`; keep tokens longer
-       than 2 characters. 2. Keep tokens found in at least `instances` scripts (the study: 100, which left
-    14,216). 3. Cluster scripts by those tokens; how is not published, here scripts with the same set
-    of them are one cluster. 4. Count clusters (the study: 116,976).
-
-    Parameters
-    ----------
-    texts : Series of String, n scripts
-        Scripts as decoded.
-    instances : int
-        Scripts a token must be found in to count; smaller corpora need a smaller number.
+    1. Lower case, digits as `*`; split at anything but a-z, `*`, `$` and `-`; keep tokens longer than 2
+    characters. 2. Keep tokens found in at least `instances` scripts (the study: 100, which left 14,216; a
+    smaller corpus needs a smaller number). 3. Cluster scripts by those tokens; how is not published, here
+    scripts with the same set of them are one cluster. 4. Count clusters (the study: 116,976).
 
     Returns
     -------
     dict
         scripts, tokens (distinct, after stage 1), frequent_tokens (stage 2), clusters (stage 4),
         largest (scripts in the largest cluster), instances.
-
-    Raises
-    ------
-    CorpusError
-        If there is no script.
     """
     if len(texts) == 0:
         raise CorpusError("no scripts to count: the corpus is empty")

@@ -37,16 +37,9 @@ download-and-run; decodes or decrypts and executes. The rules are ours: the stud
 def copies(scripts: pl.DataFrame) -> pl.DataFrame:
     """Count what is really different in each labelled set.
 
-    Parameters
-    ----------
-    scripts : DataFrame
-        Files with columns source, kind, label, normalised (hash) and cluster.
-
-    Returns
-    -------
-    DataFrame
-        For each set and class source, label, files, distinct (once normalised), clusters (of near-duplicates)
-        and largest, the files of its largest cluster.
+    Of scripts (files) it reads source, kind, label, normalised (hash) and cluster. It gives for each set and
+    class source, label, files, distinct (once normalised), clusters (of near-duplicates) and largest, the
+    files of its largest cluster.
     """
     labelled = _labelled(scripts)
     sizes = labelled.with_columns(alike=pl.len().over("source", "label", "cluster"))
@@ -58,10 +51,7 @@ def copies(scripts: pl.DataFrame) -> pl.DataFrame:
 def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
     """Count near-duplicate clusters that two labelled strata share, from columns stratum, label and cluster.
 
-    Returns
-    -------
-    DataFrame
-        One row for each pair: a, b (stratum and class), clusters_a, clusters_b, shared.
+    It gives a row for each pair: a, b (stratum and class), clusters_a, clusters_b and shared.
     """
     classes = pl.when(pl.col("label") == 1).then(pl.lit("malicious")).otherwise(pl.lit("clean"))
     labelled = _labelled(scripts)
@@ -86,10 +76,7 @@ def _labelled(scripts: pl.DataFrame) -> pl.DataFrame:
 def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     """Return the labelled scripts with `dropped`: the rule that removes a script, or "".
 
-    Raises
-    ------
-    CorpusError
-        If no script has a label, or only one class is there.
+    If no script has a label, or only one class is there, CorpusError is raised.
     """
     by_cluster = scripts.group_by("cluster").agg(
         classes=pl.col("label").drop_nulls().n_unique(), offensive=(pl.col("kind") == "offensive").any()
@@ -155,17 +142,10 @@ def dropped_of(dropped: pl.DataFrame, protocol: str) -> dict[str, pl.DataFrame]:
 def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
     """Score one-feature rules on the raw files: what a model could win without reading.
 
-    Parameters
-    ----------
-    corpus : DataFrame
-        Rows of corpus.parquet, before cleaning and de-duplication; unlabeled ones are left out.
-
-    Returns
-    -------
-    dict
-        "all" and each source that has both classes -> rows {feature, rule, accuracy, balanced_accuracy, tpr,
-        fpr, n}, that of the one-line rule first. A rule that is wrong more often than right, both classes
-        weighing the same, is turned round.
+    The corpus is as it was read, before cleaning and de-duplication; unlabeled files are left out. "all" and
+    each source that has both classes get rows {feature, rule, accuracy, balanced_accuracy, tpr, fpr, n}, that
+    of the one-line rule first. A rule that is wrong more often than right, both classes weighing the same, is
+    turned round.
     """
     corpus = corpus.filter(pl.col("label").is_not_null())
     features = corpus.select(
@@ -177,10 +157,8 @@ def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
         no_comment=~pl.col("text").str.contains("#", literal=True),
         short=pl.col("size") < pl.col("size").median(),
     )
-    sets = {
-        "all": features,
-        **{key[0]: rows for key, rows in features.group_by("source", maintain_order=True)},
-    }
+    by_source = features.group_by("source", maintain_order=True)
+    sets = {"all": features} | {source: rows for (source,), rows in by_source}
     return {name: _rules(rows) for name, rows in sets.items() if rows["label"].n_unique() == 2}
 
 
@@ -197,17 +175,9 @@ def _rules(features: pl.DataFrame) -> list[dict]:
         turned = flagged[malicious].mean() < flagged[~malicious].mean()
         flagged = flagged ^ turned
         tpr, fpr = float(flagged[malicious].mean()), float(flagged[~malicious].mean())
-        rows.append(
-            {
-                "feature": name,
-                "rule": f"not {name}" if turned else name,
-                "accuracy": float((flagged == malicious).mean()),
-                "balanced_accuracy": (tpr + 1 - fpr) / 2,
-                "tpr": tpr,
-                "fpr": fpr,
-                "n": len(flagged),
-            }
-        )
+        accuracy, balanced = float((flagged == malicious).mean()), (tpr + 1 - fpr) / 2
+        rule = {"feature": name, "rule": f"not {name}" if turned else name, "accuracy": accuracy}
+        rows.append(rule | {"balanced_accuracy": balanced, "tpr": tpr, "fpr": fpr, "n": len(flagged)})
     return rows
 
 
@@ -219,11 +189,8 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
     sources but `wild_source` and tests on those of `wild_source`; wild scripts whose near-duplicates are in
     the other sources are left out.
 
-    Returns
-    -------
-    DataFrame
-        One row per kept script with p0, p1 and p2 (train, validation, test or "") and `rank`: 0 for the
-        first script of its cluster, 1 for the second, and so on.
+    Each kept script has a row, with p0, p1 and p2 (train, validation, test or "") and `rank`: 0 for the first
+    script of its cluster, 1 for the second, and so on.
     """
     kept = audited.filter(pl.col("dropped") == "")
     sources = kept.filter(pl.col("label") == 1)["source"].unique().sort().to_list()

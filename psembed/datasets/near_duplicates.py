@@ -49,7 +49,7 @@ def cluster(
     folder : Path, optional
         Where the temporary file is made (8 bytes a shingle); by default where the system has its own.
     threshold : float
-        Smallest similarity of near-duplicates, 0 < threshold <= 1.
+        Smallest similarity of near-duplicates, above 0 and at most 1.
 
     Returns
     -------
@@ -58,13 +58,6 @@ def cluster(
     stats : dict
         scripts, distinct_sets, shingles (in the distinct sets), verified (pairs compared), links (pairs at
         or above the threshold), clusters, largest (scripts).
-
-    Raises
-    ------
-    ParameterError
-        If the threshold is outside (0, 1].
-    CorpusError
-        If there is no script.
     """
     if not 0 < threshold <= 1:
         raise ParameterError(f"threshold {threshold!r}: expected a similarity above 0 and at most 1")
@@ -183,11 +176,8 @@ def _link(sets: _Sets, threshold: float) -> _Linked:
 def _bucket_pairs(band: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
     """Yield all pairs (int32[2, k]) of equal rows whose labels differ, those next to each other first.
 
-    Parameters
-    ----------
-    band : uint32[n, rows]
-    labels : int64[n]
-        May change while pairs are taken: rows that have all become one cluster are left out from then on.
+    `band` is uint32[n, rows]. `labels` (int64[n]) may change while pairs are taken: rows that have all become
+    one cluster are left out from then on.
     """
     keys = np.zeros(len(band), dtype=np.uint64)
     for column in band.T:
@@ -209,10 +199,7 @@ def _bucket_pairs(band: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
 def _alike(pairs: np.ndarray, minhashes: np.ndarray, band: int, least: float) -> np.ndarray:
     """Keep the pairs of a band of which a share `least` of the MinHashes is equal and no earlier band.
 
-    Returns
-    -------
-    int32[3, k]
-        Pairs, and how many of their MinHashes are equal.
+    It returns int32[3, k]: pairs, and how many of their MinHashes are equal.
     """
     kept = []
     for one, other in np.array_split(pairs, pairs.shape[1] // _PAIRS + 1, axis=1):

@@ -12,14 +12,8 @@ SIZE = 3  # tokens of a shingle in `shingle_sets`
 def shingle_hashes(tokens: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Hash every run of `size` consecutive tokens of every script.
 
-    Each distinct token is hashed once (BLAKE2b, 64 bits); a run mixes its tokens' hashes in order.
-
-    Parameters
-    ----------
-    tokens : Series of List[String], n scripts
-        Tokens of each script.
-    size : int
-        Tokens in a run, at least 1.
+    Each distinct token is hashed once (BLAKE2b, 64 bits); a run mixes its tokens' hashes in order. `tokens`
+    is a series of List[String].
 
     Returns
     -------

@@ -40,11 +40,6 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
         Group of each script, numbered from 0 in order of first appearance.
     aside : bool[n]
         True for the scripts that must stay out of every part.
-
-    Raises
-    ------
-    CorpusError
-        If the lengths differ or there is no script.
     """
     table = _table(clusters, repository_groups)
     owners = (
@@ -93,30 +88,8 @@ def assign(
     lowers most the sum over parts and strata of (scripts there - scripts wanted)^2 / (scripts wanted
     x scripts of the stratum), so small parts and small strata count as much as large ones.
 
-    Parameters
-    ----------
-    group : int64[n]
-        Group of each script.
-    strata : sequence of str, length n
-        What to balance, such as "human" or "malicious/unit42".
-    seed : int
-        Breaks ties between groups of one size.
-    fractions : dict, optional
-        Share of each part; 55% train, 15% validation, 30% test when left out.
-    aside : bool[n], optional
-        Scripts in no part; they get "aside".
-
-    Returns
-    -------
-    object[n]
-        Name of the part of each script.
-
-    Raises
-    ------
-    ParameterError
-        If the fractions are not positive or do not sum to 1.
-    CorpusError
-        If lengths differ or there is no script.
+    `strata` are what to balance, such as "human" or "malicious/unit42", and `seed` breaks ties between groups
+    of one size. It returns the name of each script's part (object[n]), "aside" for those that are aside.
     """
     fractions = FRACTIONS if fractions is None else fractions
     if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-9:
@@ -165,11 +138,6 @@ def assign_all(
     -------
     object[n]
         Name of the part of each script.
-
-    Raises
-    ------
-    ParameterError
-        As `assign`, if a pinned group is unknown, or if the pinned ones fill the training share.
     """
     group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
     if unknown := sorted(set(pinned) - set(names)):

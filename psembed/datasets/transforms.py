@@ -9,8 +9,10 @@ for the variables that a string expands.
 import base64
 import hashlib
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -24,26 +26,8 @@ SHARE = 0.5  # of the letters that may be changed, how many are
 NAME_LETTERS = 8  # of a variable's new name
 OUTSIDE = "\0"  # stands for a character of a string or comment; part of no script
 AFTER_PIPE = frozenset({"%", "?", "foreach"})  # elsewhere a remainder, a wildcard, a loop
-_KEYWORDS = """
-begin break catch class clean configuration continue data do dynamicparam else elseif end enum exit filter
-finally for foreach function hidden if in param process return static switch throw trap try until using while
-workflow
-"""
-# about_Automatic_Variables and about_Preference_Variables.
-_AUTOMATIC = """
-_ args consolefilename enabledexperimentalfeatures error event eventargs eventsubscriber executioncontext
-false foreach home host input iscoreclr islinux ismacos iswindows lastexitcode matches myinvocation
-nestedpromptlevel null pid profile psboundparameters pscmdlet pscommandpath psculture psdebugcontext
-psedition pshome psitem psscriptroot pssenderinfo psuiculture psversiontable pwd sender shellid stacktrace
-switch this true
-confirmpreference debugpreference erroractionpreference errorview formatenumerationlimit
-informationpreference maximumaliascount maximumdrivecount maximumerrorcount maximumfunctioncount
-maximumhistorycount maximumvariablecount ofs outputencoding progresspreference psdefaultparametervalues
-psemailserver psmoduleautoloadingpreference psmodulepath pssessionapplicationname
-pssessionconfigurationname pssessionoption psstyle transcript verbosepreference warningpreference
-whatifpreference
-"""
-KEYWORDS, AUTOMATIC = frozenset(_KEYWORDS.split()), frozenset(_AUTOMATIC.split())
+_NAMES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+KEYWORDS, AUTOMATIC = (frozenset(_NAMES[kind].split()) for kind in ("keywords", "automatic"))
 Edit = tuple[int, int, str]  # start, end, what stands there instead
 _KEY_ENDS = "|".join(re.escape(end) for end in KEY_ENDS)
 # A method's or attribute's bracket opens no command; then an opener, or a closed block, and a bare word that
@@ -83,16 +67,8 @@ def apply(name: str, texts: Iterable[str], *, seed: int, hosts: Sequence[str] | 
         One of TRANSFORMS.
     texts : iterable of str
         Clean texts (`cleaning.clean`).
-    seed : int
-        At least 0.
     hosts : sequence of str, optional
-        Clean benign texts, for "benign_before" and "benign_after"; others do not look at them. Those of more
-        than LIMIT characters, and empty ones, are not used.
-
-    Raises
-    ------
-    ParameterError
-        If the name is unknown, or no host is left where one is needed.
+        Clean benign texts, which those of HOSTED need; empty ones, and ones longer than LIMIT, are not used.
     """
     if name not in TRANSFORMS:
         raise ParameterError(f"transform {name!r}: expected one of {', '.join(TRANSFORMS)}")

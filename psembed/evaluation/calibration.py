@@ -25,11 +25,8 @@ BINS = 15  # of the reliability table
 def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
     """Fit a temperature on validation, the first seed alone, and say how well test scores are calibrated.
 
-    Returns
-    -------
-    dict
-        temperature, expected_calibration_error and reliability (rows) of test scores after it, and
-        `before`, the error without it.
+    It gives the temperature, the expected_calibration_error and reliability (rows) of test scores after it,
+    and `before`, the error without it.
     """
     own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
     own = own.filter(pl.col("seed") == own["seed"].min())
@@ -48,9 +45,9 @@ def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
 def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature with the smallest log loss: above 1 for scores that are too sure.
 
-    It lies within TEMPERATURES: at the lower end if the scores make no mistake at 0.5, at the upper end if
-    their log-odds point the wrong way on average. Raises CorpusError as `metrics.rates`, or if a score is
-    outside 0 to 1.
+    Scores are from 0 to 1, or CorpusError is raised; labels are 1 malicious, 0 benign. The temperature is
+    within TEMPERATURES: the lower end if the scores make no mistake at 0.5, the upper end if their log-odds
+    point the wrong way on average.
     """
     labels, scores = _checked(labels, scores)
     odds = np.where(labels == 1, 1, -1) * limited_odds(scores)
@@ -71,12 +68,7 @@ def limited_odds(scores: np.ndarray) -> np.ndarray:
 def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Return calibrated scores (float64[n]): the log-odds of each, divided by `temperature`.
 
-    Raises
-    ------
-    ParameterError
-        If `temperature` is not a number above 0.
-    CorpusError
-        If a score is NaN or outside 0 to 1.
+    A temperature not above 0 raises ParameterError, a score that is NaN or outside 0 to 1 CorpusError.
     """
     if not 0 < temperature < np.inf:
         raise ParameterError(
@@ -86,23 +78,11 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
-    """Return how often scripts of like score (0 to 1) are malicious, in bins of equal width.
+    """Return how often scripts of like score (0 to 1) are malicious, in at least 1 bin of equal width.
 
-    Equal width, as in the usual diagram: with malicious scripts as rare as they are, nearly all bins of
-    equal count would lie beside 0.
-
-    Returns
-    -------
-    DataFrame
-        A row a bin, empty ones too: low, high (its edges; high is within the last bin only), score (mean) and
-        malicious (share), both null in an empty bin, and n.
-
-    Raises
-    ------
-    ParameterError
-        If `bins` is below 1.
-    CorpusError
-        As `temperature`.
+    With malicious scripts as rare as they are, nearly all bins of equal count would lie beside 0.
+    The table has a row a bin, empty ones too: low, high (its edges; high is within the last bin only), score
+    (mean) and malicious (share), both null in an empty bin, and n.
     """
     if not isinstance(bins, int) or bins < 1:
         raise ParameterError(f"bins is {bins!r}: give a whole number of at least 1")

@@ -45,19 +45,9 @@ def causes(clean: pl.Series, *, char_length: int) -> pl.Series:
 def mistakes(scripts: pl.DataFrame, *, model: str, char_length: int) -> pl.DataFrame:
     """List the test scripts that most seeds of a model get wrong.
 
-    Parameters
-    ----------
-    scripts : DataFrame
-        With columns sha256, label, source, stratum, clean, and the share of seeds that flag it under the
-        model's name.
-    model : str
-    char_length : int
-        As for `causes`.
-
-    Returns
-    -------
-    DataFrame
-        mistake (of MISTAKES), cause, stratum, source, sha256, characters, clean; in that order.
+    Of scripts it reads sha256, label, source, stratum, clean, and the share of seeds that flag each under the
+    model's name. It gives mistake (of MISTAKES), cause, stratum, source, sha256, characters and clean,
+    sorted in that order; `char_length` is as for `causes`.
     """
     alarmed = pl.col(model) > 0.5
     wrong = scripts.filter(alarmed != (pl.col("label") == 1))

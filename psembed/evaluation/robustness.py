@@ -35,12 +35,7 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
     Each variant is by one transform, all equally likely, and keeps its label, cluster and hash. Were only
     malicious scripts rewritten, the network would learn that rewriting is malicious. Only of clean scripts
     there is no variant that shows nothing of what it holds (`transforms.OPAQUE`): a network that has seen
-    such ones takes all of them for clean.
-
-    Raises
-    ------
-    CorpusError
-        If a class is missing.
+    such ones takes all of them for clean. A missing class raises CorpusError.
     """
     malicious, clean = (train.filter(pl.col("label") == label) for label in (1, 0))
     if not malicious.height or not clean.height:
@@ -63,16 +58,9 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
 def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
     """Return what each transform costs each model at the threshold that validation data gave for `fpr`.
 
-    Returns
-    -------
-    DataFrame
-        protocol, model, transform, before and after (TPR, mean over seeds), the paired difference after minus
-        before with its 95% interval low..high (bootstrap over clusters and seeds), n. Largest loss first.
-
-    Raises
-    ------
-    CorpusError
-        If no rewritten script has been scored.
+    It has protocol, model, transform, before and after (TPR, mean over seeds), the paired difference after
+    minus before with its 95% interval low..high (bootstrap over clusters and seeds) and n, the largest loss
+    first. If no rewritten script has been scored, CorpusError is raised.
     """
     marked = coverage.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
     tables = {key: intervals.by_seed(own) for key, own in marked.group_by(*coverage.MODEL, "part")}
@@ -84,19 +72,9 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
         difference, low, high = intervals.cluster_bootstrap(
             after - before, clusters, seed=seed, rounds=rounds
         )
-        losses.append(
-            {
-                "protocol": protocol,
-                "model": model,
-                "transform": part,
-                "before": float(before.mean()),
-                "after": float(after.mean()),
-                "difference": difference,
-                "low": low,
-                "high": high,
-                "n": len(clusters),
-            }
-        )
+        rates = {"before": float(before.mean()), "after": float(after.mean())}
+        change = {"difference": difference, "low": low, "high": high, "n": len(clusters)}
+        losses.append({"protocol": protocol, "model": model, "transform": part} | rates | change)
     if not losses:
         raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
     return pl.DataFrame(losses).sort(*coverage.MODEL, "difference", "transform")

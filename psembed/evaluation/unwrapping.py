@@ -9,18 +9,9 @@ from psembed.detector.verdict import Item, Verdict
 def judged(scorer: Detector, scripts: pl.DataFrame) -> tuple[list[Verdict], pl.DataFrame]:
     """Judge scripts alone and with their layers.
 
-    Parameters
-    ----------
-    scorer : Detector
-    scripts : DataFrame
-        With columns sha256, label and text.
-
-    Returns
-    -------
-    verdicts : list of Verdict
-    table : DataFrame
-        A row a script: label, alone (the script reaches the threshold), with_layers (the verdict), layered
-        (it holds layers) and by, what uncovered the layer that convicts it (null if none does).
+    Of scripts it reads sha256, label and text. The table has a row a script: label, alone (the script reaches
+    the threshold), with_layers (the verdict), layered (it holds layers) and by, what uncovered the layer that
+    convicts it (null if none does).
     """
     verdicts = list(scorer.verdicts(Item(*row) for row in scripts.select("sha256", "text").iter_rows()))
     rows = [

@@ -50,10 +50,8 @@ def _pattern(include: tuple[str, ...]) -> re.Pattern[str]:
 def load_sources(path: Path | None = None) -> dict[str, Source]:
     """Read sources.toml (the package's own if `path` is None), strictly.
 
-    Raises
-    ------
-    ParameterError
-        If the file is no TOML, or an entry has an unknown, missing or wrong key, or a name twice.
+    Raises ParameterError if the file is no TOML, or an entry has an unknown, missing or wrong key, or a name
+    twice.
     """
     path = path or CATALOGUE
     try:
@@ -103,10 +101,7 @@ def _checks(source: Source, include: object) -> Iterable[tuple[str, bool]]:
 def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = None) -> list[Source]:
     """Return the sources called `names`; a kind ("benign") stands for all of that kind.
 
-    Raises
-    ------
-    SourceError
-        If one is not in the catalogue; the message gives the nearest names.
+    Raises SourceError if one is not in the catalogue; the message gives the nearest names.
     """
     catalogue = load_sources() if catalogue is None else catalogue
     names = expanded(names, catalogue=catalogue)

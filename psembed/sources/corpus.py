@@ -54,8 +54,8 @@ def build(
     root : Path
         Project root.
     extra : iterable of (source, rows), optional
-        More sources, such as a generated one or a folder (`archives.read_folder`): an object with the
-        attributes of `Described`, and its (path, bytes) rows.
+        More sources, such as a generated one or a folder (`archives.read_folder`): what `Described` asks for,
+        and its (path, bytes) rows.
     max_bytes : int
         Larger files are skipped.
 
@@ -66,13 +66,6 @@ def build(
     counts : dict
         By source: files, bytes, rows, and files by encoding, by reason skipped, and rows by label; files
         is rows plus everything skipped.
-
-    Raises
-    ------
-    CorpusError
-        If no script is left, or two sources have one name.
-    SourceError
-        If a snapshot is missing or damaged.
     """
     frames, counts = [], {}
     given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))

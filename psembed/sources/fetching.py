@@ -61,27 +61,12 @@ def fetch(
 ) -> list[FetchReport]:
     """Make the snapshot of each source, whole or not at all; a valid one is kept.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Names in sources.toml.
-    root : Path
-        Project root; snapshots go to data/snapshots below it.
-    mirror : Path, optional
-        Folder with ready snapshots (`<name>.parquet`) or repositories (`<owner>+<name>/repo`); the
-        environment variable PSEMBED_MIRROR if left out. With a mirror nothing is downloaded.
-    history : bool
-        One row per distinct content over all commits reachable from the pinned one, instead of one row
-        per file of the pinned commit; kept beside the other snapshot. Labelled sets have none.
-    progress : callable, optional
-        Called with (name, files done, files in all).
-    catalogue : dict, optional
-        Sources to use instead of the package's.
-
-    Raises
-    ------
-    SourceError
-        If a source is unknown, missing or damaged, or cannot be stored.
+    `names` are those of sources.toml, or of `catalogue` if it is given. Snapshots go to data/snapshots below
+    the project root. A mirror, PSEMBED_MIRROR if left out, is a folder with ready snapshots
+    (`<name>.parquet`) or repositories (`<owner>+<name>/repo`); with one nothing is downloaded. With `history`
+    a snapshot has one row per distinct content over all commits reachable from the pinned one, instead of one
+    row per file of the pinned commit, and is kept beside the other; labelled sets have none. A source that
+    is unknown, missing or damaged, or cannot be stored, raises SourceError.
     """
     mirror = mirror or os.environ.get("PSEMBED_MIRROR") or None
     mirror = None if mirror is None else Path(mirror)

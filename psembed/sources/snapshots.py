@@ -97,18 +97,9 @@ def snapshot_rows(path: Path, source: Source | None = None) -> Iterator[Row]:
 def read_snapshot(path: Path, source: Source | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield (path, data) of a snapshot's rows, in order, each content id computed again.
 
-    Parameters
-    ----------
-    path : Path
-        The snapshot.
-    source : Source, optional
-        If given, metadata that differs from its pin is refused, and only paths it includes are given.
-
-    Raises
-    ------
-    SourceError
-        If the file is missing, truncated, lacks a column, is of another commit, or a row does not
-        match its id; the message names the file and the row.
+    With a source, only paths that it includes are given, and metadata that differs from its pin is refused. A
+    file that is missing, truncated or of another commit, or lacks a column, and a row that does not match its
+    id raise SourceError; it names the file and the row.
     """
     for name, _, data in snapshot_rows(path, source):
         if source is None or source.matches(name):

@@ -7,13 +7,15 @@ are reserved names (RFC 2606) or TEST-NET addresses (RFC 5737), payloads are ran
 
 import random
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.files import sha256
-from psembed.sources.grammar import ALIASES, WORDS, write_script
+from psembed.sources.grammar import WORDS, write_script
 
 
 @dataclass(frozen=True)
@@ -23,59 +25,15 @@ class ControlSource:
     name: str
     kind: str
     stratum: str
-    group: str
-    label: int | None
-    share: float
+    share: float  # of all files
     near: float  # share of its files that are near-duplicates of another one
+    group: str = ""
+    label: int | None = None
 
 
-def _sources() -> dict[str, ControlSource]:
-    strata = ["human"] * 4 + ["packaging"] * 4 + ["generated"] * 4
-    near = {"human": 0.05, "packaging": 0.20, "generated": 0.12}
-    rows = [
-        ControlSource(
-            f"control-benign-{n:02d}", "benign", stratum, f"control-{n:02d}", 0, 0.72 / 12, near[stratum]
-        )
-        for n, stratum in enumerate(strata, start=1)
-    ]
-    rows += [
-        ControlSource("control-malicious-a", "labelled", "malicious-a", "", 1, 0.14, 0.30),
-        ControlSource("control-malicious-b", "labelled", "malicious-b", "", 1, 0.10, 0.10),
-        ControlSource("control-offensive", "offensive", "offensive", "control-offensive", None, 0.04, 0.0),
-    ]
-    return {row.name: row for row in rows}
-
-
-SOURCES = _sources()
-
-#: The planted truths that hold for every size and seed, in the tokeniser's normalised spelling.
-PLANTED = {
-    "aliases": {alias.lower(): command.lower() for command, (alias, _) in ALIASES.items()},
-    "operators": ["-eq", "-ne", "-gt"],
-    "policies": ["allsigned", "remotesigned", "bypass", "unrestricted"],
-    "odd_one_out": {
-        "C07": {"tokens": ["$i", "$j", "$k", "$true"], "odd": "$true"},
-        "C08": {"tokens": ["bypass", "normal", "minimized", "maximized", "hidden"], "odd": "bypass"},
-    },
-    "analogies": {
-        "C09": ["high", "$false", "$true", "low"],
-        "C10": ["-eq", "$false", "$true", "-ne"],
-        "C11": ["downloadfile", "$destfile", "$str", "downloadstring"],
-        "C12": ["export-csv", "$csv", "$html", "convertto-html"],
-        "C13": ["get-process", "$processes", "$services", "get-service"],
-    },
-}
-
-ENCODINGS = {
-    "ascii": ("", "ascii"),
-    "utf-8": ("", "utf-8"),
-    "utf-8-bom": ("\ufeff", "utf-8"),
-    "utf-16-le-bom": ("\ufeff", "utf-16-le"),
-    "utf-16-be-bom": ("\ufeff", "utf-16-be"),
-    "utf-16-le": ("", "utf-16-le"),
-    "utf-16-be": ("", "utf-16-be"),
-    "windows-1252": ("", "cp1252"),
-}
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+SOURCES = {row["name"]: ControlSource(**row) for row in _DATA["sources"]}
+ENCODINGS = _DATA["encodings"]  # byte-order mark and codec of each
 _ACCENTED = "Write-Verbose 'caf\u00e9 pr\u00fcfung r\u00e9sum\u00e9'"
 _TOKEN = re.compile(r"[\w$*-]+|[^\w\s]")
 _MINIMUM = 300
@@ -94,13 +52,8 @@ class _File:
 def generate(*, scripts: int, seed: int) -> dict[str, list[tuple[str, bytes]]]:
     """Return the generated corpus: for each source name its (path, bytes) rows, as a snapshot has them.
 
-    Parameters
-    ----------
-    scripts : int
-        Files in all, duplicates and the one binary included; at least 300, so that every planted relation
-        occurs, or ParameterError is raised.
-    seed : int
-        Same seed and size, same bytes.
+    `scripts` counts all files, duplicates and the one binary included. Below 300, not every planted relation
+    would occur, and ParameterError is raised. Same seed and size, same bytes.
     """
     return {name: [(f.path, f.data) for f in files] for name, files in _build(scripts, seed).items()}
 
@@ -108,11 +61,8 @@ def generate(*, scripts: int, seed: int) -> dict[str, list[tuple[str, bytes]]]:
 def truth(*, scripts: int, seed: int) -> pl.DataFrame:
     """Return what was planted in each file of `generate(scripts=scripts, seed=seed)`.
 
-    Returns
-    -------
-    polars.DataFrame
-        source, path, sha256 (str); encoding (str, "binary" for the one that is no text);
-        role (str: original | exact | encoded | near | shared | binary); cluster (i64, the true cluster).
+    It has source, path, sha256, encoding ("binary" for the one that is no text), role (original, exact,
+    encoded, near, shared or binary) and cluster (the true one, i64).
     """
     rows = [
         (name, f.path, sha256(f.data), f.encoding, f.role, f.cluster)
@@ -128,19 +78,8 @@ def recovered(
 ) -> dict[str, dict[str, int]]:
     """Compare the truth with what the reader (corpus) and the de-duplication (scripts) made of it.
 
-    Parameters
-    ----------
-    planted : polars.DataFrame
-        From `truth`; if no file of it is in the corpus (another seed or size), CorpusError is raised.
-    corpus : polars.DataFrame
-        corpus.parquet: source, sha256, encoding.
-    scripts : polars.DataFrame
-        scripts.parquet: sha256, cluster, part.
-
-    Returns
-    -------
-    dict
-        For each kind of plant {"planted": n, "recovered": n}.
+    `planted` is from `truth`. Of each kind of plant it counts {"planted": n, "recovered": n}. If no planted
+    file is in the corpus, CorpusError is raised.
     """
     if not set(planted["sha256"]) & set(corpus["sha256"]):
         raise CorpusError("no planted file is in this corpus: it was generated with another seed or size")
