@@ -47,15 +47,8 @@ def code_lines(text: str, *, comments: bool = False, strings: bool = True) -> st
     """Return `text` with every string, and what follows it on its line, on a line of its own.
 
     So a line is one of code, one of a string (it begins with IN_STRING, its own line breaks are spaces) or
-    the rest of a line of code (it begins with AFTER_STRING).
-
-    Parameters
-    ----------
-    text : str
-    comments : bool
-        Keep comments, each on one line; otherwise they go as in `strip_comments`.
-    strings : bool
-        Keep what stands in quotes and here-strings; otherwise each is two apostrophes.
+    the rest of a line of code (it begins with AFTER_STRING). Without `comments` they go as in
+    `strip_comments`; without `strings` each of them, here-strings too, is two apostrophes.
     """
 
     def string(piece: str) -> str:
@@ -97,8 +90,8 @@ def spans(text: str) -> Iterator[tuple[str, int, int]]:
     """
     position, size = 0, len(text)
     depths: list[int] = []  # open brackets of each open `$(`
-    while found := (_IN_NESTED_CODE if depths else _IN_CODE).search(text, position):
-        begin, character = found.start(), found.group()
+    while match := (_IN_NESTED_CODE if depths else _IN_CODE).search(text, position):
+        begin, character = match.start(), match.group()
         position = begin + 1
         if character in "()":
             depths[-1] += 1 if character == "(" else -1
@@ -107,8 +100,8 @@ def spans(text: str) -> Iterator[tuple[str, int, int]]:
                 position = _skip_expandable(text, position, depths)
                 yield STRING, begin + 1, position
         elif character == "#":
-            if _token_can_start(text, begin):
-                position = _COMMENT_LINES.match(text, begin).end()
+            if comment := _token_can_start(text, begin) and _COMMENT_LINES.match(text, begin):
+                position = comment.end()
                 yield COMMENT, begin, position
         elif character == "<":
             if text.startswith("#", position):
@@ -146,12 +139,11 @@ def _skip_quoted(text: str, begin: int, character: str, depths: list[int]) -> in
 
 def _skip_expandable(text: str, position: int, depths: list[int]) -> int:
     """Skip the rest of a double-quoted string, up to its end or to a `$(`, whose code comes next."""
-    while found := _IN_STRING.search(text, position):
-        position = found.end()
-        if found.group() == "$(":
+    while match := _IN_STRING.search(text, position):
+        position = match.end()
+        if match.group() == "$(":
             depths.append(1)
-            return position
-        if found.group() != "`":
+        if match.group() != "`":
             return position
         position += 1
     return len(text)

@@ -44,16 +44,7 @@ def marked(texts: pl.Series, reading: Reading = CODE) -> pl.Series:
     `foreach (`. Nothing in a string is in command position: what looks like it there is prose, or code in
     another language.
 
-    Parameters
-    ----------
-    texts : polars.Series of String
-        Decoded scripts, n of them, with their comments and lines.
-    reading : Reading
-
-    Returns
-    -------
-    polars.Series of List(String)
-        n lists.
+    Takes n decoded scripts, with their comments and lines; returns n lists of String.
     """
     names, codes, lengths = marked_codes(texts, reading)
     return as_lists(names.gather(codes), lengths)
@@ -63,16 +54,8 @@ def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, 
     """Return what `marked` returns, with every distinct token once.
 
     No token spans a line, and lines repeat, above all between versions of one script; so each distinct line
-    is tokenised once.
-
-    Returns
-    -------
-    names : polars.Series of String
-        Distinct tokens.
-    codes : int64[tokens]
-        The tokens of all scripts, one script after the other, as places in `names`.
-    lengths : int64[n]
-        Tokens of each script.
+    is tokenised once. Returns the distinct tokens, the tokens of all scripts, one script after the other, as
+    places among these (int64), and the number of tokens of each script (int64[n]).
     """
     read = [code_lines(text, comments=reading.comments, strings=reading.strings) for text in texts]
     lines = pl.Series(read, dtype=pl.String).str.split("\n")
@@ -109,7 +92,7 @@ def _distinct(values: pl.Series) -> tuple[pl.Series, np.ndarray]:
     import pyarrow as pa
 
     table = pa.chunked_array([values.to_arrow()]).combine_chunks().dictionary_encode()
-    return pl.from_arrow(table.dictionary), table.indices.to_numpy()
+    return pl.Series(table.dictionary), table.indices.to_numpy()
 
 
 def _names_something_else(flat: pl.Series, first: np.ndarray) -> np.ndarray:
@@ -133,5 +116,5 @@ def as_lists(flat: pl.Series, lengths: np.ndarray) -> pl.Series:
     import pyarrow as pa
 
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-    lists = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, flat.to_arrow()))
-    return lists.cast(pl.List(pl.String)).alias("tokens")
+    lists = pl.Series("tokens", pa.LargeListArray.from_arrays(offsets, flat.to_arrow()))
+    return lists.cast(pl.List(pl.String))

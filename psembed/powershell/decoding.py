@@ -23,11 +23,6 @@ def decode(data: bytes) -> tuple[str | None, str]:
     other NUL, or control characters in more than 5% of the bytes, mean binary; then ASCII, UTF-8 and,
     as Windows PowerShell does, Windows-1252.
 
-    Parameters
-    ----------
-    data : bytes
-        The file as it is.
-
     Returns
     -------
     text : str or None
@@ -75,15 +70,9 @@ def _decode_utf16(data: bytes) -> tuple[str | None, str]:
 
 
 def read_script(data: bytes, *, max_bytes: int) -> tuple[str | None, str, str]:
-    """Decode one script unless it is too large.
+    """Return (text, encoding) as `decode` does, and why the text is of no use: too large, binary or empty.
 
-    Returns
-    -------
-    text : str or None
-    encoding : str
-        As `decode` names it; "" where it was not asked.
-    reason : {"", "too large", "binary", "empty"}
-        Why the text is of no use, if so.
+    The reason is "" for a text that is of use, the encoding "" where a script was too large to be asked.
     """
     if len(data) > max_bytes:
         return None, "", "too large"

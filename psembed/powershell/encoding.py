@@ -48,7 +48,8 @@ class Encoder:
     Examples
     --------
     >>> from psembed import Encoder
-    >>> tokens, characters = Encoder(["get-date", ";"], token_length=4, char_length=8).encode(["Get-Date; ls"])
+    >>> encoder = Encoder(["get-date", ";"], token_length=4, char_length=8)
+    >>> tokens, characters = encoder.encode(["Get-Date; ls"])
     >>> tokens.tolist(), characters.shape
     ([[2, 3, 1, 0]], (1, 8))
     """
@@ -138,7 +139,7 @@ def _ends(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - tail] + text[-tail:]
 
 
-def _padded(flat: np.ndarray, lengths: Sequence[int], width: int) -> np.ndarray:
+def _padded(flat: np.ndarray, lengths: Sequence[int] | np.ndarray, width: int) -> np.ndarray:
     """Lay out runs of `flat` (one per length) as rows of `width`, zero-padded; long runs lose the middle."""
     rows, tail = np.zeros((len(lengths), width), dtype=np.int32), width // 4
     ends = np.cumsum(lengths, dtype=np.int64).tolist()

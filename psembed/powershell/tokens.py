@@ -20,6 +20,7 @@ from psembed.runtime.threads import in_shares
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
 PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
 
+Counts = Sequence[int] | np.ndarray
 
 # PowerShell takes these dashes and quotes for - ' " (its language specification, lexical grammar B.1).
 # The last four keep lower case at one character for one, whatever stands beside it (final sigma, dotted I)
@@ -99,23 +100,13 @@ def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
 
 
 def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
-    """Return the id of every token of many texts, on all cores.
+    """Return the ids of the tokens of n texts, one after the other (int32), and how many each has (int64[n]).
 
-    Parameters
-    ----------
-    texts : polars.Series of String, or iterable of str
-        Length n; null counts as empty.
-    vocabulary : Vocabulary
-
-    Returns
-    -------
-    ids : int32[tokens]
-        The tokens of all texts, one text after the other; UNKNOWN for a token outside the vocabulary.
-    lengths : int64[n]
-        Tokens of each text.
+    All cores work. The id is UNKNOWN for a token outside the vocabulary; null counts as an empty text.
     """
     parts = in_shares(lambda share: by_piece(share, lambda part: _ids(part, vocabulary)), texts)
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    numbers, lengths = zip(*parts, strict=True)
+    return np.concatenate(numbers), np.concatenate(lengths)
 
 
 def _ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
@@ -130,20 +121,11 @@ def _ids(texts: pl.Series, vocabulary: "Vocabulary") -> tuple[np.ndarray, np.nda
 class Vocabulary:
     """The tokens that have an id: 0 is padding, 1 any unknown token, the first token is 2.
 
-    Parameters
-    ----------
-    tokens : sequence of str
-        Distinct, in id order.
-    scripts, counts : sequence of int, optional
-        Scripts that hold each token, and occurrences.
-
-    Raises
-    ------
-    CorpusError
-        If a token comes twice, or the lengths differ.
+    `tokens` are distinct and in id order; `scripts` and `counts` tell how many scripts hold each, and how
+    often it occurs. Raises CorpusError if a token comes twice, or the lengths differ.
     """
 
-    def __init__(self, tokens: Sequence[str], *, scripts: Sequence[int] = (), counts: Sequence[int] = ()):
+    def __init__(self, tokens: Sequence[str], *, scripts: Counts = (), counts: Counts = ()):
         self.tokens = list(tokens)
         self.scripts = np.asarray(scripts if len(scripts) else np.zeros(len(self.tokens)), dtype=np.int64)
         self.counts = np.asarray(counts if len(counts) else np.zeros(len(self.tokens)), dtype=np.int64)
@@ -157,17 +139,10 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, tokens: pl.Series, *, min_scripts: int) -> "Vocabulary":
-        """Keep the tokens found in at least `min_scripts` of the scripts; the most widespread come first.
+        """Keep the tokens that are in at least `min_scripts` of the scripts; the most widespread come first.
 
-        Parameters
-        ----------
-        tokens : polars.Series of List(String)
-            One list per (training) script, as tokenise_series returns it.
-
-        Raises
-        ------
-        CorpusError
-            If no token is that frequent.
+        `tokens` has a list for each (training) script, as tokenise_series returns it. Raises CorpusError if
+        no token is that frequent.
         """
         flat = pl.LazyFrame({"token": tokens}).with_row_index("script").explode("token").drop_nulls()
         per_script = flat.group_by("script", "token").len("count")
@@ -195,13 +170,7 @@ class Vocabulary:
         return pl.DataFrame(columns, schema={"token": pl.String, "scripts": pl.Int64, "count": pl.Int64})
 
     def index(self, token: str) -> int:
-        """Return the id of `token` (2 or more).
-
-        Raises
-        ------
-        UnknownTokenError
-            If it is not in the vocabulary; the message gives the nearest spellings.
-        """
+        """Return the id of `token` (2 or more); UnknownTokenError gives the nearest spellings."""
         if token in self._ids:
             return self._ids[token]
         raise UnknownTokenError(unknown_token_message(token, self.tokens))

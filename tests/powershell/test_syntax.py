@@ -1,6 +1,6 @@
 """Our token boundaries against a real parser's."""
 
-import time
+import sys
 
 import pytest
 
@@ -24,30 +24,23 @@ def test_agreement_of_nothing():
     assert syntax.agreement([])["leaf_boundaries_shared"] == 0.0
 
 
-def _die(text):
-    """Stand in for the parser: die of one text, hang over another."""
+BAD_PARSER = """
+import time
+from psembed.powershell import syntax
+
+def leaf_spans(text):
     if text == "die":
         raise MemoryError
     if text == "hang":
         time.sleep(600)
-    return [("word", (0, len(text)))]
+    return [("word", 0, len(text))]
 
-
-def _parse_badly(pipe):
-    syntax._leaf_spans = _die
-    syntax._parse_forever(pipe)
+syntax.leaf_spans = leaf_spans
+syntax.answer_texts()
+"""
 
 
 def test_a_script_the_parser_dies_of_or_hangs_over_is_counted_and_the_rest_goes_on(monkeypatch):
-    parse = syntax._parse_forever
-
-    def start():
-        monkeypatch.setattr(syntax, "_parse_forever", _parse_badly)
-        try:
-            return real()
-        finally:
-            monkeypatch.setattr(syntax, "_parse_forever", parse)
-
     def texts():
         yield from ("one", "die", "two")
         with monkeypatch.context() as impatient:
@@ -55,8 +48,7 @@ def test_a_script_the_parser_dies_of_or_hangs_over_is_counted_and_the_rest_goes_
             yield "hang"
         yield "three"
 
-    real = syntax._start
-    monkeypatch.setattr(syntax, "_start", start)
+    monkeypatch.setattr(syntax, "PARSER", (sys.executable, "-c", BAD_PARSER))
     report = syntax.agreement(texts())
     assert (report["scripts"], report["unparsed"], report["tokens"]) == (3, 2, 3)
     assert report["leaf_boundaries_shared"] == 1.0
