@@ -54,18 +54,9 @@ def overlap(scripts: pl.DataFrame) -> pl.DataFrame:
     It gives a row for each pair: a, b (stratum and class), clusters_a, clusters_b and shared.
     """
     classes = pl.when(pl.col("label") == 1).then(pl.lit("malicious")).otherwise(pl.lit("clean"))
-    labelled = _labelled(scripts)
-    named = labelled.select(name=pl.concat_str("stratum", classes, separator=" "), cluster="cluster").unique()
-    sizes = named.group_by("name").agg(clusters=pl.len())
-    pairs = named.join(named, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
-    return (
-        pairs.group_by(a="name", b="name_b")
-        .agg(shared=pl.len())
-        .join(sizes.rename({"name": "a", "clusters": "clusters_a"}), on="a")
-        .join(sizes.rename({"name": "b", "clusters": "clusters_b"}), on="b")
-        .select("a", "b", "clusters_a", "clusters_b", "shared")
-        .sort("shared", "a", "b", descending=[True, False, False])
-    )
+    names = pl.concat_str("stratum", classes, separator=" ")
+    pairs = splits.shared_clusters(_labelled(scripts).select("cluster", name=names))
+    return pairs.sort("shared", "a", "b", descending=[True, False, False])
 
 
 def _labelled(scripts: pl.DataFrame) -> pl.DataFrame:
@@ -87,18 +78,20 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
         raise CorpusError(
             f"the corpus has {classes} labelled class(es), two are needed: add a source of the other"
         )
-    rules = (
-        pl.when(pl.col("clean") == "")
-        .then(pl.lit(DROP_EMPTY))
-        .when(pl.col("part") == "aside")
-        .then(pl.lit(DROP_ASIDE))
-        .when(pl.col("classes") > 1)
-        .then(pl.lit(DROP_CONFLICT))
-        .when(pl.col("offensive") & (pl.col("label") == 0))
-        .then(pl.lit(DROP_OFFENSIVE))
-        .otherwise(pl.lit(""))
-    )
-    return labelled.join(by_cluster, on="cluster", maintain_order="left").with_columns(dropped=rules)
+    rules = {
+        DROP_EMPTY: pl.col("clean") == "",
+        DROP_ASIDE: pl.col("part") == "aside",
+        DROP_CONFLICT: pl.col("classes") > 1,
+        DROP_OFFENSIVE: pl.col("offensive") & (pl.col("label") == 0),
+    }
+    joined = labelled.join(by_cluster, on="cluster", maintain_order="left")
+    return joined.with_columns(dropped=first_rule(rules, otherwise=""))
+
+
+def first_rule(rules: dict[str, pl.Expr], *, otherwise: str) -> pl.Expr:
+    """Return the name of the first rule that applies."""
+    names = [pl.when(applies).then(pl.lit(name)) for name, applies in rules.items()]
+    return pl.coalesce(*names, pl.lit(otherwise))
 
 
 def drop(audited: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
@@ -121,15 +114,13 @@ def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
     They are scored, so that the effect of the rules on every rate can be shown: p1 and p2 are "test" where
     the protocol would test the script, else "".
     """
-    test, part = pl.col("part") == splits.TEST, pl.lit(splits.TEST)
+    test = pl.col("part") == splits.TEST
     wild = pl.when(pl.col("label") == 1).then(pl.col("source") == wild_source).otherwise(test)
+    part, no = pl.lit(splits.TEST), pl.lit("")
+    parts = {"p1": pl.when(test).then(part).otherwise(no), "p2": pl.when(wild).then(part).otherwise(no)}
     columns = ["sha256", "source", "stratum", "label", "cluster", "text", "clean", "dropped"]
-    would_be = audited.filter((pl.col("dropped") != "") & (pl.col("clean") != "")).select(
-        *columns,
-        p1=pl.when(test).then(part).otherwise(pl.lit("")),
-        p2=pl.when(wild).then(part).otherwise(pl.lit("")),
-    )
-    return would_be.filter((pl.col("p1") != "") | (pl.col("p2") != ""))
+    would_be = audited.filter((pl.col("dropped") != "") & (pl.col("clean") != "") & (test | wild))
+    return would_be.select(*columns, **parts)
 
 
 def dropped_of(dropped: pl.DataFrame, protocol: str) -> dict[str, pl.DataFrame]:

@@ -17,6 +17,7 @@ import polars as pl
 from datasketch import MinHash
 
 from psembed.datasets.shingles import mix, shingle_sets
+from psembed.datasets.splits import numbered
 from psembed.runtime.errors import CorpusError, ParameterError
 
 PERMUTATIONS = 128  # MinHash functions
@@ -42,14 +43,13 @@ def cluster(
     A script with 1 or 2 tokens has no shingle: it matches only scripts with exactly its tokens. All scripts
     without tokens form one cluster. In memory is, for each distinct set, its MinHash (512 bytes).
 
+    The temporary file (8 bytes a shingle) is made in `folder`, by default where the system has its own. The
+    threshold, the smallest similarity of near-duplicates, is above 0 and at most 1.
+
     Parameters
     ----------
     batches : iterable of Series of List[String], n scripts in all
         Tokens of each script.
-    folder : Path, optional
-        Where the temporary file is made (8 bytes a shingle); by default where the system has its own.
-    threshold : float
-        Smallest similarity of near-duplicates, above 0 and at most 1.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def cluster(
         if not codes:
             raise CorpusError("no scripts to compare: the corpus is empty")
         linked = _link(sets, threshold)
-    labels = _numbered(linked.labels[codes])
+    labels = numbered(pl.DataFrame({"label": linked.labels[codes]}))
     scripts = np.bincount(labels)
     stats = {"scripts": len(codes), "distinct_sets": len(sets.sizes), "shingles": sum(sets.sizes)}
     stats |= {"verified": linked.verified, "links": linked.links}
@@ -210,9 +210,3 @@ def _alike(pairs: np.ndarray, minhashes: np.ndarray, band: int, least: float) ->
         good = good[whole.argmax(axis=1) == band]
         kept.append(np.stack([one, other, alike])[:, good])
     return np.concatenate(kept, axis=1)
-
-
-def _numbered(keys: np.ndarray) -> np.ndarray:
-    """Return a number for each key, from 0 in order of first appearance (int64[n])."""
-    _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
-    return np.unique(first[codes], return_inverse=True)[1]

@@ -25,14 +25,8 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
     sorts first). Its members in other repository groups are set aside: they may be in no part, for their
     near-duplicates are in another group. Members from no repository go with the owner. So every
     cluster ends in one group, and every repository group stays whole but for what is aside.
-    (The plain union of both relations, `union`, chains nearly all groups into one.)
-
-    Parameters
-    ----------
-    clusters : int64[n]
-        Near-duplicate cluster of each script.
-    repository_groups : sequence of str, length n
-        Repository group of each script; "" for none.
+    (The plain union of both relations, `union`, chains nearly all groups into one.) A script from no
+    repository has the repository group "".
 
     Returns
     -------
@@ -55,7 +49,7 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
     )
     home = pl.when("aside").then("repository").otherwise("owner")
     keys = table.select(home.alias("home"), pl.when(home.is_null()).then("cluster").alias("cluster"))
-    return _numbered(keys), table["aside"].to_numpy()
+    return numbered(keys), table["aside"].to_numpy()
 
 
 def union(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
@@ -71,7 +65,7 @@ def union(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
     edges = (np.ones(linked.sum(), dtype=bool), (cluster[linked], repository[linked]))
     nodes = repository.max() + 1
     _, component = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
-    return _numbered(pl.DataFrame({"component": component[cluster]}))
+    return numbered(pl.DataFrame({"component": component[cluster]}))
 
 
 def assign(
@@ -123,21 +117,9 @@ def assign_all(
 
     Repositories are plenty, so that many can be reserved for testing; labelled samples are few.
 
-    Parameters
-    ----------
-    group, strata, aside, seed
-        As `assign` takes them.
-    repository_groups : sequence of str, length n
-        Repository group of each script; "" for none.
-    repositories, others : dict
-        Share of each part, of the groups that hold a repository and of those that do not.
-    pinned : sequence of str
-        Repository groups that are in training whatever the draw; they count towards its share.
-
-    Returns
-    -------
-    object[n]
-        Name of the part of each script.
+    `repositories` and `others` are the share of each part, of the groups that hold a repository and of those
+    that do not. The repository groups in `pinned` are in training whatever the draw, and count towards its
+    share. The other arguments and what is returned are as for `assign` and `groups`.
     """
     group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
     if unknown := sorted(set(pinned) - set(names)):
@@ -179,21 +161,27 @@ def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
     Of scripts it reads source, repository_group and cluster; it gives source, other, shared (clusters) and
     share (of the smaller source's clusters), largest share first.
     """
-    held = scripts.select("source", "repository_group", "cluster").unique()
-    sizes = held.group_by("source").len("clusters")
-    pairs = (
-        held.join(held, on="cluster", suffix="_other")
-        .filter(pl.col("source") < pl.col("source_other"))
-        .filter(pl.col("repository_group") != pl.col("repository_group_other"))
-        .group_by("source", pl.col("source_other").alias("other"))
-        .len("shared")
-        .join(sizes, on="source")
-        .join(sizes.rename({"source": "other"}), on="other", suffix="_other")
+    group_of = dict(scripts.select("source", "repository_group").iter_rows())
+    pairs = shared_clusters(scripts.select("cluster", name="source"))
+    apart = pl.col("a").replace(group_of) != pl.col("b").replace(group_of)
+    share = pl.col("shared") / pl.min_horizontal("clusters_a", "clusters_b")
+    return (
+        pairs.filter(apart)
+        .select(source="a", other="b", shared="shared", share=share)
+        .sort("share", "source", "other", descending=[True, False, False])
     )
-    share = (pl.col("shared") / pl.min_horizontal("clusters", "clusters_other")).alias("share")
-    return pairs.select("source", "other", "shared", share).sort(
-        ["share", "source", "other"], descending=[True, False, False]
-    )
+
+
+def shared_clusters(held: pl.DataFrame) -> pl.DataFrame:
+    """Count the clusters that each pair of names shares: columns a, b, clusters_a, clusters_b, shared.
+
+    A row of `held` (columns name and cluster) says that a script of that name is in that cluster.
+    """
+    held = held.select("name", "cluster").unique()
+    held = held.with_columns(clusters=pl.len().over("name"))
+    pairs = held.join(held, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
+    sides = {"a": "name", "b": "name_b", "clusters_a": "clusters", "clusters_b": "clusters_b"}
+    return pairs.group_by(**sides).agg(shared=pl.len())
 
 
 def across_sources(
@@ -273,7 +261,7 @@ def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFra
     )
 
 
-def _numbered(keys: pl.DataFrame) -> np.ndarray:
+def numbered(keys: pl.DataFrame) -> np.ndarray:
     """Return a number for each row, from 0 in order of first appearance; equal rows have one (int64[n])."""
     first = keys.with_row_index("row").select(pl.col("row").min().over(keys.columns))
     return np.unique(first.to_series().to_numpy(), return_inverse=True)[1]

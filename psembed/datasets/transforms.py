@@ -61,14 +61,8 @@ def apply(name: str, texts: Iterable[str], *, seed: int, hosts: Sequence[str] | 
     text itself, where there is nothing to rewrite. A text of more than LIMIT characters is left as it is, so
     a variant has at most 8 * LIMIT characters.
 
-    Parameters
-    ----------
-    name : str
-        One of TRANSFORMS.
-    texts : iterable of str
-        Clean texts (`cleaning.clean`).
-    hosts : sequence of str, optional
-        Clean benign texts, which those of HOSTED need; empty ones, and ones longer than LIMIT, are not used.
+    `name` is one of TRANSFORMS; those of HOSTED need clean benign texts as hosts, of which empty ones, and
+    ones longer than LIMIT, are not used. The texts are clean, too (`cleaning.clean`).
     """
     if name not in TRANSFORMS:
         raise ParameterError(f"transform {name!r}: expected one of {', '.join(TRANSFORMS)}")

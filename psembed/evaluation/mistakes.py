@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from psembed.datasets.labels import CIPHERS, DOWNLOADS, OBFUSCATION, RUNS
+from psembed.datasets.labels import CIPHERS, DOWNLOADS, OBFUSCATION, RUNS, first_rule
 
 SHORT = 200  # characters: there is little to go by
 MISTAKES = ("false alarm", "miss")
@@ -32,14 +32,11 @@ def causes(clean: pl.Series, *, char_length: int) -> pl.Series:
 
     Of a script more than twice as long as the `char_length` characters that the network reads it is said too.
     """
-    rule = pl.lit(OTHER)
-    for cause, applies in reversed(CAUSES.items()):
-        rule = pl.when(applies).then(pl.lit(cause)).otherwise(rule)
     beyond = (
         pl.when(pl.col("clean").str.len_chars() > 2 * char_length).then(pl.lit(BEYOND)).otherwise(pl.lit(""))
     )
     table = pl.DataFrame({"clean": clean, "_low": clean.str.to_lowercase()})
-    return table.select(cause=pl.concat_str(rule, beyond)).to_series()
+    return table.select(cause=pl.concat_str(first_rule(CAUSES, otherwise=OTHER), beyond)).to_series()
 
 
 def mistakes(scripts: pl.DataFrame, *, model: str, char_length: int) -> pl.DataFrame:

@@ -1,38 +1,17 @@
-"""What can hold scripts besides a snapshot: a folder, a zip file, Unit 42's text of records.
+"""What can hold scripts within a snapshot: a zip file, Unit 42's text of records.
 
 All of it is untrusted: everything has a limit, and nothing is unpacked to disk.
 """
 
 import io
-import logging
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from psembed.runtime.errors import SourceError
 
-log = logging.getLogger(__name__)
-
-SUFFIXES = (".ps1", ".psm1")  # .psd1 is left out: data, not scripts
 FILE_LIMIT = 4 * 2**20  # bytes of one file
-
-
-def read_folder(folder: Path, *, limit: int = FILE_LIMIT) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, data) of the scripts below a folder, sorted; links are not followed.
-
-    Files larger than `limit` bytes are skipped with a warning.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise SourceError(f"{folder} is no folder; give one that holds {' or '.join(SUFFIXES)} files")
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
-            continue
-        if path.stat().st_size > limit:
-            log.warning("%s is larger than %d bytes: skipped", path.name, limit)
-            continue
-        yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
 def zip_members(

@@ -47,17 +47,8 @@ def build(
     Labels: benign 0, offensive null, labelled sets by the rules of sources.toml. A content that a source
     has under both labels is dropped; of several files with the same bytes the first is kept.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Sources whose snapshots are read, in this order.
-    root : Path
-        Project root.
-    extra : iterable of (source, rows), optional
-        More sources, such as a generated one or a folder (`archives.read_folder`): what `Described` asks for,
-        and its (path, bytes) rows.
-    max_bytes : int
-        Larger files are skipped.
+    Snapshots of the sources called `names` are read, in this order; then `extra` ones, such as a generated
+    one: what `Described` asks for, and its (path, bytes) rows. Files over `max_bytes` are skipped.
 
     Returns
     -------

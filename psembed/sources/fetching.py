@@ -75,23 +75,16 @@ def fetch(
     chosen = find_sources(names, catalogue=catalogue)
     if history:
         chosen = [source for source in chosen if source.kind != "labelled"]
-    return [_fetch_one(source, Path(root), mirror, history, progress or _silent) for source in chosen]
-
-
-def _silent(name: str, done: int, total: int) -> None:
-    """Report nothing."""
+    progress = progress or (lambda name, done, total: None)
+    return [_fetch_one(source, Path(root), mirror, history, progress) for source in chosen]
 
 
 def _fetch_one(
     source: Source, root: Path, mirror: Path | None, history: bool, progress: Progress
 ) -> FetchReport:
     started, path = time.monotonic(), snapshot_path(source.name, root=root, history=history)
-    wanted = {
-        "url": source.url,
-        "commit": source.commit,
-        "versions": "history" if history else "head",
-        "include": json.dumps(source.include),
-    }
+    wanted = {"url": source.url, "commit": source.commit, "versions": "history" if history else "head"}
+    wanted["include"] = json.dumps(source.include)
     report = _kept(source, path, wanted)
     if report is None:
         try:

@@ -22,6 +22,8 @@ SLOTS = _DATA["slots"] | {
     "prop": [f"{noun}Name" for noun in _NOUNS],
     "noisy": NOISE,
 }
+# Weights of the families, a range of ordinary statements, the share that is one line.
+MALICIOUS_STRATA = {"malicious-a": ((4, 3, 2, 1), (2, 7), 0.8), "malicious-b": ((1, 3, 3, 3), (4, 24), 0.3)}
 
 _SLOT = re.compile(r"<([a-z_]+)>")
 
@@ -58,27 +60,19 @@ def _fill(template: str, rng: random.Random) -> str:
     return template
 
 
-def _alias_statement(rng: random.Random) -> str:
-    command, (alias, templates) = rng.choice(list(ALIASES.items()))
-    return _fill(rng.choice(templates).replace("<c>", rng.choice((command, alias))), rng)
-
-
-def _parallel_statement(rng: random.Random) -> str:
-    values, templates = rng.choice(PARALLELS)
-    return _fill(rng.choice(templates).replace("<x>", rng.choice(values)), rng)
-
-
 def _statement(rng: random.Random) -> str:
     draw = rng.random()
     if draw < 0.40:
-        return _fill(rng.choice(NOISE), rng)
-    if draw < 0.62:
-        return _alias_statement(rng)
-    return _parallel_statement(rng) if draw < 0.84 else _fill(rng.choice(NEUTRAL), rng)
-
-
-def _body(rng: random.Random, count: int) -> list[str]:
-    return [_statement(rng) for _ in range(count)]
+        template = rng.choice(NOISE)
+    elif draw < 0.62:
+        command, (alias, templates) = rng.choice(list(ALIASES.items()))
+        template = rng.choice(templates).replace("<c>", rng.choice((command, alias)))
+    elif draw < 0.84:
+        values, templates = rng.choice(PARALLELS)
+        template = rng.choice(templates).replace("<x>", rng.choice(values))
+    else:
+        template = rng.choice(NEUTRAL)
+    return _fill(template, rng)
 
 
 def _comment(rng: random.Random) -> str:
@@ -87,7 +81,7 @@ def _comment(rng: random.Random) -> str:
 
 def _benign(rng: random.Random, stratum: str) -> tuple[str, str]:
     """Return (folder, text): a repository's script, with comments; one in ten is a single line."""
-    lines = _body(rng, rng.randrange(8, 30))
+    lines = [_statement(rng) for _ in range(rng.randrange(8, 30))]
     if rng.random() < 0.10:
         return "tools", "; ".join(lines[: rng.randrange(8, 14)])
     if rng.random() < 0.20:
@@ -107,23 +101,18 @@ def _malicious(rng: random.Random, family: str, *, filler: int, one_line: bool) 
     common = MALICIOUS_SIGNALS["common"]
     lines = [rng.choice(MALICIOUS_SIGNALS[family])]
     lines += rng.sample(common, rng.randrange(1, 4))
-    lines = [_fill(line, rng) for line in lines] + _body(rng, filler)
+    lines = [_fill(line, rng) for line in lines] + [_statement(rng) for _ in range(filler)]
     rng.shuffle(lines)
     if rng.random() < 0.3:
         lines = ["".join(rng.choice((c.lower(), c.upper())) for c in line) for line in lines]
     return "; ".join(lines) if one_line else "\n".join(lines) + "\n"
 
 
-def _malicious_a(rng: random.Random, stratum: str) -> tuple[str, str]:
-    family = rng.choices(("launcher", "cradle", "concat", "stager"), (4, 3, 2, 1))[0]
-    filler = rng.randrange(2, 7)
-    return family, _malicious(rng, family, filler=filler, one_line=rng.random() < 0.8)
-
-
-def _malicious_b(rng: random.Random, stratum: str) -> tuple[str, str]:
-    family = rng.choices(("launcher", "cradle", "concat", "stager"), (1, 3, 3, 3))[0]
-    filler = rng.randrange(4, 24)
-    return family, _malicious(rng, family, filler=filler, one_line=rng.random() < 0.3)
+def _labelled(rng: random.Random, stratum: str) -> tuple[str, str]:
+    weights, (fewest, most), one_line = MALICIOUS_STRATA[stratum]
+    family = rng.choices(("launcher", "cradle", "concat", "stager"), weights)[0]
+    filler = rng.randrange(fewest, most)
+    return family, _malicious(rng, family, filler=filler, one_line=rng.random() < one_line)
 
 
 def _offensive(rng: random.Random, stratum: str) -> tuple[str, str]:
@@ -131,7 +120,7 @@ def _offensive(rng: random.Random, stratum: str) -> tuple[str, str]:
     return "modules", f"{_comment(rng)}\nfunction Invoke-{_word(rng)} {{\n{body}}}\n"
 
 
-WRITERS = {"malicious-a": _malicious_a, "malicious-b": _malicious_b, "offensive": _offensive}
+WRITERS = {"malicious-a": _labelled, "malicious-b": _labelled, "offensive": _offensive}
 
 
 def write_script(stratum: str, rng: random.Random) -> tuple[str, str]:

@@ -95,17 +95,16 @@ def _blobs(repository, entries: list, source: Source, skipped: Counter, progress
 
 def _tree(tree, source: Source, seen: set | None = None) -> Iterator[tuple[str, object]]:
     """Yield (path, object id) of the included files of a tree; subtrees in `seen` are passed over."""
-    pending = [("", tree)]
+    pending, seen = [("", tree)], set() if seen is None else seen
     while pending:
         prefix, tree = pending.pop()
         for entry in tree:
             path = prefix + entry.raw_name.decode("utf-8", "replace")
             if entry.type_str == "tree":
                 key = (entry.id.raw, path)
-                if seen is None or key not in seen:
+                if key not in seen:
                     pending.append((path + "/", entry))
-                    if seen is not None:
-                        seen.add(key)
+                    seen.add(key)
             elif entry.type_str == "blob" and entry.filemode != LINK and source.matches(path):
                 yield path, entry.id
 

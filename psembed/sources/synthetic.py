@@ -138,7 +138,9 @@ def _build(scripts: int, seed: int) -> dict[str, list[_File]]:
     _plant_across(corpus, random.Random(f"{seed}/across"))
     for files in corpus.values():
         for file in files:
-            file.data = file.data or _encode(file.text, file.encoding)
+            if not file.data:
+                mark, codec = ENCODINGS[file.encoding]
+                file.data = (mark + file.text).encode(codec)
     return corpus
 
 
@@ -155,11 +157,10 @@ def _source_files(source: ControlSource, count: int, rng: random.Random, first: 
             encoding = names[n] if n < len(names) else rng.choices(names, (68, 6, 20, 2, 1, 1, 1, 1))[0]
         fitted = _fit(text, encoding, rng)
         originals.append(_File(f"{folder}/{n:05d}.ps1", fitted, encoding, "original", first + n))
-    return originals + _copies(originals, (exact, encoded, near), rng)
+    return originals + _copies(originals, exact, encoded, near, rng)
 
 
-def _copies(originals: list[_File], counts: tuple[int, int, int], rng: random.Random) -> list[_File]:
-    exact, encoded, near = counts
+def _copies(originals: list[_File], exact: int, encoded: int, near: int, rng: random.Random) -> list[_File]:
     made = []
     for n in range(exact):
         model = rng.choice(originals)
@@ -210,8 +211,3 @@ def _fit(text: str, encoding: str, rng: random.Random) -> str:
     if encoding in ("utf-8", "windows-1252"):
         text = f"{text}; {_ACCENTED}" if "\n" not in text else f"{text}{_ACCENTED}\n"
     return text.replace("\n", "\r\n") if rng.random() < 0.5 else text
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    mark, codec = ENCODINGS[encoding]
-    return (mark + text).encode(codec)

@@ -1,4 +1,4 @@
-"""Folders, zip files and records: what is read, and what damaged or hostile input does."""
+"""Zip files and records: what is read, and what damaged or hostile input does."""
 
 import io
 import struct
@@ -10,19 +10,6 @@ from hypothesis import strategies as st
 
 from psembed.runtime.errors import SourceError
 from psembed.sources import archives
-
-
-def test_a_folder_is_read_sorted_without_links_and_large_files(tmp_path, caplog):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "b.PS1").write_bytes(b"ls")
-    (tmp_path / "a.psm1").write_bytes(b"dir")
-    (tmp_path / "c.psd1").write_bytes(b"@{}")
-    (tmp_path / "big.ps1").write_bytes(b"x" * 200)
-    (tmp_path / "link.ps1").symlink_to(tmp_path / "a.psm1")
-    assert list(archives.read_folder(tmp_path, limit=100)) == [("a.psm1", b"dir"), ("sub/b.PS1", b"ls")]
-    assert "big.ps1" in caplog.text
-    with pytest.raises(SourceError, match="no folder"):
-        list(archives.read_folder(tmp_path / "none"))
 
 
 def zipped(members, method=zipfile.ZIP_DEFLATED):
