@@ -9,6 +9,7 @@ at BUDGET strengths of one number, so none wins by more tuning than another.
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from psembed.models import features
 from psembed.powershell.encoding import CHARACTERS, character_ids
 from psembed.powershell.tokens import tokenise_series
 from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.threads import THREADS
 
 LOG = logging.getLogger(__name__)
 HASH_COLUMNS = 2**20
@@ -151,8 +153,7 @@ def fit(
         validation = validation[0], _checked(*validation)
     view, seen = _view(name, texts)
     held_out = None if validation is None else (view(validation[0]), validation[1])
-    with threadpool_limits(1):  # OpenMP's threads spin as they wait: on shared cores two are slower than one
-        return FittedBaseline(view, *_choose(name, seen, labels, held_out, seed=seed))
+    return FittedBaseline(view, *_choose(name, seen, labels, held_out, seed=seed))
 
 
 def _view(name: str, texts: Texts) -> tuple[Callable, csr_array | np.ndarray]:
@@ -173,19 +174,29 @@ def _choose(
     *,
     seed: int,
 ) -> tuple[Classifier, float, dict[float, float]]:
-    """Return the classifier, its strength and the average precision of each strength on held-out scripts."""
-    if held_out is None:
-        strength = GRIDS[name][DEFAULT]
-        return _classifier(name, strength, seed).fit(seen, labels), strength, {}
-    best, tried = None, {}
-    for strength in GRIDS[name]:
-        classifier = _classifier(name, strength, seed).fit(seen, labels)
-        scores = classifier.decision_function(held_out[0])
-        tried[strength] = float(average_precision_score(held_out[1], scores))
-        if best is None or tried[strength] > tried[best[1]]:
-            best = classifier, strength
-    LOG.info("%s: %d features, strength %g, average precision %s", name, seen.shape[1], best[1], tried)
-    return *best, tried
+    """Return the classifier, its strength and the average precision of each strength on held-out scripts.
+
+    Trees are grown on a thread each: they let go of Python's lock, and repeat exactly. Linear solvers take
+    turns, as each copies all features.
+    """
+
+    def fitted(strength: float) -> tuple[Classifier, float | None]:
+        # OpenMP's threads spin as they wait, on cores that are shared. BLAS keeps its own: their number
+        # decides the last bits of a linear model.
+        with threadpool_limits(1, user_api="openmp"):
+            classifier = _classifier(name, strength, seed).fit(seen, labels)
+            if held_out is None:
+                return classifier, None
+            scores = classifier.decision_function(held_out[0])
+            return classifier, float(average_precision_score(held_out[1], scores))
+
+    grid = GRIDS[name] if held_out else (GRIDS[name][DEFAULT],)
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = dict(zip(grid, (pool.map if name in _VIEWS else map)(fitted, grid), strict=True))
+    tried = {strength: precision for strength, (_, precision) in results.items()} if held_out else {}
+    best = max(tried, key=tried.__getitem__, default=grid[0])  # the first of equals
+    LOG.info("%s: %d features, strength %g, average precision %s", name, seen.shape[1], best, tried)
+    return results[best][0], best, tried
 
 
 def _classifier(name: str, strength: float, seed: int) -> Classifier:

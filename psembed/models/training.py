@@ -88,14 +88,8 @@ def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarra
 
     A script longer than the encoder's characters is also read in windows of that length that overlap by
     half, or, where that would be more than WINDOWS, in WINDOWS at equal distances: nothing in the middle is
-    lost, and a long clean script gets more chances to look malicious.
-
-    Returns
-    -------
-    samples : Samples
-        Without labels.
-    owners : int64[len(samples)]
-        The script that each of them is of.
+    lost, and a long clean script gets more chances to look malicious. The samples have no labels; an owner is
+    the row of the script, int64[len(samples)].
     """
     width, texts = encoder.char_length, scripts["clean"].to_list()
     owners, read = list(range(len(texts))), list(texts)
@@ -123,14 +117,8 @@ def score_all(
     Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
     one after the other, whatever `processes` says.
 
-    Parameters
-    ----------
-    folder, **settings
-        As for `trained`, which reads the networks back; scores are kept beside them, as
-        <key>.<hash of the scripts>.npy.
-    asked : sequence of (Training, dict of str to Samples)
-    processes : int
-        Networks at a time, in processes of their own; 1 for this one.
+    Folder and settings are those of `trained`; scores are kept beside the networks, as
+    <key>.<hash of the scripts>.npy.
     """
     return _each(_score, [(folder, *one) for one in asked], processes, settings)
 
@@ -171,21 +159,10 @@ def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict)
 
 
 def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:
-    """Return the network that a training gives, from `folder` if it was trained before.
+    """Return the Keras model that a training gives, from `folder` if it was trained before, and its history.
 
-    Parameters
-    ----------
-    folder : Path
-        Where networks are kept, as <key>.keras and <key>.json (the history, written last).
-    training : Training
-    **settings : int
-        epochs and batch, as `fitting.fit` takes them.
-
-    Returns
-    -------
-    model : keras.Model
-        Read back from its file in either case, so both give the same scores.
-    history : list of dict
+    The folder keeps them as <key>.keras and <key>.json (the history, written last). The model is read back
+    from its file in either case, so both give the same scores. Settings are `fitting.fit`'s epochs and batch.
     """
     weights, log = _files(folder, training, settings)
     if not _are_kept(weights, log):

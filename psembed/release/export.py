@@ -98,11 +98,8 @@ def _quiet() -> Iterator[None]:
 def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
     """Compare Keras and ONNX Runtime on the same scripts.
 
-    Returns
-    -------
-    dict
-        max_abs_diff (of scores in 0..1), decisions_equal (score >= threshold for every script), n,
-        and ok: difference at most MAX_DIFFERENCE and all decisions equal.
+    Returns max_abs_diff (of scores in 0..1), decisions_equal (score >= threshold for every script), n, and
+    ok: a difference of at most MAX_DIFFERENCE, and all decisions equal.
     """
     expected = predict(model, samples)
     exported = run_onnx(open_session(path), samples)[:, 0]
