@@ -1,6 +1,6 @@
 """What every test gets: nothing of the caller's settings, no clock to race, and repeatable property tests.
 
-For those that ask: the processes that are begun.
+For those that ask: the processes that are started.
 """
 
 import os
@@ -38,8 +38,8 @@ def _no_clock(monkeypatch):
 
 
 @pytest.fixture
-def begun(monkeypatch):
-    """The processes begun, in order."""
+def started_processes(monkeypatch):
+    """The processes started, in order."""
 
     class Process(subprocess.Popen):
         def __init__(self, *arguments, **options):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from psembed.runtime.errors import SourceError
-from psembed.runtime.isolated import Child, module, panics_as_errors, printable, serve
+from psembed.runtime.isolated import IsolatedProcess, module, panics_as_errors, printable, serve
 
 SCRIPT_BLOCK = 4104  # event id
 PROVIDERS = {"microsoft-windows-powershell", "powershellcore"}
@@ -215,7 +215,7 @@ def _answer(chunk: bytes) -> bytes:
     return json.dumps(parse(chunk)).encode("ascii")
 
 
-_PARSER = Child(module("psembed.detector.eventlogs"))
+_PARSER = IsolatedProcess(module("psembed.detector.eventlogs"))
 
 
 def _parsed(chunk: bytes) -> tuple[int, list[tuple[str, str]]] | None:

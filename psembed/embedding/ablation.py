@@ -6,8 +6,6 @@ trainings at once.
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ import polars as pl
 from psembed.embedding import benchmark, token_vectors, word2vec
 from psembed.embedding.stream import TokenStream, write
 from psembed.powershell.command_position import Reading
+from psembed.runtime import workers
 from psembed.runtime.errors import ParameterError
 
 
@@ -45,10 +44,7 @@ def train_all(
     jobs = [
         (training, settings | training.changes, folder / f"{training.name}.npz") for training in trainings
     ]
-    if processes == 1:
-        return [_train(*job) for job in jobs]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_train, *zip(*jobs, strict=True)))
+    return list(workers.each(_train, jobs, processes=processes))
 
 
 def _train(training: Training, settings: dict, path: Path) -> float:

@@ -3,12 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +14,7 @@ import polars as pl
 from psembed.models import batches, designs, fitting, network
 from psembed.models.network import Config
 from psembed.powershell.encoding import Encoder, Samples
-from psembed.runtime.errors import StageError
+from psembed.runtime import workers
 from psembed.runtime.files import atomic, write_json
 from psembed.runtime.provenance import library_version, module_hash
 
@@ -120,7 +116,9 @@ def score_all(
     Folder and settings are those of `trained`; scores are kept beside the networks, as
     <key>.<hash of the scripts>.npy.
     """
-    return _each(_score, [(folder, *one) for one in asked], processes, settings)
+    jobs = [(folder, *one, settings) for one in asked]
+    at_a_time = processes if network.device() == "CPU" else 1
+    return workers.each(_score, jobs, processes=at_a_time, prepare=network.one_thread)
 
 
 def _score(folder: Path, training: Training, parts: dict[str, Samples], settings: dict) -> Scored:
@@ -136,26 +134,6 @@ def _scores(weights: Path, model, samples: Samples) -> np.ndarray:
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, network.predict(model, samples))
     return np.load(path)
-
-
-def _each(work: Callable, jobs: Sequence[tuple], processes: int, settings: dict) -> Iterator:
-    """Yield work(*job, settings) of each job, in order.
-
-    Raises StageError if a process is killed. What the others have finished is kept.
-    """
-    if processes == 1 or len(jobs) < 2 or network.device() != "CPU":
-        yield from (work(*job, settings) for job in jobs)
-        return
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=network.one_thread
-    ) as pool:
-        try:
-            yield from pool.map(work, *zip(*jobs, strict=True), repeat(settings))
-        except BrokenProcessPool as error:
-            raise StageError(
-                "a process that trains or scores networks was killed, perhaps for want of memory: run again,"
-                " with processes = 1 if it happens again; networks that were finished are kept"
-            ) from error
 
 
 def trained(folder: Path, training: Training, **settings: int) -> tuple[object, list[dict]]:

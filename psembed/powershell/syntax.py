@@ -4,6 +4,7 @@ On a few scripts the grammar's parser takes memory without end, so scripts are p
 own, with limits.
 """
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from itertools import chain
 import numpy as np
 
 from psembed.powershell import tokens
-from psembed.runtime.isolated import Child, module, serve
+from psembed.runtime.isolated import IsolatedProcess, module, serve
 
 MEMORY, SECONDS = 4 << 30, 20  # bytes of address space for the parser's process, and time for one script
 PARSER = module("psembed.powershell.syntax")
@@ -67,14 +68,11 @@ def agreement(texts: Iterable[str]) -> dict:
 
 def _parsed(texts: Iterable[str]) -> Iterator[tuple[str, Spans | None]]:
     """Yield each text with its leaves, None where the parser died or took too long."""
-    parser = Child(PARSER)
-    try:
+    with contextlib.closing(IsolatedProcess(PARSER)) as parser:
         for text in texts:
             answer = parser.ask(text.encode("utf-8", "surrogatepass"), SECONDS)
             leaves = None if answer is None else json.loads(answer)
             yield text, leaves and [(kind, (start, end)) for kind, start, end in leaves]
-    finally:
-        parser.close()
 
 
 def answer_texts() -> None:

@@ -1,9 +1,9 @@
 """A process of its own for a reader that may crash, hang or exhaust memory.
 
 Readers written in C or Rust can end the process they run in, or never come to an end, where a file is
-damaged or crafted. So they run in a child, which is asked over its pipes, is killed where an answer takes too
-long, and is begun anew when it is asked again. Requests and answers are bytes, each with its length before
-it, a little-endian uint32.
+damaged or crafted. So they run in a process that is asked over its pipes, is killed where an answer takes
+too long, and is started again when it is asked again. Requests and answers are bytes, each with its length
+before it, a little-endian uint32; no pickle, since who reads a crafted file may be made to say anything.
 """
 
 import atexit
@@ -14,15 +14,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from io import BufferedIOBase
+from typing import IO
 
 LENGTH = struct.Struct("<I")
-START_SECONDS = 30  # until a child says that it is ready
-LINE = 300  # characters of a reason
+START_SECONDS = 30  # until a process says that it is ready
+REASON_CHARACTERS = 300
 
 
-class Child:
-    """A process that answers requests, begun at the first; it may be asked from several threads.
+class IsolatedProcess:
+    """A process that answers requests, started at the first; it may be asked from several threads.
 
     Parameters
     ----------
@@ -34,21 +34,18 @@ class Child:
 
     def __init__(self, command: Sequence[str], descriptors: Sequence[int] = ()):
         self.command, self._descriptors = command, descriptors
-        self._process, self._lock = None, threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
 
     def ask(self, request: bytes, seconds: float) -> bytes | None:
         """Return the answer; None where the process dies, says what is none, or takes longer than `seconds`.
 
-        Raises
-        ------
-        OSError
-            If the process cannot be begun.
+        Raises OSError where the process cannot be started.
         """
         with self._lock:
             answer = None
             try:
-                process = self._process or self._begun()
-                answer = _answered(process, request, seconds)
+                answer = _exchange(self._process or self._start(), request, seconds)
             finally:
                 if answer is None:  # also where this is interrupted: the next answer would be the last one's
                     self.close()
@@ -65,15 +62,18 @@ class Child:
             process.stdout.close()
             process.wait()
 
-    def _begun(self) -> subprocess.Popen:
+    def _start(self) -> subprocess.Popen[bytes]:
         atexit.register(self.close)
-        path = os.pathsep.join(filter(None, sys.path))
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        inherited = {"pass_fds": self._descriptors} if self._descriptors else {}
-        process = subprocess.Popen(self.command, env=os.environ | {"PYTHONPATH": path}, **pipes, **inherited)
-        self._process = process
+        self._process = process = subprocess.Popen(
+            self.command,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=self._descriptors,
+        )
         with contextlib.suppress(OSError, ValueError, MemoryError):  # which the first request will meet, too
-            _heard_within(START_SECONDS, process)  # so that starting does not count as answering
+            _read_within(START_SECONDS, process)  # so that starting does not count as answering
         return process
 
 
@@ -93,9 +93,9 @@ def serve(answer: Callable[[bytes], bytes], *, memory: int | None = None) -> Non
         Bytes of address space that this process may have from now on, where the system has such limits.
     """
     _limit(memory)
-    _say(sys.stdout.buffer, b"ready")
-    while (request := _heard(sys.stdin.buffer)) is not None:
-        _say(sys.stdout.buffer, answer(request))
+    _write(sys.stdout.buffer, b"ready")
+    while (request := _read(sys.stdin.buffer)) is not None:
+        _write(sys.stdout.buffer, answer(request))
 
 
 @contextlib.contextmanager
@@ -111,8 +111,8 @@ def panics_as_errors() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return what an error says, in one line that can be printed."""
-    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return printable(told.splitlines()[0])[:LINE]
+    message = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(message.splitlines()[0])[:REASON_CHARACTERS]
 
 
 def printable(text: str) -> str:
@@ -120,30 +120,30 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _say(pipe: BufferedIOBase, message: bytes) -> None:
+def _write(pipe: IO[bytes], message: bytes) -> None:
     pipe.write(LENGTH.pack(len(message)))
     pipe.write(message)
     pipe.flush()
 
 
-def _answered(process: subprocess.Popen, request: bytes, seconds: float) -> bytes | None:
+def _exchange(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> bytes | None:
     try:
-        _say(process.stdin, request)
-        return _heard_within(seconds, process)
+        _write(process.stdin, request)
+        return _read_within(seconds, process)
     except (OSError, ValueError, MemoryError):  # a closed pipe; more announced than there can be
         return None
 
 
-def _heard_within(seconds: float, process: subprocess.Popen) -> bytes | None:
+def _read_within(seconds: float, process: subprocess.Popen[bytes]) -> bytes | None:
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:
-        return _heard(process.stdout)
+        return _read(process.stdout)
     finally:
         timer.cancel()
 
 
-def _heard(pipe: BufferedIOBase) -> bytes | None:
+def _read(pipe: IO[bytes]) -> bytes | None:
     """Return a message, None where it is cut off."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -14,7 +14,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psembed.runtime.errors import ParameterError
+from psembed.runtime.errors import ParameterError, StageError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -96,11 +96,38 @@ def _one_by_one(work: Callable, things: Iterable, lost: Callable) -> Iterator:
             yield lost(things.popleft())
 
 
+def each(
+    work: Callable[..., Result],
+    jobs: Sequence[tuple],
+    *,
+    processes: int,
+    prepare: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """Yield work(*job) of each job, in order, `processes` at a time after `prepare`; with one here, without.
+
+    Raises
+    ------
+    StageError
+        If a process is killed. What the others have finished is kept.
+    """
+    if processes == 1 or len(jobs) < 2:
+        yield from itertools.starmap(work, jobs)
+        return
+    try:
+        with _processes(processes, prepare) as pool:
+            yield from pool.map(work, *zip(*jobs, strict=True))
+    except BrokenProcessPool as error:
+        raise StageError(
+            f"a process was killed in {work.__module__}, perhaps for want of memory: run again, with processes"
+            " = 1 if it happens again; what was finished is kept"
+        ) from error
+
+
 @contextlib.contextmanager
-def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+def _processes(count: int, prepare: Callable[[], None] | None = None) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of processes, which are killed at once where the caller stops early or is interrupted."""
     before = set(active_children())
-    pool = _Pool(count, get_context("spawn"), initializer=_attached)
+    pool = _Pool(count, get_context("spawn"), initializer=_attach, initargs=(prepare,))
     try:
         yield pool
     except BaseException:
@@ -146,10 +173,12 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _attached() -> None:
+def _attach(prepare: Callable[[], None] | None) -> None:
     """Leave Ctrl-C to the parent, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+    if prepare is not None:
+        prepare()
 
 
 def _end_with(process: BaseProcess) -> None:

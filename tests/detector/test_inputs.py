@@ -343,8 +343,10 @@ def test_a_reader_that_crashes_in_the_middle_costs_the_rest_of_its_table(table, 
 
 
 def test_the_reader_ends_with_the_items(table, monkeypatch):
-    close, ended = parquet.Child.close, []
-    monkeypatch.setattr(parquet.Child, "close", lambda child: ended.append(child) or close(child))
+    close, ended = parquet.IsolatedProcess.close, []
+    monkeypatch.setattr(
+        parquet.IsolatedProcess, "close", lambda process: ended.append(process) or close(process)
+    )
     found = iter(items([table(data=["x", "y"])]))
     assert next(found).data == "x" and not ended
     found.close()

@@ -15,7 +15,7 @@ import pytest
 from psembed.detector import parquet
 from psembed.detector.parquet import Row, row_groups, rows
 from psembed.runtime.errors import SourceError
-from psembed.runtime.isolated import Child
+from psembed.runtime.isolated import IsolatedProcess
 
 MOST = 2**26
 # Two rows, "a" and null, as pyarrow 26 wrote them, but the header of their page (byte 12) says that there are
@@ -34,7 +34,7 @@ def _working_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(params=["inherited", "by its path"])
 def handed_over(request, monkeypatch):
-    """Both ways in which the child gets the file."""
+    """Both ways in which the reader gets the file."""
     if request.param == "by its path":
         monkeypatch.setattr(parquet, "fcntl", None)
     elif parquet.fcntl is None:
@@ -42,12 +42,12 @@ def handed_over(request, monkeypatch):
 
 
 @pytest.fixture
-def one_child(monkeypatch):
-    """One child for all tables, so that very many can be read."""
+def one_reader(monkeypatch):
+    """One reader for all tables, so that very many can be read."""
 
-    with closing(Child(parquet.COMMAND)) as child:
+    with closing(IsolatedProcess(parquet.COMMAND)) as reader:
         monkeypatch.setattr(
-            parquet, "_child", lambda stream: nullcontext((child, os.path.abspath(stream.name)))
+            parquet, "_open_reader", lambda stream: nullcontext((reader, os.path.abspath(stream.name)))
         )
         yield
 
@@ -148,7 +148,7 @@ def test_rows_are_handed_over_in_parts(monkeypatch, limit):
     values = [str(number) * (number % 5) for number in range(50)]
     name, parts, reader = write(row_group_size=30, data=values, path=values), [], parquet._Reader()
     monkeypatch.setattr(parquet, "PART_BYTES", limit)
-    monkeypatch.setattr(parquet, "_child", lambda stream: nullcontext((Direct(), stream.name)))
+    monkeypatch.setattr(parquet, "_open_reader", lambda stream: nullcontext((Direct(), stream.name)))
     assert cells(name) == values
     assert all(count == 1 or size <= limit for count, size in parts)
     assert len(parts) == 2 if limit == 10_000 else len(parts) > 3
@@ -179,7 +179,7 @@ def test_the_footer_is_read_as_another_reader_does():
     assert groups_of(name) == [(group.total_byte_size, group.num_rows) for group in expected]
 
 
-def test_too_large_a_row_group_or_footer_is_refused(monkeypatch, begun):
+def test_too_large_a_row_group_or_footer_is_refused(monkeypatch, started_processes):
     name = write(data=["x" * 1_000])
     monkeypatch.setattr(parquet, "GROUP_LIMIT", 50)
     with pytest.raises(SourceError, match="a row group of the table is larger than 50 bytes; not read"):
@@ -187,7 +187,7 @@ def test_too_large_a_row_group_or_footer_is_refused(monkeypatch, begun):
     monkeypatch.setattr(parquet, "FOOTER_LIMIT", 50)
     with pytest.raises(SourceError, match="the footer of the table is larger than 50 bytes; not read"):
         read(name)
-    assert not begun
+    assert not started_processes
 
 
 def table_with(footer: bytes) -> BytesIO:
@@ -267,7 +267,7 @@ def test_a_table_at_which_polars_aborts_costs_that_table_only(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("one_child")
+@pytest.mark.usefixtures("one_reader")
 def test_changed_bytes_of_a_table_give_rows_or_a_reason(capfd):
     name = write(row_group_size=5, data=[*(f"{number}" * 50 for number in range(19)), None])
     with open(name, "rb") as stream:
@@ -312,7 +312,7 @@ serve(answer)
 
 
 def failing(monkeypatch, turn: int, does: str) -> None:
-    """Let the child do something else when it is asked for the columns (turn 1) or a row group (2, ...)."""
+    """Let the reader do something else when it is asked for the columns (turn 1) or a row group (2, ...)."""
     code = SERVE_THEN.replace("TURN", str(turn)).replace("DOES", does)
     monkeypatch.setattr(parquet, "COMMAND", (sys.executable, "-c", code))
 
@@ -333,41 +333,41 @@ FRAMES = [
 
 
 @pytest.mark.parametrize("does", [*DEATHS, *NONSENSE, *FRAMES])
-def test_a_child_that_fails_in_the_middle_costs_the_rest_of_the_table(monkeypatch, begun, does):
+def test_a_reader_that_fails_in_the_middle_costs_the_rest_of_the_table(monkeypatch, started_processes, does):
     name = write(row_group_size=5, data=[str(number) for number in range(20)])
     failing(monkeypatch, 4, does)
     found, error = read_until_it_fails(name)
     assert [row.data for row in found] == [str(number) for number in range(10)]
     assert error == parquet.FAILED
-    assert len(begun) == 1 and begun[0].returncode is not None
+    assert len(started_processes) == 1 and started_processes[0].returncode is not None
 
 
 @pytest.mark.parametrize("does", ["os.abort()", "b'{}'", "b'{\"columns\": 5}'", "b'nonsense'", "frame()"])
-def test_a_child_that_fails_at_the_columns_costs_the_table(monkeypatch, begun, does):
+def test_a_reader_that_fails_at_the_columns_costs_the_table(monkeypatch, started_processes, does):
     failing(monkeypatch, 1, does)
     assert read_until_it_fails(write(data=["x"])) == ([], parquet.FAILED)
-    assert len(begun) == 1 and begun[0].returncode is not None
+    assert len(started_processes) == 1 and started_processes[0].returncode is not None
 
 
-def test_a_child_that_never_answers_costs_the_table(monkeypatch, begun):
+def test_a_reader_that_never_answers_costs_the_table(monkeypatch, started_processes):
     failing(monkeypatch, 1, "time.sleep(600)")
     monkeypatch.setattr(parquet, "TABLE_SECONDS", 0.2)
     assert read_until_it_fails(write(data=["x"])) == ([], parquet.FAILED)
-    assert begun[0].returncode is not None
+    assert started_processes[0].returncode is not None
 
 
-def test_no_process_or_file_is_left_where_the_caller_stops(begun):
+def test_no_process_or_file_is_left_where_the_caller_stops(started_processes):
     name = write(row_group_size=1, data=["x", "y", "z"])
     with open(name, "rb") as stream:
         before = open_files()
         found = rows(stream, None, most=MOST)
-        assert not begun
+        assert not started_processes
         assert next(found).data == "x"
-        assert begun[0].returncode is None
+        assert started_processes[0].returncode is None
         found.close()
-        assert begun[0].returncode is not None and open_files() == before
+        assert started_processes[0].returncode is not None and open_files() == before
     with suppress(ProcessLookupError):
-        os.kill(begun[0].pid, 0)
+        os.kill(started_processes[0].pid, 0)
         pytest.fail("the process is still there")
 
 
@@ -375,12 +375,12 @@ def open_files() -> list[str]:
     return sorted(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else []
 
 
-def test_nothing_is_begun_for_what_is_no_table(begun):
+def test_nothing_is_started_for_what_is_no_table(started_processes):
     for content in (b"", b"PAR1", b"x" * 99):
         with open("t.parquet", "wb") as stream:
             stream.write(content)
         assert "cut off or no Parquet file" in read_until_it_fails("t.parquet")[1]
-    assert not begun
+    assert not started_processes
 
 
 @pytest.mark.skipif(parquet.fcntl is None, reason="files are not inherited here")

@@ -1,8 +1,5 @@
 """A trained network is kept by what made it: used again if nothing changed, trained anew if anything did."""
 
-import os
-import signal
-
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +7,8 @@ import pytest
 from psembed.models import fitting, network, training
 from psembed.models.training import Training
 from psembed.powershell.encoding import Encoder, Samples
-from psembed.runtime.errors import ModelError, ParameterError, StageError
+from psembed.runtime import workers
+from psembed.runtime.errors import ModelError, ParameterError
 
 SETTINGS = {"epochs": 1, "batch": 16}
 
@@ -67,8 +65,9 @@ def test_what_half_precision_trained_is_kept_in_full_and_apart(tmp_path, monkeyp
 
 def test_networks_of_several_processes_repeat_exactly_and_are_asked_in_order(tmp_path):
     plan, parts = [given(seed=1), given("character_cnn", seed=2)], {"test": samples(5)}
-    jobs = [(tmp_path / folder, one, parts) for folder in ("a", "b") for one in plan]
-    scored = list(training._each(training._score, jobs, 2, SETTINGS))  # what score_all does, twice over
+    jobs = [(tmp_path / folder, one, parts, SETTINGS) for folder in ("a", "b") for one in plan]
+    # what score_all does, twice over
+    scored = list(workers.each(training._score, jobs, processes=2, prepare=network.one_thread))
     files = [sorted(path.name for path in (tmp_path / folder).iterdir()) for folder in ("a", "b")]
     assert files[0] == files[1] and len(files[0]) == 3 * len(plan)
     for member, one, again in zip(plan, scored[:2], scored[2:], strict=True):
@@ -86,19 +85,6 @@ def test_an_error_in_a_process_comes_out(tmp_path):
                 tmp_path, [(broken, {}), (broken._replace(seed=9), {})], processes=2, **SETTINGS
             )
         )
-
-
-def _killed(seed: int, settings: dict) -> int:
-    if seed == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return seed
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such signal")
-def test_a_process_that_is_killed_is_told_of():
-    results = training._each(_killed, [(1,), (2,)], 2, {})
-    with pytest.raises(StageError, match=r"was killed.*run again"):
-        list(results)
 
 
 def test_an_interrupted_training_leaves_nothing_to_resume_from(tmp_path, monkeypatch):

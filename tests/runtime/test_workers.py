@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ import pytest
 from patience import GUARD, wait_for
 
 from psembed.runtime import workers
-from psembed.runtime.errors import ParameterError
+from psembed.runtime.errors import ParameterError, StageError
 
 
 def numbers(batch: list[int]) -> list[int]:
@@ -103,6 +104,29 @@ def test_an_interruption_does_not_wait_for_what_is_at_work():
     with pytest.raises(KeyboardInterrupt):
         list(found)
     assert not multiprocessing.active_children()
+
+
+def killed(number: int) -> int:
+    return os.kill(os.getpid(), signal.SIGKILL) if number == 2 else number
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_a_process_that_is_killed_is_told_of():
+    with pytest.raises(StageError, match=r"was killed.*run again"):
+        list(workers.each(killed, [(1,), (2,)], processes=2))
+
+
+PREPARED = []
+
+
+def prepared(_: int) -> list[str]:
+    return PREPARED
+
+
+def test_each_process_is_prepared_and_this_one_is_not():
+    prepare = partial(PREPARED.append, "ready")
+    assert list(workers.each(prepared, [(1,)], processes=2, prepare=prepare)) == [[]]
+    assert list(workers.each(prepared, [(1,), (2,)], processes=1, prepare=prepare)) == [[], []]
 
 
 PROGRAM = """
