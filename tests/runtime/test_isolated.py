@@ -73,7 +73,9 @@ def test_the_start_does_not_count_as_answering(started_processes, monkeypatch):
 
 @pytest.mark.parametrize("fails", ["os.abort()", "os._exit(0)", "os.kill(os.getpid(), 9)", "1 / 0", "'text'"])
 def test_a_process_that_dies_in_the_middle_costs_one_answer(fails):
-    with closing(IsolatedProcess(answers(f"{fails} if request == b'die' else b'%d' % os.getpid()"))) as mortal:
+    with closing(
+        IsolatedProcess(answers(f"{fails} if request == b'die' else b'%d' % os.getpid()"))
+    ) as mortal:
         first = mortal.ask(b"", GUARD)
         assert mortal.ask(b"", GUARD) == first
         assert mortal.ask(b"die", GUARD) is None
