@@ -20,7 +20,7 @@ from psembed.powershell.tokens import FIRST, TOKEN_CHARS, UNKNOWN, Vocabulary
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError
 from psembed.runtime.files import write_json
-from psembed.runtime.threads import THREADS, cut, in_shares
+from psembed.runtime.threads import THREADS, map_partitions, partitions
 from psembed.sources import catalogue, snapshots, synthetic
 
 SCRIPTS, REPEATS = 4_000, 5
@@ -69,13 +69,15 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
     column, plain = pl.Series(scripts), pl.Series([tokens.normalise(text) for text in scripts])
     vocabulary = Vocabulary.fit(tokens.tokenise_series(column), min_scripts=5)
     ids = {token: number for number, token in enumerate(vocabulary.tokens, FIRST)}
-    parts = [part.to_list() for part in cut(column)]
+    parts = [part.to_list() for part in partitions(column)]
     with ProcessPoolExecutor(THREADS, get_context("spawn"), _hold, (parts, ids)) as pool:
         works = {
             "tokenise": lambda: tokens.ids(column, vocabulary)[0],
             "re": lambda: np.concatenate(list(pool.map(_re_ids, range(len(parts))))),
             "hf": _hugging_face(scripts, ids),
-            "engine": lambda: in_shares(lambda part: part.str.count_matches(tokens.PATTERN).sum(), plain),
+            "engine": lambda: map_partitions(
+                lambda part: part.str.count_matches(tokens.PATTERN).sum(), plain
+            ),
         }
         works = {name: work for name, work in works.items() if work}
         _check_same(works)

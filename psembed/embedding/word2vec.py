@@ -132,7 +132,7 @@ def _write_text(
             script = np.repeat(np.arange(len(lengths)), lengths)[known]
             chosen = chosen[known]
             counts += np.bincount(chosen, minlength=len(words))
-            text = letters[distinct.places(sizes, chosen)]
+            text = letters[distinct.flat_indices(sizes, chosen)]
             text[np.cumsum(sizes[chosen])[_sentence_ends(script)] - 1] = ord("\n")
             file.write(text.tobytes())
     return counts

@@ -16,7 +16,7 @@ import polars as pl
 from psembed.datasets import splits
 from psembed.models import baselines
 from psembed.runtime.errors import CorpusError, ParameterError
-from psembed.runtime.threads import in_shares
+from psembed.runtime.threads import map_partitions
 
 CLASSIFIER = "bag_of_words"
 DROP_TOOL = "offensive tool under a clean label"
@@ -139,7 +139,7 @@ def signatures(scripts: pl.DataFrame) -> list[str]:
     _require(scripts, "kind", "clean")
     defined = defines(scripts.filter(pl.col("kind") == "offensive")["clean"]).explode().drop_nulls().unique()
     benign = scripts.filter(pl.col("kind") == "benign")["clean"]
-    known = pl.concat(in_shares(lambda texts: _words(texts, defined), benign))
+    known = pl.concat(map_partitions(lambda texts: _words(texts, defined), benign))
     return sorted(set(defined.to_list()) - set(known.to_list()))
 
 

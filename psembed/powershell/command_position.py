@@ -13,7 +13,7 @@ import polars as pl
 
 from psembed.powershell.cleaning import AFTER_STRING, IN_STRING, code_lines
 from psembed.powershell.tokens import tokenise_series
-from psembed.runtime.distinct import places
+from psembed.runtime.distinct import flat_indices
 
 # No token holds white space, so these cannot be mistaken for tokens.
 COMMAND_MARK = "\n"  # stands before a token in command position; used in training only, it has no vector
@@ -63,7 +63,7 @@ def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, 
     distinct, line = _distinct(lines.explode())
     names, codes, sizes = _marked(distinct, reading.commands)
     lengths = np.bincount(script, weights=sizes[line], minlength=len(texts)).astype(np.int64)
-    return names, codes[places(sizes, line)], lengths
+    return names, codes[flat_indices(sizes, line)], lengths
 
 
 def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np.ndarray]:

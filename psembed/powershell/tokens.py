@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
-from psembed.runtime.distinct import by_piece
+from psembed.runtime.distinct import map_distinct_words
 from psembed.runtime.errors import CorpusError, UnknownTokenError
-from psembed.runtime.threads import in_shares
+from psembed.runtime.threads import map_partitions
 
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
 PAD, UNKNOWN, FIRST = 0, 1, 2  # ids; the first real token has id 2
@@ -96,7 +96,7 @@ def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
         Length n, named "tokens"; an empty list where a text has no token, null where it is null.
     """
     cut = _MATCHES.list.eval(pl.element().str.slice(0, TOKEN_CHARS)).alias("tokens")
-    return pl.concat(in_shares(lambda share: share.to_frame().select(cut).to_series(), texts))
+    return pl.concat(map_partitions(lambda part: part.to_frame().select(cut).to_series(), texts))
 
 
 def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +104,11 @@ def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.
 
     All cores work. The id is UNKNOWN for a token outside the vocabulary; null counts as an empty text.
     """
-    parts = in_shares(lambda share: by_piece(share, lambda part: _ids(part, vocabulary)), texts)
+
+    def ids_of(part: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        return map_distinct_words(part, lambda words: _ids(words, vocabulary))
+
+    parts = map_partitions(ids_of, texts)
     numbers, lengths = zip(*parts, strict=True)
     return np.concatenate(numbers), np.concatenate(lengths)
 

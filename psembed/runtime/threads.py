@@ -1,6 +1,6 @@
-"""Shares: many texts are cut into shares of about equal bytes, and each is worked on by a thread of its own.
+"""Partitions: many texts are cut into runs of about equal bytes, and each is worked on by a thread of its own.
 
-polars shares out rows, 100,000 at a time, and so leaves all cores but one idle over a few thousand long
+polars hands out rows, 100,000 at a time, and so leaves all cores but one idle over a few thousand long
 scripts. It lets go of Python's lock, so threads suffice.
 """
 
@@ -16,27 +16,23 @@ THREADS = pl.thread_pool_size()
 Result = TypeVar("Result")
 
 
-def in_shares(work: Callable[[pl.Series], Result], texts: pl.Series | Iterable[str]) -> list[Result]:
-    """Return `work` of each share of `texts`, in order.
+def map_partitions(work: Callable[[pl.Series], Result], texts: pl.Series | Iterable[str]) -> list[Result]:
+    """Return `work` of each partition of `texts`, a Series of String named "text", in order.
 
-    Parameters
-    ----------
-    work : callable
-        Takes a Series of String named "text"; called from several threads at once.
-    texts : polars.Series of String, or iterable of str
+    `work` is called from several threads at once.
     """
     column = texts if isinstance(texts, pl.Series) else pl.Series(list(texts), dtype=pl.String)
-    shares = cut(column.alias("text"))
-    if len(shares) == 1:
-        return [work(shares[0])]
+    parts = partitions(column.alias("text"))
+    if len(parts) == 1:
+        return [work(parts[0])]
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, shares))
+        return list(pool.map(work, parts))
 
 
-def cut(texts: pl.Series) -> list[pl.Series]:
-    """Cut `texts` into consecutive shares: two a thread, so that none waits long, more to keep below LARGE.
+def partitions(texts: pl.Series) -> list[pl.Series]:
+    """Cut `texts` into consecutive runs: two a thread, so that none waits long, more to keep below LARGE.
 
-    At least one, which may be empty; a share above LARGE is possible where one text is.
+    At least one, which may be empty; one above LARGE is possible where one text is.
     """
     ends = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy(), dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
@@ -46,10 +42,7 @@ def cut(texts: pl.Series) -> list[pl.Series]:
 
 
 def slices(sizes: list[int], *, rows: int = 1024, most: int = LARGE) -> Iterator[slice]:
-    """Yield slices that cover items of these sizes: at most `rows` of them, and no more than `most` together.
-
-    One item may be larger.
-    """
+    """Yield slices of at most `rows` items, of `most` together unless it is one, that cover these sizes."""
     start = total = 0
     for number, size in enumerate(sizes):
         if number > start and (number - start == rows or total + size > most):

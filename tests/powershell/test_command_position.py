@@ -14,9 +14,9 @@ from psembed.powershell.command_position import (
     flatten,
     marked,
     marked_codes,
-    places,
 )
 from psembed.powershell.tokens import tokenise
+from psembed.runtime.distinct import flat_indices
 
 S = COMMAND_MARK
 # A here-string that ends in '@ before a bracket or a word is left out: there the two readings differ.
@@ -153,12 +153,12 @@ def test_coded_names_every_distinct_token_once(texts):
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1), st.data())
-def test_places_are_those_of_the_chosen_lists(lists, data):
+def test_flat_indices_are_those_of_the_chosen_lists(lists, data):
     chosen = data.draw(st.lists(st.integers(0, len(lists) - 1)))
     flat = pl.Series([item for row in lists for item in row], dtype=pl.Int64).to_numpy()
     sizes = pl.Series([len(row) for row in lists], dtype=pl.Int64).to_numpy()
-    found = places(sizes, pl.Series(chosen, dtype=pl.Int64).to_numpy())
-    assert flat[found].tolist() == [item for row in chosen for item in lists[row]]
+    indices = flat_indices(sizes, pl.Series(chosen, dtype=pl.Int64).to_numpy())
+    assert flat[indices].tolist() == [item for row in chosen for item in lists[row]]
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), max_size=6))

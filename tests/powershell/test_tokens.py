@@ -76,7 +76,7 @@ def cut_small():
     """Share out and take apart even the shortest texts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "SMALL", 1)
-        patch.setattr(distinct, "LEAST", 0)
+        patch.setattr(distinct, "MIN_BYTES", 0)
         yield
 
 
@@ -134,43 +134,45 @@ def test_ids_of_real_scripts():
     raw = [decoding.decode(data)[0] for _, data in snapshots.read_snapshot(REAL, source)]
     texts = [text for text in raw if text] + [cleaning.clean(text) for text in raw if text]
     vocabulary = Vocabulary.fit(tokenise_series(texts), min_scripts=3)
-    assert sum(map(len, texts)) > distinct.LEAST * threads.THREADS / 2
+    assert sum(map(len, texts)) > distinct.MIN_BYTES * threads.THREADS / 2
     check_ids(texts, vocabulary)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([str(n) for n in range(300)]) | st.text(max_size=3), max_size=400))
-def test_coded_values_are_the_values(values):
-    found, places = distinct.coded(pl.Series(values, dtype=pl.String))
-    assert found.gather(places).to_list() == values
-    assert set(found) == set(values)
-    assert sorted(set(places.tolist())) == list(range(len(found)))
+def test_factorised_values_are_the_values(values):
+    uniques, codes = distinct.factorise(pl.Series(values, dtype=pl.String))
+    assert uniques.gather(codes).to_list() == values
+    assert set(uniques) == set(values)
+    assert sorted(set(codes.tolist())) == list(range(len(uniques)))
 
 
-def test_coded_values_come_once_but_for_collisions():
-    values = pl.Series([f"piece{n % 1000}" for n in range(20_000)])
-    assert 1000 <= len(distinct.coded(values)[0]) <= 2000
-    assert len(distinct.coded(pl.Series(["a"] * 1000))[0]) == 1
+def test_factorised_values_come_once_but_for_collisions():
+    values = pl.Series([f"word{n % 1000}" for n in range(20_000)])
+    assert 1000 <= len(distinct.factorise(values)[0]) <= 2000
+    assert len(distinct.factorise(pl.Series(["a"] * 1000))[0]) == 1
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("a\u00e4 ", max_size=30), max_size=40), st.integers(1, 5), st.integers(20, 200))
-def test_shares_are_the_texts_in_order_and_bounded(texts, count, large):
+def test_partitions_are_the_texts_in_order_and_bounded(texts, count, large):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("SMALL", 10), ("LARGE", large), ("THREADS", count)):
             patch.setattr(threads, name, value)
-        parts = threads.cut(pl.Series(texts, dtype=pl.String))
-        joined = threads.in_shares(lambda part: part.to_list(), texts)
+        parts = threads.partitions(pl.Series(texts, dtype=pl.String))
+        joined = threads.map_partitions(lambda part: part.to_list(), texts)
     assert list(chain(*joined)) == texts == list(chain(*parts))
     sizes, longest = [len("".join(part).encode()) for part in parts], max(map(len, texts), default=0)
     assert max(sizes) <= max(large, sum(sizes) / len(sizes)) + 2 * longest
     assert len(parts) <= max(1, sum(sizes) / 10)
 
 
-def test_shares_are_two_a_thread_unless_they_grow_too_large(monkeypatch):
+def test_partitions_are_two_a_thread_unless_they_grow_too_large(monkeypatch):
     for name, value in (("SMALL", 10), ("LARGE", 100), ("THREADS", 2)):
         monkeypatch.setattr(threads, name, value)
-    counts = {n: len(threads.cut(pl.Series(["x"] * n, dtype=pl.String))) for n in (0, 19, 20, 400, 401, 900)}
+    counts = {
+        n: len(threads.partitions(pl.Series(["x"] * n, dtype=pl.String))) for n in (0, 19, 20, 400, 401, 900)
+    }
     assert counts == {0: 1, 19: 1, 20: 2, 400: 4, 401: 8, 900: 12}
 
 
