@@ -48,7 +48,7 @@ def test_every_command_position_is_marked_and_comments_are_dropped():
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("sort | ? { $_.sort -eq 'sort?' }\nw2 sort", ["sort", "?"]),
         ("type = 1", []),
@@ -77,8 +77,8 @@ def test_every_command_position_is_marked_and_comments_are_dropped():
         ("'never closed\nsort | where", []),
     ],
 )
-def test_known_commands(text, found):
-    assert commands(text) == found
+def test_known_commands(text, expected):
+    assert commands(text) == expected
 
 
 def test_what_follows_a_string_is_no_first_of_a_line():

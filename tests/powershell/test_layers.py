@@ -9,10 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psembed.powershell.unwrap.encodings import plausible
-from psembed.powershell.unwrap.folding import fold_constants
 from psembed.powershell.unwrap.layers import Layer, Limits, hands_over, may_run, unwrap
-from psembed.powershell.unwrap.values import Budget
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
 LIMITS = {"", "depth", "layers", "characters", "steps", "seconds"}
@@ -428,11 +425,11 @@ def test_three_deep():
     middle = ENCODERS["xor"](PAYLOAD)
     outer = ENCODERS["gzip"](middle)
     layers = unwrap(ENCODERS["-EncodedCommand"](outer)).layers
-    found = {layer.text: layer for layer in layers}
-    assert [(found[text].how, found[text].depth) for text in (outer, middle, PAYLOAD)] == [
+    by_text = {layer.text: layer for layer in layers}
+    assert [(by_text[text].how, by_text[text].depth) for text in (outer, middle, PAYLOAD)] == [
         ("-EncodedCommand", 1), ("gzip", 2), ("xor", 3),
     ]  # fmt: skip
-    assert layers[found[PAYLOAD].parent].text == middle
+    assert layers[by_text[PAYLOAD].parent].text == middle
 
 
 def test_literals_are_folded_in_place():
@@ -442,43 +439,6 @@ def test_literals_are_folded_in_place():
     assert layers[1] == Layer(
         "$c = New-Object 'Net.WebClient'; $c.DownloadString('http://example.test' + $tail)", "literals", 0, 0
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "folded"),
-    [
-        ("('a'+'b')", "'ab'"),
-        ("f('a'+'b')", "f('ab')"),
-        ("x.Run('a'+'b')", "x.Run('ab')"),
-        ("$u + 'a' + 'b'", "$u + 'ab'"),
-        ("'it''s ' + \"so\"", "'it''s so'"),
-        ('"a`tb" + "c"', "'a\tbc'"),
-        ('"Ne`w"', "'New'"),
-        ("'{1}{0}' -f 'b',('a'+'c')", "'acb'"),
-        ("('ab'.Replace('b','c')).ToUpper()", "'AC'"),
-        ("[string][char]73+[char]0x45", "'IE'"),
-        ("'a' * 3", "'aaa'"),
-        ("\"$('a'+'b') $u\"", "\"$('ab') $u\""),
-        ("'abc'[2,0] -join ''", "'ca'"),
-        ("'a.c[d' -replace '[.[]|C','-'", "'a---d'"),
-    ],
-)
-def test_folding(text, folded):
-    assert fold_constants(text, Budget(1000, 10_000, 60)).text == folded
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "'a', 'b'", "f 'a' 'b'", "$u + $v", "'{0:x}' -f 1", "'{3}' -f 'a'", "'a.c' -replace 'a(.)','b$1'",
-        "'a' -replace '[','b'", "'a' -split '[^a]'",
-        "1,\x1e2,3", "1,\u0665,3",
-        "[char]70000", "[char]-1", "'abc'[7]", "('a')", "'a' -eq 'b'", "1 + 1", "# 'a'+'b'", "<# 'a'+'b' #>",
-        "\"'a'+'b'\"", "'a'/'b'", "5 / 0", "'a'.Replace('', 'b')", "'a'.Substring(5)", "$x.Replace('a','b')",
-    ],
-)  # fmt: skip
-def test_what_is_no_constant_stays(text):
-    assert fold_constants(text, Budget(1000, 10_000, 60)).text == text
 
 
 @pytest.mark.parametrize(
@@ -556,8 +516,3 @@ def test_short_texts_are_no_layers():
     assert [layer.how for layer in unwrap("iex 'ls'; iex (-join [char[]](108,115))").layers] == [
         "script", "literals",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "expected"), [("a b\r\n", True), ("", True), ("a\0\1\2", False)])
-def test_plausible(text, expected):
-    assert plausible(text) == expected

@@ -171,9 +171,8 @@ class ExpressionEvaluator:
     def _prefixed(self, item: Item, operand: Item) -> Item:
         value, how = operand.value, operand.how
         if item.name == ",":
-            result = Item(Kind.LIST, item.begin, operand.end, None if value is None else [value], how)
-            result.parts = [value]
-            return result
+            known = None if value is None else [value]
+            return Item(Kind.LIST, item.begin, operand.end, known, how, parts=[value])
         if item.name == "join":
             value, how = self.apply(join, value), decisive("join", how)
         elif item.name == "split":
@@ -205,9 +204,7 @@ class ExpressionEvaluator:
             parts = [
                 part for item in run for part in (item.parts if item.kind == Kind.LIST else [item.value])
             ]
-            result = Item(Kind.LIST, begin, end, None if None in parts else parts, how)
-            result.parts = parts
-            return result
+            return Item(Kind.LIST, begin, end, None if None in parts else parts, how, parts=parts)
         if set(names) == {"+"}:
             return self._added(run, decisive("concatenation", how))
         value = run[0].value

@@ -26,12 +26,14 @@ def fold_constants(text: str, budget: Budget) -> Folded:
     """
     parser = Parser(text, budget)
     cut = parser.run()
-    found, variables = parser.findings, parser.variables
-    if not cut and variables.varying & variables.read and (found.constants or found.decoded or found.scripts):
-        parser = Parser(text, budget, frozenset(variables.varying))
-        cut, found = parser.run(), parser.findings
-    decoded = [each for each in _outermost(found.constants + found.decoded) if each.how in DECODINGS]
-    return Folded(_with_literals(text, _outermost(found.constants)), decoded, found.scripts, cut)
+    findings, varying = parser.findings, parser.variables.varying
+    uncovered = findings.constants or findings.decoded or findings.scripts
+    if not cut and uncovered and varying & parser.variables.read:
+        parser = Parser(text, budget, frozenset(varying))
+        cut, findings = parser.run(), parser.findings
+    everything = _outermost(findings.constants + findings.decoded)
+    decoded = [each for each in everything if each.how in DECODINGS]
+    return Folded(_with_literals(text, _outermost(findings.constants)), decoded, findings.scripts, cut)
 
 
 def _outermost(findings: list[Finding]) -> list[Finding]:

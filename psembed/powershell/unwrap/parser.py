@@ -6,6 +6,7 @@ last assigned where that is certain enough for reading a script. Nothing is exec
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
@@ -99,20 +100,17 @@ _ITEMS: dict[str, Callable[[str, int, int], Item]] = {
 }
 
 
+@dataclass(slots=True, eq=False)
 class Frame:
-    """An open bracket or expandable string: what stands in it so far, and what its last statement gave.
+    """An open bracket or expandable string."""
 
-    `header` marks the head of a for loop, function or param block; `here_end` is where a here-string ends, or
-    -1; `rewritten` tells whether a string has a part that can be spelled out.
-    """
-
-    __slots__ = ("begin", "header", "here_end", "items", "kind", "result", "rewritten")
-
-    def __init__(self, kind: str, begin: int, *, header: bool = False, here_end: int = -1):
-        self.kind, self.begin, self.header, self.here_end = kind, begin, header, here_end
-        self.items: list[Any] = []
-        self.result: Item | None = None
-        self.rewritten = False
+    kind: str
+    begin: int
+    header: bool = False  # of a for loop, function or param block
+    here_end: int = -1  # where a here-string ends
+    items: list = field(default_factory=list)  # what stands in it so far
+    result: Item | None = None  # what its last statement gave
+    rewritten: bool = False  # whether a string has a part that can be spelled out
 
 
 class Parser:
@@ -221,9 +219,8 @@ class Parser:
 
     def _take_numbers(self, token: str, position: int, end: int) -> None:
         self.budget.spend(len(token))
-        item = Item(Kind.LIST, position, end, [_whole(number) for number in _NUMBER.findall(token)])
-        item.parts = item.value
-        self._push(item)
+        numbers = [_whole(number) for number in _NUMBER.findall(token)]
+        self._push(Item(Kind.LIST, position, end, numbers, parts=numbers))
 
     def _take_member(self, token: str, position: int, end: int) -> None:
         items = self.frames[-1].items
@@ -339,9 +336,9 @@ class Parser:
             frame.items.append(_escaped(match, frame))
         elif name := match["name"] or match["braced"]:
             name = variable_name(name)
-            item = Item(Kind.VALUE, position, end, *self.variables.get(name), name)
-            item.text = match[0]
-            frame.items.append(item)
+            frame.items.append(
+                Item(Kind.VALUE, position, end, *self.variables.get(name), name, text=match[0])
+            )
         elif match["code_opens"]:
             self.frames.append(Frame("$(", position))
         else:
@@ -355,11 +352,10 @@ class Parser:
         value = ""
         if parts:
             value = attempt(lifted, _joined, self.budget, *(part.value for part in parts))
-        item = Item(Kind.VALUE, frame.begin, end, value, how)
-        item.text = "".join(part.value if isinstance(part.value, str) else part.text for part in parts)
+        text = "".join(part.value if isinstance(part.value, str) else part.text for part in parts)
         if isinstance(value, str) and (frame.rewritten or any(part.how for part in parts)):
             self.findings.constants.append(Finding(frame.begin, end, value, how))
-        self._push(item)
+        self._push(Item(Kind.VALUE, frame.begin, end, value, how, text=text))
         return end
 
 
@@ -377,12 +373,11 @@ def _enclosed(frame: Frame, end: int) -> Item:
     inner = frame.result
     if inner is None or frame.kind == "@{":
         return Item(kind, frame.begin, end)
-    item = Item(kind, frame.begin, end, inner.value, inner.how, inner.name)
-    item.text = inner.text
-    item.parts = inner.parts if inner.kind == Kind.LIST else [inner.value]
-    if frame.kind == "@(" and not (inner.value is None or isinstance(inner.value, Element | list | bytes)):
-        item.value = [inner.value]
-    return item
+    value = inner.value
+    parts = inner.parts if inner.kind == Kind.LIST else [value]
+    if frame.kind == "@(" and not (value is None or isinstance(value, Element | list | bytes)):
+        value = [value]
+    return Item(kind, frame.begin, end, value, inner.how, inner.name, parts, inner.text)
 
 
 def _escaped(match: re.Match[str], frame: Frame) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from psembed.powershell.unwrap.encodings import decoded, from_base64
@@ -34,19 +35,18 @@ _AUTOMATIC = {
 }  # fmt: skip
 
 
+@dataclass(slots=True, eq=False)
 class Item:
-    """A token or a reduced expression: its kind, place, value (None: not known) and how that came about.
+    """A token or a reduced expression."""
 
-    `name` is what it is called (a variable, type, member, operator or word); `parts` are the values of a
-    list, also where some are not known; `text` is an unknown string as far as it can be read.
-    """
-
-    __slots__ = ("begin", "end", "how", "kind", "name", "parts", "text", "value")
-
-    def __init__(self, kind: str, begin: int, end: int, value: Any = None, how: str = "", name: str = ""):
-        self.kind, self.begin, self.end, self.value, self.how, self.name = kind, begin, end, value, how, name
-        self.parts: Sequence = ()
-        self.text = ""
+    kind: str
+    begin: int
+    end: int
+    value: Any = None  # None: not known
+    how: str = ""  # the value came about
+    name: str = ""  # of a variable, type, member, operator or word
+    parts: Sequence = ()  # values of a list, also where some are not known
+    text: str = ""  # an unknown string as far as it can be read
 
 
 def decisive(how: str, *before: Item | str | None) -> str:
