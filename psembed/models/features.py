@@ -6,7 +6,9 @@ in lower case, back-ticks and joints of string literals ('a'+'b') taken out firs
 """
 
 import string
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,76 +18,12 @@ from psembed.runtime.threads import slices
 
 HEAD, TAIL = 15_000, 5_000  # characters read of a text that is longer than both together
 NAME_CHARS, NAMES_READ = 16, 50  # characters of a variable's name, and distinct names of a text, looked at
-_JOINT = r"['\x22]\s?\+\s?['\x22]"
 
-# Words of an attack's own work. Those that only appear once back-ticks and joints are gone are "revealed".
-_LOUD = {
-    "download": r"download(?:string|file|data)|webclient|web-?request|\biwr\b|restmethod|\birm\b|openread"
-    r"|bitstransfer|httpclient|xmlhttp|\bcurl\b|\bwget\b",
-    "execute": r"\biex\b|invoke-expression|invoke-command|start-process|\.invoke\(|shellexecute|invokescript"
-    r"|scriptblock\]::create|wscript\.shell|\bcmd(?:\.exe)? /c|rundll32|regsvr32|mshta|createprocess",
-    "decode": r"frombase64|gzipstream|deflatestream|decompress|memorystream|encoding\]::|\.getstring\("
-    r"|\bchar\]|toint(?:16|32)\(|\bbyte\[\]",
-    "reflection": r"reflection|assembly\]?::load|\bload\(|nonpublic|dynamicassembly|dllimport|getmethod"
-    r"|getfield|unsafenativemethods|getdelegateforfunctionpointer|add-type|interopservices",
-    "native_api": r"virtualalloc|virtualprotect|createthread|createremotethread|writeprocessmemory"
-    r"|getprocaddress|getmodulehandle|loadlibrary|kernel32|ntdll|marshal\]::|waitforsingleobject|intptr",
-}
-_QUIET = {
-    "address": r"https?://|ftp://|\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b",
-    "socket": r"tcpclient|tcplistener|udpclient|net\.sockets|getstream\(",
-    "proxy": r"webproxy|defaultcredentials|defaultnetworkcredentials|user-?agent|certificatevalidation",
-    "powershell": r"\bpowershell|\bpwsh\b",
-    "encoded_command": r" -e(?:c|nc?|ncoded?|ncodedcommand)?\b",
-    "hidden": r"\bhidden\b|-noni|-nop\b|-noprofile|-noexit|-w 1\b|createnowindow",
-    "bypass": r"\bbypass\b|unrestricted|executionpolicy| -ep\b|-exec\b",
-    "persistence": r"schtasks|scheduledtask|currentversion\\run|\bstartup\b|new-service|__eventfilter"
-    r"|commandlineeventconsumer|userinit",
-    "defender": r"\bamsi|mppreference|exclusionpath|windefend|windows defender|realtimemonitoring"
-    r"|scriptblocklogging|\betw",
-    "evasion": r"sandbox|vmware|virtualbox|vbox|isdebuggerpresent|mutex|get-random",
-    "wmi": r"wmiobject|ciminstance|wmimethod|cimmethod|\bwin32_|\bwmic\b|\[wmi",
-    "com": r"-comobject|createobject|activexobject|marshal\]::getactiveobject",
-    "credentials": r"mimikatz|lsass|sekurlsa|kerberos|hashdump|getnetworkcredential|keylog|getasynckeystate",
-    "passwords": r"password|get-credential|pscredential|securestring",
-    "crypto": r"rijndael|aesmanaged|aescrypto|\baes\b|cryptostream|createdecryptor|tripledes|\brc4\b",
-    "sleep": r"start-sleep|thread\]::sleep|\bsleep\b",
-    "processes": r"get-process|stop-process|taskkill|get-service|stop-service",
-    "user_folders": r"env:temp|env:tmp|appdata|\\temp\\|env:public|programdata|gettemppath",
-    "registry": r"\bhk(?:lm|cu|cr):|itemproperty|registry::",
-    "file_output": r"writeallbytes|writealltext|out-file|set-content|add-content",
-    "param": r"\bparam ?\(|\[parameter|mandatory|validateset|cmdletbinding",
-    "functions": r"\bfunction\b|\bfilter\b",
-    "messages": r"write-(?:host|output|verbose|warning|error|debug|progress|log)",
-    "tables": r"(?:export|import|convertto|convertfrom)-(?:csv|json|html|xml|clixml)|format-(?:table|list)",
-    "pipeline": r"where-object|foreach-object|select-object|sort-object|get-childitem",
-    "modules": r"import-module|export-modulemember|new-module|psscriptroot|moduleversion",
-    "errors": r"\btry\b|\bcatch\b|\bthrow\b|erroraction",
-    "silence": r"silentlycontinue|out-null|\$null",
-    "tests": r"\bdescribe\b|\bshould\b|\bmock\b|\bassert",
-    "administration": r"-ad(?:user|group|computer|object)|azure|-az[a-z]|-vm\b|mailbox|sharepoint|-sp[a-z]"
-    r"|dsc|sqlserver|vcenter",
-    "forms": r"windows\.forms|system\.drawing|presentationframework",
-}
-# These are counted in the text as it stands, in lower case.
-_STRUCTURE = {
-    "ticks_in_words": r"[a-z]`[c-dg-mo-qswx-z]",
-    "joints": _JOINT,
-    "format_operator": r"['\x22]\s?-f\b",
-    "placeholders": r"\{[0-9]{1,3}\}\s?\{[0-9]{1,3}\}",
-    "char_casts": r"\[char",
-    "join": r"-join\b",
-    "replace": r"-c?replace\b|\.replace\(",
-    "split": r"-split\b|\.split\(",
-    "bxor": r"-bxor\b",
-    "reverse": r"\breverse\(|righttoleft|\[-1\.\.",
-    "spelled_from_variables": r"(?:comspec|pshome|shellid|verbosepreference|mdr\*)[)}'., \x22]{0,6}\[",
-    "hexadecimal": r"\b0x[0-9a-f]+",
-    "hexadecimal_lists": r"0x[0-9a-f]+\s?,\s?0x[0-9a-f]+\s?,\s?0x[0-9a-f]+",
-    "listed_numbers": r"[0-9]\s?,",
-    "call_operator": r"[&.]\s?[(\x22'$]",
-    "statements": r";",
-}
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_LOUD, _QUIET, _STRUCTURE = (
+    {name: "|".join(patterns) for name, patterns in _DATA[part].items()}
+    for part in ("loud", "quiet", "structure")
+)
 _ODD_CASE = r"\b[a-z]*[A-Z]{1,2}[a-z]{1,2}[A-Z]{1,2}[a-z]{1,2}[A-Z]"
 
 _CLASSES = {
@@ -116,11 +54,10 @@ _STEP = _member("([{").astype(np.int8) - _member(")]}").astype(np.int8)
 
 
 def matrix(texts: pl.Series | Sequence[str]) -> np.ndarray:
-    """Return every feature of many clean texts.
+    """Return every feature of many clean texts (float32[n, len(NAMES)]); zeros for an empty text, or null.
 
-    float32[n, len(NAMES)], columns as NAMES says. Counts and lengths are ln(1 + x); shares are of the UTF-8
-    bytes read, entropies in bits; "depth" is of brackets, those in strings too. An empty text, or null, has
-    zeros only.
+    Counts and lengths are ln(1 + x); shares are of the UTF-8 bytes read, entropies in bits; "depth" is of
+    brackets, those in strings too.
     """
     texts = series(texts).fill_null("")
     read = ends(texts)
@@ -203,7 +140,7 @@ def _name_entropy(names: pl.Series) -> np.ndarray:
 
 def _of_words(table: pl.DataFrame) -> np.ndarray:
     """Return ln(1 + count) of each of _WORDS; the table has columns text and lower."""
-    joined = table.with_columns(joined=pl.col("lower").str.replace_all(rf"`|{_JOINT}", ""))
+    joined = table.with_columns(joined=pl.col("lower").str.replace_all(f"`|{_STRUCTURE['joints']}", ""))
     revealed = [_count("joined", pattern) - _count("lower", pattern) for pattern in _LOUD.values()]
     counts = joined.select(
         pl.sum_horizontal(revealed).clip(0).alias("revealed"),

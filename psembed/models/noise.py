@@ -10,6 +10,9 @@ malicious can be found. The rules see only the text and the label. `drops` retur
 that goes, so each can be checked, and results can be given with and without.
 """
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
@@ -25,30 +28,8 @@ SHORT = 300  # characters of a clean text; in a longer one too much could have b
 
 _NAME = r"[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+"  # Verb-Noun; a name without a hyphen is anybody's
 _DEFINITION = rf"\b(?:function|filter) (?:[a-z]+:)?{_NAME}"
-CAPABILITIES = {
-    "download": r"download|webclient|web-?request|\biwr\b|restmethod|\birm\b|openread|bits(?:transfer|admin)"
-    r"|httpclient|xmlhttp|\bcurl\b|\bwget\b|certutil|https?:|ftp|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b",
-    "execute": r"\biex\b|invoke|start-process|\bsaps\b|\bstart\b|shell|execute|script|\bcmd\b|rundll|regsvr"
-    r"|mshta|createprocess|\.(?:exe|dll|ps1|bat|vbs|js|hta|lnk)\b|pwsh|win32_process|comobject|createobject"
-    r"|[&.] ?[(\x22'$]|add-type|reflection|assembly|import-module|\bicm\b|start-job",
-    "decode": r"base64|gzip|deflate|memorystream|encoding|getstring|\bchar\b|toint|\bbyte\b|-b?xor|-join"
-    r"|-c?split|replace|-f ?['\x22$(]|reverse|convert",
-    "inject": r"virtual|thread|processmemory|getproc|library|kernel32|ntdll|marshal|intptr|dllimport|hook",
-    "persist": r"schtasks|scheduled|currentversion|startup|service|\bsc\b|__event|eventconsumer|userinit"
-    r"|winlogon|itemproperty|\breg\b|\bhk(?:lm|cu|cr)|registry|profile|localuser|\bnet\b|localgroup",
-    "defence tampering": r"amsi|mppreference|exclusion|defend|monitoring|logging|\betw|firewall|policy|bypass"
-    r"|hidden|\buac|wevtutil|eventlog|disable|taskkill|stop-|\bkill\b|antivirus|certificate",
-    "remote command": r"tcp|udp|socket|getstream|pssession|winrm|psexec|wmi|cim|\bssh\b|nslookup|dns|remot"
-    r"|computername|upload|send|mail|smtp|proxy",
-    "credential": r"mimikatz|lsass|sekurlsa|kerber|hash|cred|passw|\bpwd\b|keylog|keystate|secure|token"
-    r"|vault|cookie|login|clipboard|screen|\bsam\b|wallet|bitcoin|domain|whoami|get-ad",
-    "destroy or encrypt": r"rijndael|\baes|crypt|remove|\bdel\b|\brm\b|\bri\b|delete|format-volume|vssadmin"
-    r"|shadow|wallpaper|bitlocker|ransom|shutdown|restart|bcdedit|while|for(?:each)? ?\(",
-    "concealed": r"['\x22] ?\+ ?['\x22$(]|[a-z]`[a-z]|\{[0-9]+\} ?\{[0-9]+\}|[a-z0-9+/=]{40}|0x[0-9a-f]{2}"
-    r"|(?:[0-9]{1,3} ?, ?){5}|\$\{|[^ -~]",
-}
-"""What a malicious script can do, each as a pattern wide enough to find it in harmless text too: what matches
-none of them does none of it. "concealed" is what could hide the rest."""
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+CAPABILITIES = {name: "|".join(patterns) for name, patterns in _DATA["capabilities"].items()}
 
 
 def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
@@ -63,10 +44,8 @@ def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
     ----------
     samples : DataFrame
         Columns sha256, clean, label (1 malicious, 0 clean), stratum and group.
-    folds : int
-        At least 2.
-    seed : int
-        Of the folds and of the classifier.
+    folds, seed : int
+        At least 2 folds; the seed is that of the folds and of the classifier.
 
     Returns
     -------
@@ -80,13 +59,16 @@ def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
     CorpusError
         If a column is missing, a label is not 0 or 1, or a class has fewer groups than `folds`.
     """
+    from cleanlab.filter import find_label_issues
+
     _check(samples, folds)
     malicious = _out_of_fold(samples, folds, seed)
     labels = samples["label"].to_numpy().astype(np.int64)
     probabilities = np.column_stack([1 - malicious, malicious])
+    doubted = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
     given = pl.Series("probability", probabilities[np.arange(len(labels)), labels])
     judged = samples.select("sha256", "label").with_columns(given)
-    return judged.filter(_issues(labels, probabilities)).sort("probability", "sha256")
+    return judged.filter(doubted).sort("probability", "sha256")
 
 
 def _check(samples: pl.DataFrame, folds: int) -> None:
@@ -121,13 +103,6 @@ def _out_of_fold(samples: pl.DataFrame, folds: int, seed: int) -> np.ndarray:
         model = baselines.fit(CLASSIFIER, samples["clean"].filter(~held), labels[~held], seed=seed)
         scores[held] = model.score(samples["clean"].filter(held))
     return scores
-
-
-def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return which labels cleanlab calls issues (bool[n])."""
-    from cleanlab.filter import find_label_issues
-
-    return find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
 
 
 def signatures(scripts: pl.DataFrame) -> list[str]:
@@ -173,8 +148,7 @@ def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> p
     Returns
     -------
     DataFrame
-        sha256, label, source, reason (DROP_TOOL or DROP_HARMLESS), probability (of the given label), the
-        least probable first.
+        sha256, label, source, reason (DROP_TOOL or DROP_HARMLESS) and probability, sorted as `suspected`.
 
     Raises
     ------

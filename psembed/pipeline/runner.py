@@ -254,7 +254,7 @@ class _Runner:
         extra = [file for file in files if not any(file == path or _in(file, path) for path in declared)]
         if extra:
             log.warning(
-                "%s wrote what psembed/project/stages.py does not name: %s", stage.name, ", ".join(extra)
+                "%s wrote what psembed/project/stages.toml does not name: %s", stage.name, ", ".join(extra)
             )
         for file in files:
             _move(staged / file, self.root / file)

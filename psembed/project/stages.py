@@ -1,9 +1,12 @@
-"""The notebooks in order, and the files each one reads and writes: the one table the runner follows.
+"""The notebooks in order, and the files each one reads and writes: stages.toml, which the runner follows.
 
 Paths are relative to the project root; {p} stands for the profile. A path ending in / is a folder.
 """
 
+import tomllib
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 SCORES = {
     "baselines": ("p0", "p1", "p2"),
@@ -12,17 +15,6 @@ SCORES = {
     "budgets": ("p1",),
 }
 """The score tables of chapters 6 and 7, and the protocols that each has a file of."""
-WORK, RESULTS, FIGURES = "work/{p}/", "paper/results/{p}/", "figures/{p}/"
-
-SAMPLES = (WORK + "samples.parquet", WORK + "dropped.parquet")
-
-
-def _scores(name: str) -> tuple[str, ...]:
-    return tuple(f"{RESULTS}scores/{name}_{protocol}.parquet" for protocol in SCORES[name])
-
-
-def _figures(*slugs: str) -> tuple[str, ...]:
-    return tuple(f"{FIGURES}{slug}.{kind}" for slug in slugs for kind in ("csv", "svg", "png"))
 
 
 @dataclass(frozen=True)
@@ -39,102 +31,26 @@ class Stage:
 
     def outputs(self, profile: str) -> tuple[str, ...]:
         """Paths written, for one profile, the results JSON included."""
-        results = f"{RESULTS}{self.name}.json"
+        results = f"paper/results/{{p}}/{self.name}.json"
         return tuple(path.format(p=profile) for path in (*self.writes, results))
 
 
-STAGES = (
-    Stage("01_corpus", (), (WORK + "corpus.parquet",)),
-    Stage(
-        "02_tokens",
-        (WORK + "corpus.parquet", RESULTS + "01_corpus.json"),
-        (WORK + "scripts.parquet", WORK + "vocabulary.parquet", WORK + "stream/"),
-    ),
-    Stage(
-        "03_word2vec",
-        (WORK + "scripts.parquet", WORK + "stream/", RESULTS + "02_tokens.json"),
-        (WORK + "vectors.npz", WORK + "vectors.json", WORK + "seeds/"),
-    ),
-    Stage(
-        "04_semantics",
-        (WORK + "vectors.npz", WORK + "seeds/"),
-        (*_figures("01_token_map", "02_token_groups"), f"{FIGURES}01_token_map.html"),
-    ),
-    Stage("05_labels", (WORK + "corpus.parquet", WORK + "scripts.parquet"), SAMPLES),
-    Stage("06_baselines", SAMPLES, _scores("baselines")),
-    Stage(
-        "07_cnn_lstm",
-        (
-            *SAMPLES,
-            WORK + "vocabulary.parquet",
-            WORK + "vectors.npz",
-            WORK + "stream/",
-            RESULTS + "03_word2vec.json",
-        ),
-        (
-            *_scores("networks"),
-            *_scores("ablations"),
-            *_scores("budgets"),
-            WORK + "network.keras",
-            WORK + "network_p2.keras",
-            WORK + "tokenizer.json",
-            *_figures("04_network", "07_training"),
-        ),
-    ),
-    Stage(
-        "08_evaluation",
-        tuple(path for name in SCORES for path in _scores(name)),
-        (
-            WORK + "thresholds.json",
-            *_figures("05_roc", "06_coverage", "09_robustness", "10_budget", "11_reliability"),
-        ),
-    ),
-    Stage(
-        "09_onnx",
-        (
-            WORK + "samples.parquet",
-            WORK + "network.keras",
-            WORK + "network_p2.keras",
-            WORK + "tokenizer.json",
-            WORK + "thresholds.json",
-            *_scores("networks"),
-            RESULTS + "07_cnn_lstm.json",
-        ),
-        (WORK + "detector/", WORK + "detector_p2/"),
-    ),
-    Stage(
-        "10_case_studies",
-        (
-            WORK + "samples.parquet",
-            *_scores("baselines"),
-            *_scores("networks"),
-            *_scores("ablations"),
-            RESULTS + "06_baselines.json",
-            RESULTS + "07_cnn_lstm.json",
-            WORK + "detector/",
-            WORK + "detector_p2/",
-        ),
-        (),
-    ),
-    Stage(
-        "11_claims",
-        tuple(
-            f"{RESULTS}{name}.json"
-            for name in (
-                "01_corpus",
-                "02_tokens",
-                "03_word2vec",
-                "04_semantics",
-                "05_labels",
-                "06_baselines",
-                "07_cnn_lstm",
-                "08_evaluation",
-                "09_onnx",
-                "10_case_studies",
-            )
-        ),
-        (*(f"{RESULTS}{name}.json" for name in ("claims", "headline", "controls")), *_figures("03_flow")),
-    ),
+def _files(entry: str) -> tuple[str, ...]:
+    """Return the paths that an entry of stages.toml stands for."""
+    folder, _, name = entry.partition("/")
+    if folder == "scores":
+        return tuple(f"paper/results/{{p}}/scores/{name}_{protocol}.parquet" for protocol in SCORES[name])
+    if folder == "results":
+        return (f"paper/results/{{p}}/{name}.json",)
+    if folder == "figures" and "." not in name:
+        return tuple(f"figures/{{p}}/{name}.{kind}" for kind in ("csv", "svg", "png"))
+    return (f"{folder}/{{p}}/{name}",)
+
+
+_ROWS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+STAGES = tuple(
+    Stage(name, *(tuple(chain.from_iterable(map(_files, row[key]))) for key in ("reads", "writes")))
+    for name, row in _ROWS.items()
 )
 
 
