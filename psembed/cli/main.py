@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from psembed.cli import score, similarity
@@ -29,10 +30,7 @@ write what it found; 130 stopped with Ctrl-C.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit code.
-
-    `arguments`: as typed after `psembed`; sys.argv by default.
-    """
+    """Run one command, as typed after `psembed` (sys.argv by default); return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C: kernels are ended, too
     try:
@@ -103,11 +101,13 @@ def parser() -> argparse.ArgumentParser:
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
-    add("lab", _lab, "open JupyterLab on the notebooks", needs=("jupyterlab",))
-    add("test", _test, "run all tests", needs=("pytest", "xdist"))
+    add("lab", _tool("jupyterlab", "notebooks"), "open JupyterLab on the notebooks", needs=("jupyterlab",))
+    # the tests of a file in one process, so that what they share is made once; the longest first
+    test = _tool("pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
+    add("test", test, "run all tests", needs=("pytest", "xdist"))
     add("lint", _lint, "check style, format, imports and types", needs=("ruff", "importlinter", "mypy"))
     add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
-    add("bench", _bench, "measure the speed of tokenising, training and scoring")
+    add("bench", _tool("bench"), "measure the speed of tokenising, training and scoring")
     return top
 
 
@@ -127,8 +127,7 @@ def _add_run_commands(add) -> None:
 
 
 def _setup(options: argparse.Namespace) -> None:
-    root = _clone()
-    print("set up" if environment.set_up(root) else "up to date")
+    print("set up" if environment.set_up(_clone()) else "up to date")
 
 
 def _clone() -> Path:
@@ -247,38 +246,26 @@ def _paper(options: argparse.Namespace) -> None:
     print(build.build(root).relative_to(root))
 
 
-def _lab(options: argparse.Namespace) -> int:
-    return _tool("jupyterlab", "notebooks")
-
-
-def _test(options: argparse.Namespace) -> int:
-    """Run the tests of a file in one process, so that what they share is made once; the longest first."""
-    return _tool("pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
-
-
-def _lint(options: argparse.Namespace) -> int:
-    return (
-        _tool("ruff", "check", ".") or _tool("ruff", "format", "--check", ".") or _imports() or _tool("mypy")
-    )
-
-
-def _imports() -> int:
-    """Check the import contracts; import-linter cannot be run as a module."""
-    return _python("-c", "from importlinter.cli import lint_imports_command as lint; lint()")
-
-
-def _tool(*command: str) -> int:
-    """Run a module as a program in the clone."""
-    return _python("-m", *command)
+def _tool(*command: str) -> Callable[[object], int]:
+    """Return a command that runs a module as a program in the clone."""
+    return lambda options: _python("-m", *command)
 
 
 def _python(*arguments: str) -> int:
     return subprocess.run([sys.executable, *arguments], cwd=_clone(), check=False).returncode
 
 
+def _lint(options: argparse.Namespace) -> int:
+    """Run the linters until one fails; import-linter cannot be run as a module."""
+    imports = "from importlinter.cli import lint_imports_command as lint; lint()"
+    commands = (
+        ("-m", "ruff", "check", "."),
+        ("-m", "ruff", "format", "--check", "."),
+        ("-c", imports),
+        ("-m", "mypy"),
+    )
+    return next(filter(None, (_python(*command) for command in commands)), 0)
+
+
 def _lock(options: argparse.Namespace) -> None:
     environment.write_lock(_clone())
-
-
-def _bench(options: argparse.Namespace) -> int:
-    return _tool("bench")

@@ -48,10 +48,9 @@ Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
 
 
 class OneLineRule:
-    """The shortcut that separates a popular public set: malicious scripts are one line.
+    """The shortcut that separates a popular public set: malicious scripts, as decoded, are one line.
 
-    It works on the decoded text, not the clean one. The score is 1 / (number of lines), so
-    the rule itself is a threshold of 1.0; lower thresholds allow a few lines.
+    The rule itself is a threshold of 1.0; lower ones allow a few lines.
     """
 
     def score(self, texts: Texts) -> np.ndarray:
@@ -62,21 +61,11 @@ class OneLineRule:
 
 @dataclass(frozen=True)
 class TfIdf:
-    """Turns texts into tf-idf of counted n-grams.
+    """Turns texts into tf-idf of counted n-grams: sublinear term frequency, L2 norm."""
 
-    Attributes
-    ----------
-    name : str
-        A linear one of BASELINES.
-    columns : int64[k]
-        N-grams kept: those found in at least two training scripts.
-    weighting : TfidfTransformer
-        Sublinear term frequency, inverse document frequency of the training scripts, L2 norm.
-    """
-
-    name: str
-    columns: np.ndarray
-    weighting: TfidfTransformer
+    name: str  # a linear one of BASELINES
+    columns: np.ndarray  # int64[k], n-grams kept: those found in at least two training scripts
+    weighting: TfidfTransformer  # with the inverse document frequency of the training scripts
 
     def __call__(self, texts: Texts) -> csr_array:
         """Return the weights of clean texts (float32[n, k])."""
@@ -85,26 +74,15 @@ class TfIdf:
 
 @dataclass(frozen=True)
 class FittedBaseline:
-    """A classifier of what a view makes of texts.
+    """A classifier, with balanced class weights, of what a view makes of clean texts.
 
     Trees on length alone are a step function, free to rise and fall: short and long may both be suspicious.
-
-    Attributes
-    ----------
-    view : callable
-        Turns clean texts into what the classifier takes: TfIdf, or functions of psembed.models.features.
-    classifier : LogisticRegression, LinearSVC or HistGradientBoostingClassifier
-        Balanced class weights.
-    strength : float
-        The one chosen of GRIDS: inverse regularisation strength (C), or leaves of each tree.
-    tried : dict of float to float
-        Average precision on validation data of each strength tried; empty without validation data.
     """
 
-    view: Callable[[Texts], csr_array | np.ndarray]
+    view: Callable[[Texts], csr_array | np.ndarray]  # TfIdf, or a function of psembed.models.features
     classifier: Classifier
-    strength: float
-    tried: dict[float, float]
+    strength: float  # the one chosen of GRIDS: inverse regularisation strength (C), or leaves of each tree
+    tried: dict[float, float]  # strength to average precision on validation data; empty without these
 
     def score(self, texts: Texts) -> np.ndarray:
         """Return the logistic function of each clean text's decision value (float32[n])."""
@@ -127,22 +105,16 @@ def fit(
     ----------
     name : str
         One of BASELINES. With "one_line_rule" nothing is fitted.
-    texts : Series or sequence of str, length n
-        Clean training texts (for the rule: decoded texts).
-    labels : int[n]
-        1 malicious, 0 benign.
-    seed : int
-        Random state of the solver.
+    texts, labels
+        Clean texts (for the rule: decoded ones); 1 malicious, 0 benign.
     validation : (texts, labels), optional
         Where given, the strength with the best average precision there is chosen from the model's grid (the
         strongest regularisation on a tie); the model is not fitted to it. Otherwise the one at DEFAULT.
 
     Raises
     ------
-    ParameterError
-        If the name is unknown.
-    CorpusError
-        If a class is missing or lengths differ.
+    ParameterError, CorpusError
+        If the name is unknown; if a class is missing or lengths differ.
     """
     if name not in BASELINES:
         raise ParameterError(f"baseline {name!r}: expected one of {', '.join(BASELINES)}")
@@ -232,10 +204,7 @@ _KINDS: dict[str, tuple[int, Callable[[pl.Series], tuple[np.ndarray, np.ndarray]
     "char_3gram": (CODES**3, _characters),
     "svm_char_3gram": (CODES**3, _characters),
 }
-_VIEWS: dict[str, Callable[[Texts], np.ndarray]] = {
-    "length": features.length,
-    "gradient_boosting": features.matrix,
-}
+_VIEWS = {"length": features.length, "gradient_boosting": features.matrix}
 GRIDS: dict[str, tuple[float, ...]] = {
     "length": LEAVES,
     "bag_of_words": INVERSE_PENALTIES,

@@ -44,26 +44,11 @@ def fit(
     An epoch has all malicious scripts and a part of the clean ones (`batches.undersampled_epochs`). The loss
     is taken with the log-odds raised by as much as the odds of an epoch are above those of all scripts, so
     that scores are those of all (prior correction, King and Zeng 2001). Better means a higher average
-    precision on validation (to four digits), then a lower loss there. Raises CorpusError if a part lacks a
-    class; ModelError if the loss is no longer finite.
+    precision on validation (to four digits), then a lower loss there.
 
-    Parameters
-    ----------
-    model : keras.Model
-        From `network.build`; left with the weights of the best epoch.
-    data, validation : Samples
-        With labels of both classes.
-    epochs, batch : int
-        Passes over the malicious scripts, scripts per step.
-    seed : int
-        Seeds what an epoch has, the order of batches, and what is masked and cropped.
-    config : Config, optional
-        Its ratio, masked and cropped count here.
-
-    Returns
-    -------
-    list of dict
-        One per epoch: epoch, loss, val_loss, val_average_precision, seconds, best (bool).
+    `batch` is scripts per step; the seed is that of what an epoch has, the order of batches, and what is
+    masked and cropped; of `config` ratio, masked and cropped count here. Returns a dict for each epoch.
+    Raises CorpusError if a part lacks a class, ModelError if the loss is no longer finite.
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
@@ -172,8 +157,7 @@ def _groups(model, batch: Samples, replica: int = 0, replicas: int = 1) -> list[
 
 def _distributed(model, batch: Samples):
     """Return the groups of a batch, dealt out to the devices."""
-    strategy = model.distribute_strategy
-    replicas = strategy.num_replicas_in_sync
+    strategy, replicas = model.distribute_strategy, model.distribute_strategy.num_replicas_in_sync
     if replicas == 1:
         return _groups(model, batch)
     return strategy.experimental_distribute_values_from_function(

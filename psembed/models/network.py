@@ -25,43 +25,20 @@ FULL = "float32"
 
 @dataclass(frozen=True)
 class Config:
-    """Shape and training constants of the network.
+    """Shape and training constants of the network."""
 
-    Attributes
-    ----------
-    design : str
-        One of psembed.models.designs.DESIGNS.
-    filters, units : int
-        Width of the convolutions, and of the LSTM and the last hidden layer.
-    dropout : float
-        Share of features dropped before the output layer; a third of it on the embeddings.
-    learning_rate, weight_decay : float
-        AdamW's; the rate rises over the first steps (fitting.WARM_UP), stays, and falls over the last third.
-    smoothing : float
-        Label smoothing; it keeps scores off 0 and 1, where float32 cannot tell them apart.
-    trainable : bool
-        Whether the token vectors are trained further or stay as given.
-    ratio : int
-        Clean scripts to a malicious one in an epoch, at most.
-    blocks : int
-        Attention blocks of the transformer.
-    masked, cropped : float
-        Share of tokens and characters masked, and of scripts cut to a window, each time one is trained on
-        (`batches.augmented`).
-    """
-
-    design: str = "figure4"
-    filters: int = 96
-    units: int = 64
-    dropout: float = 0.3
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    smoothing: float = 0.02
-    trainable: bool = False
-    ratio: int = 16
-    blocks: int = 1
-    masked: float = 0.0
-    cropped: float = 0.0
+    design: str = "figure4"  # one of psembed.models.designs.DESIGNS
+    filters: int = 96  # width of the convolutions
+    units: int = 64  # width of the LSTM and the last hidden layer
+    dropout: float = 0.3  # share of features dropped before the output layer; a third of it on embeddings
+    learning_rate: float = 1e-3  # AdamW's at its highest; it rises first and falls last (fitting.WARM_UP)
+    weight_decay: float = 1e-4  # AdamW's
+    smoothing: float = 0.02  # of labels; keeps scores off 0 and 1, where float32 cannot tell them apart
+    trainable: bool = False  # whether token vectors are trained further or stay as given
+    ratio: int = 16  # clean scripts to a malicious one in an epoch, at most
+    blocks: int = 1  # attention blocks of the transformer
+    masked: float = 0.0  # share of tokens and characters masked in training (batches.augmented)
+    cropped: float = 0.0  # share of scripts cut to a window in training
 
 
 def device() -> str:
@@ -120,7 +97,7 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int, policy
         brought to length 1: Word2vec gives common tokens vectors so long that they drown the others.
     config : Config, optional
     seed : int
-        Seeds initial weights and dropout.
+        Of initial weights and dropout.
     policy : str
         Keras' dtype policy: FULL, or "mixed_bfloat16", which computes in half the bits; weights are float32.
 
@@ -213,10 +190,7 @@ def save(model, path: Path) -> None:
 def load(path: Path):
     """Read a .keras model to score with; it is not compiled for more training.
 
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged or of a Keras that this one cannot read.
+    Raises ModelError if the file is missing, damaged or of a Keras that this one cannot read.
     """
     import keras
 

@@ -143,7 +143,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
     from its file in either case, so both give the same scores. Settings are `fitting.fit`'s epochs and batch.
     """
     weights, log = _files(folder, training, settings)
-    if not _are_kept(weights, log):
+    if not (weights.is_file() and log.is_file()):
         model, history = _made(training, settings)
         folder.mkdir(parents=True, exist_ok=True)
         network.save(model, weights)
@@ -163,10 +163,6 @@ def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     full = network.build(vectors, config=config, seed=seed)
     full.set_weights(model.get_weights())
     return full, history
-
-
-def _are_kept(weights: Path, log: Path) -> bool:
-    return weights.is_file() and log.is_file()
 
 
 def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path]:

@@ -16,23 +16,10 @@ APART = {"psembed.project.stages"}  # the table of files: a notebook's own row o
 
 
 def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, package: Path) -> str:
-    """Return the hash of all that a notebook's results depend on.
+    """Return the SHA-256 of all that a notebook's results depend on.
 
-    Parameters
-    ----------
-    notebook : Notebook
-        Its code cells and their imports.
-    parameters : dict
-        Every parameter, as the notebook will get it.
-    files : dict of str to str
-        Content hash of each file read, by path; names of files written, with any value.
-    package : Path
-        Folder of the psembed package.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
+    `parameters` are all that it gets; `files` has the content hash of each file read, by path, and the names
+    of files written, with any value; `package` is the folder of psembed.
     """
     modules, libraries = imports_of(notebook, package=package)
     parts = {
@@ -69,8 +56,8 @@ def imports_of(notebook: Notebook, *, package: Path) -> tuple[set[str], set[str]
 def source_file(name: str, package: Path) -> Path | None:
     """Return the file of a psembed module or sub-package named in full; None where there is none."""
     place = package.joinpath(*name.split(".")[1:])
-    found = (place.with_suffix(".py") if place != package else place, place / "__init__.py")
-    return next((path for path in found if path.is_file()), None)
+    candidates = (place.with_suffix(".py") if place != package else place, place / "__init__.py")
+    return next(filter(Path.is_file, candidates), None)
 
 
 def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set[str]]:
@@ -83,10 +70,10 @@ def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set
             others.add(top)
             continue
         inner = {f"{name}.{member}" for member in members}
-        found = {full for full in inner if source_file(full, package)}
-        if found != inner or not inner:  # a name that the module defines
-            found.add(name)
-        ours |= {part for full in found for part in _with_packages(full)}
+        modules = {full for full in inner if source_file(full, package)}
+        if modules != inner or not inner:  # a name that the module defines
+            modules.add(name)
+        ours |= {part for full in modules for part in _with_packages(full)}
     return {name for name in ours if source_file(name, package)}, others
 
 
@@ -107,15 +94,7 @@ def _with_packages(name: str) -> set[str]:
 
 
 class FileHashes:
-    """Content hashes of files, kept by size and modification time so that large ones are read once.
-
-    Parameters
-    ----------
-    root : Path
-        Folder that paths are relative to.
-    known : dict, optional
-        `.known` of an earlier run.
-    """
+    """Content hashes of files under `root`; large ones are `known` by size and time from earlier runs."""
 
     def __init__(self, root: Path, known: dict[str, list] | None = None):
         self.root = root

@@ -22,7 +22,7 @@ from psembed.pipeline.processes import attend, locked
 from psembed.project import stages as stage_table
 from psembed.project.parameters import Notebook, read_notebook, resolve
 from psembed.project.profiles import Profile, load_profile
-from psembed.project.stages import Stage
+from psembed.project.stages import Stage, covers
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import ModelError, ParameterError, StageError
 from psembed.runtime.files import PACKAGE, atomic, write_json
@@ -75,32 +75,14 @@ def run(
     notebooks_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> RunSummary:
-    """Run a profile's notebooks in order, skipping those that nothing has changed for.
+    """Run a profile's notebooks, all or `only` those named, in order; skip what nothing has changed for.
 
-    Parameters
-    ----------
-    profile : str, Path or Profile
-        Name of a built-in profile, a .toml file, or one already loaded.
-    root : Path
-        Project root; every path of the stage table is relative to it.
-    only : list of str, optional
-        Names of the notebooks to run; all by default.
-    overrides : list of str, optional
-        "NOTEBOOK.PARAMETER=VALUE" on top of the profile.
-    force : bool
-        Run what would be skipped, too.
-    notebooks_dir : Path, optional
-        Where the notebooks are; root/notebooks by default.
-    progress : Progress, optional
-        Gets a line per notebook; silent by default.
+    `overrides` ("NOTEBOOK.PARAMETER=VALUE") go on top of the profile; `force` runs what would be skipped,
+    too. Notebooks are in root/notebooks by default.
 
-    Raises
-    ------
-    ParameterError
-        If anything in the profile, the overrides or a parameter cell is wrong; nothing has run then.
-    StageError
-        If a notebook fails, does not write what it should, the disk is full, or the profile is
-        already being run. Files of earlier runs are as they were.
+    Raises ParameterError if anything in the profile, the overrides or a parameter cell is wrong; nothing has
+    run then. Raises StageError if a notebook fails, does not write what it should, the disk is full, or the
+    profile is already being run; files of earlier runs are as they were.
     """
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
     if profile.publish and overrides:
@@ -167,16 +149,12 @@ class _Runner:
 
     def _key(self, stage: Stage, notebook: Notebook, parameters: dict) -> str:
         """Hash what the results depend on; refuse to go on without an input."""
-        name = self.profile.name
-        files = self.hashes.all(stage.inputs(name))
+        files = self.hashes.all(stage.inputs(self.profile.name))
         for path in (path for path, digest in files.items() if not digest):
             self.workspace.input(self.root / path)  # raises, naming the notebook that makes it
         if isinstance(parameters.get("sources"), list):
-            snapshots = [f"data/snapshots/{source}.parquet" for source in parameters["sources"]]
-            files |= self.hashes.all(snapshots)
-            pins = PACKAGE / "sources.toml"
-            files["sources.toml"] = pins.read_text(encoding="utf-8") if pins.is_file() else ""
-        files |= {path: "output" for path in stage.outputs(name)}
+            files |= self.hashes.all(f"data/snapshots/{name}.parquet" for name in parameters["sources"])
+        files |= {path: "output" for path in stage.outputs(self.profile.name)}
         return stage_key(notebook, parameters, files, package=PACKAGE)
 
     def _is_current(self, stage: Stage, key: str, record: dict) -> bool:
@@ -247,34 +225,31 @@ class _Runner:
         staged = self.staging / stage.name
         files = sorted(path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file())
         declared = stage.outputs(self.profile.name)
-        missing = [path for path in declared if not any(file == path or _in(file, path) for file in files)]
+        missing = [path for path in declared if not any(covers(path, file) for file in files)]
         if missing:
             self.progress.end("failed")
             raise StageError(f"{stage.name} ended without writing {', '.join(missing)}; nothing was replaced")
-        extra = [file for file in files if not any(file == path or _in(file, path) for path in declared)]
+        extra = [file for file in files if not any(covers(path, file) for path in declared)]
         if extra:
             log.warning(
                 "%s wrote what psembed/project/stages.toml does not name: %s", stage.name, ", ".join(extra)
             )
         for file in files:
             _move(staged / file, self.root / file)
+        kept = {self.root / file for file in files}
         for folder in (path for path in declared if path.endswith("/")):
-            for old in (path for path in (self.root / folder).rglob("*") if path.is_file()):
-                if old.relative_to(self.root).as_posix() not in files:
+            for old in (self.root / folder).rglob("*"):
+                if old.is_file() and old not in kept:
                     old.unlink()
         _move(self.staging / f"{stage.name}.ipynb", self._executed(stage.name))
         return self.hashes.all((*declared, *extra))
 
     def summary(self, done: list[StageRun]) -> RunSummary:
-        """Gather the run."""
+        """Gather what the run did."""
         network = _read_json(self.workspace.results / "07_cnn_lstm.json")
         rows = _read_json(self.workspace.results / "controls.json")
         rows = rows.get("rows", []) if isinstance(rows, dict) else rows
         return RunSummary(self.profile.name, tuple(done), network.get("device"), tuple(rows))
-
-
-def _in(file: str, folder: str) -> bool:
-    return folder.endswith("/") and file.startswith(folder)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -354,11 +329,8 @@ def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
 
 def _files(path: Path) -> list[Path]:
     """Return a file, or the files of a folder, the manifest last, since it vouches for the others."""
-    if not path.is_dir():
-        return [path]
-    return sorted(
-        (file for file in path.iterdir() if file.is_file()), key=lambda file: file.name == "manifest.json"
-    )
+    files = filter(Path.is_file, path.iterdir()) if path.is_dir() else [path]
+    return sorted(files, key=lambda file: file.name == "manifest.json")
 
 
 def _copy(source: Path, target: Path) -> Path:

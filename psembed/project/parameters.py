@@ -30,29 +30,19 @@ def read_notebook(path: Path) -> Notebook:
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        cells = [
-            (_source(cell), cell["metadata"].get("tags", ())) for cell in cells if cell["cell_type"] == "code"
-        ]
+        cells = [cell for cell in cells if cell["cell_type"] == "code"]
+        code = tuple("".join(cell["source"]) for cell in cells)
+        tagged = [n for n, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path.name} is missing or is not a notebook ({error!r})") from error
-    tagged = [number for number, (_, tags) in enumerate(cells) if "parameters" in tags]
     if len(tagged) != 1:
         raise ParameterError(
             f"{path.name} has {len(tagged)} cells tagged `parameters`; exactly one is needed"
         )
-    code = tuple(source for source, _ in cells)
-    used: set[str] = set()
-    for source in code[tagged[0] + 1 :]:
-        used |= {
-            node.id
-            for node in ast.walk(parse_cell(source, path.name))
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-        }
-    return Notebook(path.stem, code, _literals(code[tagged[0]], path.name), frozenset(used))
-
-
-def _source(cell: Values) -> str:
-    return "".join(cell["source"])
+    later = [node for source in code[tagged[0] + 1 :] for node in ast.walk(parse_cell(source, path.name))]
+    names = (node for node in later if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    used = frozenset(node.id for node in names)
+    return Notebook(path.stem, code, _literals(code[tagged[0]], path.name), used)
 
 
 def parse_cell(source: str, name: str) -> ast.Module:
@@ -71,19 +61,19 @@ def parse_cell(source: str, name: str) -> ast.Module:
 
 def _literals(source: str, name: str) -> Values:
     """Evaluate the literal assignments of a parameter cell."""
-    found: Values = {}
+    values: Values = {}
     for statement in parse_cell(source, name).body:
         annotated = [statement.target] if isinstance(statement, ast.AnnAssign) else []
         targets = statement.targets if isinstance(statement, ast.Assign) else annotated
         try:
             (target,) = targets
-            found[target.id] = ast.literal_eval(statement.value)
+            values[target.id] = ast.literal_eval(statement.value)
         except (ValueError, AttributeError, TypeError) as error:
             line = ast.unparse(statement).splitlines()[0]
             raise ParameterError(
                 f"{name}: the parameter cell may only name literals, not {line!r}"
             ) from error
-    return found
+    return values
 
 
 def resolve(profile: Profile, notebooks: Mapping[str, Notebook], overrides: list[str]) -> dict[str, Values]:
@@ -113,18 +103,20 @@ def resolve(profile: Profile, notebooks: Mapping[str, Notebook], overrides: list
 
 def _problems(notebook: Notebook, given: Values) -> list[str]:
     defaults = notebook.defaults
-    found = [] if REQUIRED in defaults else [f"the parameter cell must declare {REQUIRED!r}"]
-    found += [f"parameter {key!r} is declared but never used" for key in defaults if key not in notebook.used]
+    problems = [] if REQUIRED in defaults else [f"the parameter cell must declare {REQUIRED!r}"]
+    problems += [
+        f"parameter {key!r} is declared but never used" for key in defaults if key not in notebook.used
+    ]
     for key, value in given.items():
         if key == "profile":
-            found.append("'profile' is the profile's name and cannot be set")
+            problems.append("'profile' is the profile's name and cannot be set")
         elif key not in defaults:
-            found.append(f"no parameter {key!r}{suggestion(key, defaults)}")
+            problems.append(f"no parameter {key!r}{suggestion(key, defaults)}")
         elif not same_type(value, defaults[key]):
-            found.append(
+            problems.append(
                 f"{key} = {value!r} must be {_described(defaults[key])}, as its default {defaults[key]!r}"
             )
-    return found
+    return problems
 
 
 def same_type(value: object, default: object) -> bool:

@@ -16,16 +16,8 @@ def refuse_other_parameters(path: str, profile: str, *, root: Path) -> None:
     """Refuse a file of a publishing profile to a notebook that was started by hand with other parameters.
 
     JupyterLab and plain papermill take what the notebook's parameter cell says, which is the smoke profile's.
-    Elsewhere than in a notebook nothing is refused. Raises ParameterError naming every parameter that is not
-    the profile's.
-
-    Parameters
-    ----------
-    path : str
-        The file to be written, relative to `root`; it tells which notebook writes it.
-    profile : str
-    root : Path
-        Project root.
+    Elsewhere than in a notebook nothing is refused. The path, relative to the project root, tells which
+    notebook writes it. Raises ParameterError naming every parameter that is not the profile's.
     """
     variables = vars(sys.modules["__main__"])
     if "get_ipython" not in variables or profile not in built_in() or not load_profile(profile).publish:

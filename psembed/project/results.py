@@ -192,11 +192,7 @@ def load_results(results_dir: Path) -> Results:
     """Read every NN_noun.json of a results folder; stages that have not run are missing from the dict.
 
     "run" is what the runner measured of the whole run, "bench" what `make bench` did, where they are there.
-
-    Raises
-    ------
-    StageError
-        If the folder holds no results, or one cannot be read.
+    Raises StageError if the folder holds no results, or one cannot be read.
     """
     paths = sorted(results_dir.glob("[0-9][0-9]_*.json"))
     if not paths:

@@ -54,10 +54,12 @@ STAGES = tuple(
 )
 
 
+def covers(declared: str, path: str) -> bool:
+    """Tell whether a path of the table is this one, or a folder that it is in."""
+    return path == declared or (declared.endswith("/") and f"{path}/".startswith(declared))
+
+
 def maker_of(path: str, profile: str) -> str | None:
     """Return the name of the stage that writes `path`, or None."""
-    for stage in STAGES:
-        for output in stage.outputs(profile):
-            if path == output or (output.endswith("/") and path.startswith(output.rstrip("/"))):
-                return stage.name
-    return None
+    makers = (stage.name for stage in STAGES if any(covers(each, path) for each in stage.outputs(profile)))
+    return next(makers, None)

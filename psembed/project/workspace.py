@@ -39,40 +39,29 @@ class Workspace:
     Parameters
     ----------
     profile : str
-        Name of the profile; it names every output folder, so profiles cannot overwrite each other.
+        Its name is that of every output folder, so profiles cannot overwrite each other.
     root : Path, optional
         Project root; found from the current folder when left out.
+
+    Attributes
+    ----------
+    work, figures, results : Path
+        Folders of intermediate files, of figures and the data plotted in them, and of results JSON.
     """
 
     def __init__(self, profile: str, *, root: Path | None = None):
         if not NAME.fullmatch(profile):
             raise ParameterError(f"profile {profile!r}: use lower-case letters, digits, - and _")
-        self.profile = profile
-        self.root = root or project_root()
+        self.profile, self.root = profile, root or project_root()
+        self.work = self.root / "work" / profile
+        self.figures = self.root / "figures" / profile
+        self.results = self.root / "paper" / "results" / profile
         self.staging = Path(os.environ["PSEMBED_STAGING"]) if "PSEMBED_STAGING" in os.environ else None
-
-    @property
-    def work(self) -> Path:
-        """Folder of intermediate files."""
-        return self.root / "work" / self.profile
-
-    @property
-    def figures(self) -> Path:
-        """Folder of figures and the data plotted in them."""
-        return self.root / "figures" / self.profile
-
-    @property
-    def results(self) -> Path:
-        """Folder of results JSON."""
-        return self.root / "paper" / "results" / self.profile
 
     def output(self, path: Path) -> Path:
         """Return where a file that belongs at `path` (under the root) is to be written now.
 
-        Raises
-        ------
-        ParameterError
-            If a notebook started by hand would replace published files with other parameters' results.
+        Raises ParameterError if a notebook started by hand would replace published files with others'.
         """
         own = path.relative_to(self.root)
         if self.staging is None:
@@ -84,10 +73,7 @@ class Workspace:
     def input(self, path: Path) -> Path:
         """Return where to read `path`: what this notebook has just written, or the last good file.
 
-        Raises
-        ------
-        StageError
-            If the file is not there; the message names the notebook that makes it.
+        Raises StageError, naming the notebook that makes the file, if it is not there.
         """
         own = path.relative_to(self.root)
         for candidate in (self.staging / own if self.staging else path, path):
@@ -106,12 +92,7 @@ class Workspace:
     def read_table(self, name: str, *, columns: list[str] | None = None) -> pl.DataFrame:
         """Read work/<profile>/<name> (Parquet).
 
-        Raises
-        ------
-        StageError
-            If no notebook has made it yet.
-        CorpusError
-            If the file is damaged or lacks a column.
+        Raises StageError if no notebook has made it yet, CorpusError if it is damaged or lacks a column.
         """
         path = self.input(self.work / name)
         try:
@@ -125,13 +106,7 @@ class Workspace:
             table.write_parquet(temporary, compression="zstd")
 
     def read_text(self, name: str) -> str:
-        """Read work/<profile>/<name> (UTF-8 text).
-
-        Raises
-        ------
-        StageError
-            If no notebook has made it yet.
-        """
+        """Read work/<profile>/<name> (UTF-8 text); StageError if no notebook has made it yet."""
         return self.input(self.work / name).read_text(encoding="utf-8")
 
     def write_text(self, name: str, text: str) -> None:
@@ -145,13 +120,7 @@ class Workspace:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def write_result(self, stage: str, result: object) -> None:
-        """Write the results JSON of a stage.
-
-        Raises
-        ------
-        ParameterError
-            If they lack what is read of them (psembed.project.results).
-        """
+        """Write the results JSON of a stage; ParameterError if it lacks what is read of it (results.py)."""
         path = self.output(self.results / f"{stage}.json")
         check_complete(stage, result)
         write_json(path, result)

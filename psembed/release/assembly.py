@@ -30,10 +30,7 @@ def assemble(
 ) -> Detector:
     """Export a Keras network as a detector; its threshold of layers is fitted on clean scripts (as decoded).
 
-    Raises
-    ------
-    ModelError
-        As `manifest.write` and `fit_layer_threshold` do, or if the network cannot be exported.
+    Raises ModelError as `manifest.write` and `fit_layer_threshold` do, or if the network cannot be exported.
     """
     folder.mkdir(parents=True, exist_ok=True)
     to_onnx(model, folder / MODEL)

@@ -32,8 +32,8 @@ GOLDEN = "golden.jsonl.gz"
 SHORT = 48  # ids are written out for rows up to this length; longer ones have their SHA-256 only
 Parts = list[tuple[str, int]]
 
-# Texts, each one trap of cleaning, of the token pattern or of UTF-16 (the contract explains them); pieces of texts,
-# and frames around them; bytes as a whole, damage within UTF-8, and within UTF-16, low byte first (as Latin-1).
+# Texts, each one trap of cleaning, of the token pattern or of UTF-16 (the contract explains them); pieces of
+# texts, and frames around them; bytes as a whole, damage within UTF-8, and within UTF-16 (as Latin-1).
 _DATA = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="ascii"))
 EDGES, FRAGMENTS, NESTED = (tuple(_DATA[name]) for name in ("edges", "fragments", "nested"))
 WHOLE, NO_UTF8, NO_UTF16 = (
@@ -58,15 +58,8 @@ def texts(n: int = 1000, seed: int = 1) -> list[str]:
 def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> Path:
     """Write golden.jsonl.gz into a detector's folder, whole or not at all; the same bytes every time.
 
-    The folder holds the tokenizer.json that `detector` was loaded with. `n` and `seed` are those of `texts`;
-    the byte-level records are always all there.
-
-    Raises
-    ------
-    ModelError
-        If the folder's tokenizer.json is missing or not the detector's.
-    ParameterError
-        As `texts`.
+    `n` and `seed` are those of `texts`; the byte-level records are always all there. Raises ModelError if the
+    folder's tokenizer.json is missing or not the one that `detector` was loaded with.
     """
     encoder = _encoder(Path(folder), detector)
     given, coded = _recipes(n, seed), _byte_recipes(seed)
@@ -90,10 +83,7 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
 def read(path: Path) -> Iterator[dict]:
     """Yield the records of a golden file, without its header.
 
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged or of another format.
+    Raises ModelError if the file is missing, damaged or of another format.
     """
     try:
         with gzip.open(path, "rt", encoding="ascii") as lines:
@@ -240,10 +230,9 @@ def _decoded(parts: Parts) -> tuple[str, str | None]:
 
 
 def _byte_record(parts: Parts, encoding: str, text: str | None) -> dict:
-    record = {"kind": "bytes", "parts": parts, "encoding": encoding, "text_length": None, "text_sha256": None}
-    if text is None:
-        return record
-    return record | {"text_length": len(text), "text_sha256": sha256(text.encode())}
+    length, digest = (None, None) if text is None else (len(text), sha256(text.encode()))
+    record = {"kind": "bytes", "parts": parts, "encoding": encoding}
+    return record | {"text_length": length, "text_sha256": digest}
 
 
 def _byte_recipes(seed: int) -> list[Parts]:
