@@ -110,7 +110,7 @@ def alias_report(
     of a pair are replaced by random tokens of nearly the same number of occurrences (NEIGHBOURHOOD), ROUNDS
     times. Another alias of the same command is no wrong answer: it is another name of the same thing
     (mrr_strict counts it as one). The intervals are of a bootstrap that draws all aliases of a command, in
-    both directions, together.
+    both directions, together. Raises ParameterError if the vectors have no counts.
 
     Returns
     -------
@@ -121,11 +121,6 @@ def alias_report(
         reciprocal rank over both directions), hit1, hit10 (share at rank 1, at most 10) : float, each also
         with _low, _high and _random; None where no pair is scored; mrr_strict. bands : list of dict with
         band, n, mrr, hit1, hit10, for each of BANDS.
-
-    Raises
-    ------
-    ParameterError
-        If the vectors have no counts.
     """
     scored, missing, rare = _by_frequency(vectors, pairs, min_count)
     rows = _rows(vectors, [pair for *pair, _ in scored], 2)

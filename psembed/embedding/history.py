@@ -33,7 +33,8 @@ SCHEMA = {
 def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tuple[pl.DataFrame, dict]:
     """List every distinct version of every script in the histories of `names`, sources or kinds of sources.
 
-    Labelled sets have no history and are passed over; versions of more than `max_bytes` are left out.
+    Labelled sets have no history and are passed over; versions of more than `max_bytes` are left out. Raises
+    CorpusError if nothing can be read.
 
     Returns
     -------
@@ -42,11 +43,6 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
         path stand together, newest first; normalised is the digest of the normalised text; size is in bytes.
     counts : dict
         By source: files read, and files left out by reason; "missing" tells why a source could not be read.
-
-    Raises
-    ------
-    CorpusError
-        If nothing can be read.
     """
     tables, counts = [], {}
     for source in catalogue.find_sources(names):

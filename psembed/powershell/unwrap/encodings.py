@@ -38,12 +38,7 @@ def from_base64(budget: Budget, text: Any) -> bytes:
 def inflated(budget: Budget, data: bytes) -> bytes:
     """Return what gzip, zlib or raw deflate data holds; of damaged data, what comes before the damage.
 
-    Raises
-    ------
-    Cut
-        As soon as more comes out than the budget has left.
-    ValueError
-        If nothing comes out.
+    Raises Cut as soon as more comes out than the budget has left; ValueError if nothing comes out.
     """
     headed = data.startswith((GZIP_MAGIC, ZLIB_MAGIC))
     for window in (_ANY_WINDOW, _RAW_WINDOW) if headed else (_RAW_WINDOW,):
