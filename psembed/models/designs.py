@@ -3,13 +3,13 @@
 Padding never counts, in any of them: embeddings and convolutions are masked, pooling skips what is
 masked, and row lengths are multiples of encoding.BLOCK, so that strides and windows line up. `figure4` is
 the study's, `character_cnn` and `token_cnn` are its predecessors; `transformer` and `wide` are ours.
-
-Keras is imported inside the functions that need it.
 """
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
+from keras import layers, ops
 
 from psembed.powershell.encoding import CHARACTERS
 
@@ -23,8 +23,6 @@ def figure4(inputs: dict, matrix: np.ndarray, config):
 
 
 def _figure4_features(inputs: dict, matrix: np.ndarray, config) -> list:
-    from keras import layers, ops
-
     characters = _character_branch(inputs["characters"], config)
     steps, mask = _token_branch(inputs["tokens"], matrix, config)
     repeated = ops.expand_dims(characters, 1) * ops.ones_like(mask)  # as in the public fakejobs topology
@@ -55,8 +53,6 @@ def transformer(inputs: dict, matrix: np.ndarray, config):
     Convolutions bring each view down to one step per eight tokens or 32 characters; pre-normalised
     attention blocks then let the steps of both read each other.
     """
-    from keras import layers
-
     tokens, token_mask = _token_branch(inputs["tokens"], matrix, config)
     characters, character_mask = _character_steps(inputs["characters"], config)
     characters = layers.MaxPooling1D(4)(characters)
@@ -70,8 +66,6 @@ def transformer(inputs: dict, matrix: np.ndarray, config):
 
 def _attention(steps, mask, config):
     """Return steps [n, L, filters] that have read each other: attention and two dense layers, added."""
-    from keras import layers, ops
-
     heads, normal = 4, layers.LayerNormalization()(steps)
     seen = ops.transpose(mask, (0, 2, 1)) > 0.5
     read = layers.MultiHeadAttention(heads, config.filters // heads)(normal, normal, attention_mask=seen)
@@ -106,8 +100,6 @@ DESIGNS: dict[str, tuple[tuple[str, ...], Callable]] = {
 
 
 def _score(summary: list, config):
-    from keras import layers
-
     joined = layers.Concatenate()(summary) if len(summary) > 1 else summary[0]
     hidden = layers.Dense(config.units, activation="relu", name="features")(
         layers.Dropout(config.dropout)(joined)
@@ -119,8 +111,6 @@ def _score(summary: list, config):
 
 def _token_vectors(ids, matrix: np.ndarray, config):
     """Return the vectors [n, T, d] of tokens, some dimensions dropped in training, and the mask [n, T, 1]."""
-    from keras import layers
-
     mask, drop = _mask(ids), layers.SpatialDropout1D(config.dropout / 3)
     embedding = layers.Embedding(*matrix.shape, trainable=config.trainable, name="token_vectors")
     vectors = embedding(ids) * mask
@@ -144,8 +134,6 @@ def _character_steps(ids, config):
 
     A convolution that stops at every character takes half as long again to train, and finds no more.
     """
-    from keras import layers
-
     steps, mask = _strided(ids, config)
     steps, mask = layers.MaxPooling1D(2)(steps), layers.MaxPooling1D(2)(mask)
     return layers.Conv1D(config.filters, 5, padding="same", activation="relu")(steps) * mask, mask
@@ -153,8 +141,6 @@ def _character_steps(ids, config):
 
 def _strided(ids, config):
     """Return steps [n, C/4, 64] and their mask: character vectors, read 8 at a time, every 4."""
-    from keras import layers
-
     mask = _mask(ids)
     steps = layers.Embedding(CHARACTERS, 16, name="character_vectors")(ids) * mask
     steps = layers.SpatialDropout1D(config.dropout / 3)(steps)
@@ -165,8 +151,6 @@ def _strided(ids, config):
 
 def _lstm(steps, mask, config):
     """Return [n, units]: the maximum over the states of an LSTM that reads from left to right."""
-    from keras import layers
-
     # float32 whatever the policy: not every cuDNN has an LSTM in half precision
     lstm = layers.LSTM(config.units, return_sequences=True, name="lstm", dtype="float32")
     states = lstm(steps)
@@ -175,30 +159,22 @@ def _lstm(steps, mask, config):
 
 def _mask(ids):
     """Return float[n, L, 1], 1 where there is content."""
-    from keras import config, ops
-
-    return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), config.dtype_policy().compute_dtype), -1)
+    return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.dtype_policy().compute_dtype), -1)
 
 
 def _convolve(steps, mask, *, filters: int, width: int, pool: int):
     """Convolve, rectify, mask, and pool steps and mask alike: padding stays exactly zero."""
-    from keras import layers
-
     steps = layers.Conv1D(filters, width, padding="same", activation="relu")(steps) * mask
     return layers.MaxPooling1D(pool)(steps), layers.MaxPooling1D(pool)(mask)
 
 
 def _masked_max(steps, mask, *, floor: float):
     """Return the maximum over steps with content, or `floor` (the least value) if there are none."""
-    from keras import ops
-
     return ops.max(steps * mask + floor * (1.0 - mask), axis=1)
 
 
 def _pooled(steps, mask) -> list:
     """Return maximum and mean over steps that are zero or more, and zero where masked: two of [n, d]."""
-    from keras import ops
-
     return [ops.max(steps, axis=1), ops.sum(steps, axis=1) / (ops.sum(mask, axis=1) + 1.0)]
 
 
@@ -207,8 +183,6 @@ def _bag(ids, size: int, *, buckets: int, name: str) -> list:
 
     N-grams of more than one id are hashed into `buckets`; the ids after the end are 0, as padding is.
     """
-    from keras import layers, ops
-
     mask, hashed = _mask(ids), ids
     for place in range(1, size):
         later = ops.pad(ids[:, place:], ((0, 0), (0, place)))

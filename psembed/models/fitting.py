@@ -1,7 +1,4 @@
-"""Fitting a network (psembed.models.network) to labelled scripts, on one device or on several.
-
-TensorFlow is imported inside the functions that need it.
-"""
+"""Fitting a network (psembed.models.network) to labelled scripts, on one device or on several."""
 
 import itertools
 import logging
@@ -10,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import tensorflow as tf
+from sklearn.metrics import average_precision_score
 
 from psembed.models.batches import (
     GROUPS,
@@ -108,8 +107,6 @@ def _training_step(model, factor: int) -> Callable:
     It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
     of a strategy takes a share of the batch; the losses, and the gradients, are summed.
     """
-    import tensorflow as tf
-
     group = signature(model), tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
     strategy = model.distribute_strategy
     with strategy.scope():
@@ -143,8 +140,6 @@ def _groups(model, batch: Samples, replica: int = 0, replicas: int = 1) -> list[
 
     Scripts are dealt out to the replicas of a strategy in turn.
     """
-    import tensorflow as tf
-
     mine = np.arange(replica, len(batch), replicas)
     groups = []
     for group in length_groups(batch.rows(mine if len(mine) else np.array([0]))):
@@ -181,8 +176,6 @@ def _one_epoch(model, step: Callable, read: Iterator[Samples], rates: Iterator[f
 
 def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
     """Return average precision and log loss (nats) on the validation part."""
-    from sklearn.metrics import average_precision_score
-
     scores = predict(model, validation, batch=batch).astype(np.float64).clip(_NEAREST, 1 - _NEAREST)
     truth = validation.labels == 1
     losses = -np.log(np.where(truth, scores, 1 - scores))

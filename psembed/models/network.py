@@ -3,8 +3,6 @@
 A script is two rows of integers (psembed.powershell.encoding.Encoder), padded with 0 at the end. Padding
 never counts, so a row may be cut to its content, and scripts of like length, taken together, cost only what
 they hold.
-
-TensorFlow is imported inside the functions that need it.
 """
 
 import contextlib
@@ -13,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from psembed.models.designs import DESIGNS
 from psembed.powershell.encoding import Samples, run_batches
@@ -55,33 +55,24 @@ def precision() -> str:
 
 def _gpus() -> dict[str, dict]:
     """Return the name of each GPU that TensorFlow sees, and what it tells of it."""
-    import tensorflow as tf
-
     gpus = tf.config.list_physical_devices("GPU")
     return {gpu.name: tf.config.experimental.get_device_details(gpu) for gpu in gpus}
 
 
 def strategy():
     """Return how training is spread: over all GPUs where there are several, else on one device."""
-    import tensorflow as tf
-
     several = len(tf.config.list_logical_devices("GPU")) > 1
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
 def one_thread() -> None:
     """Let TensorFlow use one thread; must come before anything else asks something of it."""
-    import tensorflow as tf
-
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow, and ask for deterministic operations; starts a fresh graph."""
-    import keras
-    import tensorflow as tf
-
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -112,8 +103,6 @@ def build(matrix: np.ndarray, *, config: Config | None = None, seed: int, policy
     ParameterError
         If the matrix has the wrong shape, holds NaN, or its row 0 is not zero; if the design is unknown.
     """
-    import keras
-
     config = config or Config()
     if config.design not in DESIGNS:
         raise ParameterError(f"design {config.design!r}: choose one of {', '.join(DESIGNS)}")
@@ -145,8 +134,6 @@ def _unit_vectors(matrix: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _policy(name: str) -> Iterator[None]:
-    import keras
-
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -164,8 +151,6 @@ def predict(model, samples: Samples, *, batch: int = 256) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _scorer(model) -> Callable:
     """Return the model traced once for inference, rows of any number and length."""
-    import tensorflow as tf
-
     return tf.function(functools.partial(model, training=False), input_signature=[signature(model)])
 
 
@@ -176,8 +161,6 @@ def views(model, rows: Samples) -> list[np.ndarray]:
 
 def signature(model) -> list:
     """Return what TensorFlow traces a model for: `views` of any number of rows of any length."""
-    import tensorflow as tf
-
     return [tf.TensorSpec((None, None), tf.int32, name=tensor.name) for tensor in model.inputs]
 
 
@@ -192,8 +175,6 @@ def load(path: Path):
 
     Raises ModelError if the file is missing, damaged or of a Keras that this one cannot read.
     """
-    import keras
-
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -260,8 +260,7 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with atomic(target) as temporary:
-            shutil.copyfile(source, temporary)
+        _copy(source, target)
 
 
 def _read_json(path: Path) -> dict:

@@ -2,7 +2,7 @@
 
 The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
 float32[n, 1] and `features` float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of
-encoding.BLOCK). TensorFlow and tf2onnx are imported inside `to_onnx` only.
+encoding.BLOCK).
 """
 
 import contextlib
@@ -10,7 +10,11 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
 
 from psembed.detector.onnx_model import FEATURES, FORMAT, SCORE, open_session, run_onnx
 from psembed.models.network import predict
@@ -27,13 +31,14 @@ def to_onnx(model, path: Path, *, opset: int = 17) -> int:
     Inputs keep their Keras names, outputs are `score` and `features`; metadata psembed_format holds FORMAT.
     Raises ModelError if the converted graph does not pass the ONNX checker or has other names.
     """
-    import onnx
-
     proto = _convert(model, opset)
     proto.producer_name = "psembed"
     onnx.helper.set_model_props(proto, {"psembed_format": str(FORMAT)})
     for value in (*proto.graph.input, *proto.graph.output):
-        _free_dimensions(value)
+        sizes = value.type.tensor_type.shape.dim  # free are the number of scripts, and the length of a row
+        sizes[0].dim_param = "n"
+        if value.name not in (SCORE, FEATURES):
+            sizes[1].dim_param = f"{value.name}_length"
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -49,10 +54,6 @@ def _convert(model, opset: int):
     A tf.function is traced rather than the Keras model handed over: tf2onnx.convert.from_keras reads
     attributes that Keras 3 models no longer have.
     """
-    import keras
-    import tensorflow as tf
-    import tf2onnx
-
     # what the output layer takes is the last hidden layer's, as dropout does nothing in inference
     both = keras.Model(model.inputs, [model.output, model.get_layer(SCORE).input])
 
@@ -73,26 +74,15 @@ def _convert(model, opset: int):
     return proto
 
 
-def _free_dimensions(value) -> None:
-    """Name the free dimensions of an input or output: n scripts, and the length of a row."""
-    sizes = value.type.tensor_type.shape.dim
-    sizes[0].dim_param = "n"
-    if value.name not in (SCORE, FEATURES):
-        sizes[1].dim_param = f"{value.name}_length"
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hold back the converter's progress messages."""
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow", "absl")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)
 
 
 def parity(model, path: Path, samples: Samples, *, threshold: float) -> dict:
