@@ -1,13 +1,12 @@
 """Wrong labels: scripts a classifier doubts, and written rules that decide which of them are dropped.
 
-Confident learning (Northcutt et al. 2021, the library cleanlab) names the scripts whose label a model would
-not give them, each judged by a model that has not seen its group. That is suspicion, not proof: a script the
-model gets wrong is mostly a hard script, and whoever drops the hard ones improves every figure without
-detecting anything more. So no script goes because of a score. It goes if it is suspected and if its text
-shows, by a rule that was written down and knows no model, that the label cannot be held: a clean label on a
-text that defines a function of a published offensive tool, a malicious one on a short text in which nothing
-malicious can be found. The rules see only the text and the label. `drops` returns a row for every script
-that goes, so each can be checked, and results can be given with and without.
+Confident learning (Northcutt et al. 2021, the library cleanlab) names the scripts whose label a model that
+has not seen their group would not give them. That is suspicion, not proof: most are hard scripts, and
+whoever drops the hard ones improves every figure without detecting anything more. So a script goes only if
+it is suspected and its text shows, by a written rule that knows no model, that the label cannot be held: a
+clean label on a text that defines a function of a published offensive tool, a malicious one on a short
+text in which nothing malicious can be found. `drops` returns a row for each, so that all can be checked,
+and results be given with and without.
 """
 
 import tomllib

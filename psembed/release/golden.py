@@ -41,6 +41,7 @@ WHOLE, NO_UTF8, NO_UTF16 = (
 )
 RUNS = tuple(letter * length + end for letter in "aZ+/0\u00e9" for length in (63, 64, 65, 99, 100, 101)
              for end in ("", "===", "-b"))  # fmt: skip
+# characters which a lower-casing or white space could be wrong about
 SWEPT = (*range(0x80, 0x3400), *range(0xA600, 0xAC00), *range(0xD7A0, 0xD7B0), *range(0xF900, 0x10100))
 SWEPT = tuple(code for code in SWEPT if not 0xD800 <= code < 0xE000)
 STRATA = ("scripts", "generated", "malicious-a", "malicious-b", "offensive")
@@ -110,18 +111,11 @@ def _recipes(n: int, seed: int) -> list[Parts]:
     if not isinstance(n, int) or n < 0:
         raise ParameterError(f"n is {n!r}: give a whole number of at least 0")
     rng = random.Random(seed)
-    fixed = [[(text, 1)] for text in (*EDGES, *RUNS, *_sweep())] + _long()
+    swept = ([f"a{chr(code)}" for code in SWEPT[start : start + 480]] for start in range(0, len(SWEPT), 480))
+    fixed = [[(text, 1)] for text in (*EDGES, *RUNS, *map(" ".join, swept))] + _long()
     makers = (_mixture, _mixture, _mixture, _nested_script, _plain_script, _repeated)
     drawn = [makers[number % len(makers)](rng) for number in range(n - len(fixed))]
     return (fixed + drawn)[:n]
-
-
-def _sweep() -> list[str]:
-    """Return texts that hold each character which a lower-casing or white space could be wrong about."""
-    return [
-        " ".join(f"a{chr(code)}" for code in SWEPT[start : start + 480])
-        for start in range(0, len(SWEPT), 480)
-    ]
 
 
 def _long() -> list[Parts]:
