@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +13,8 @@ from matplotlib.patches import Rectangle
 from psembed.paper.diagrams import GREY, PALETTE, STYLE, arrow, box, new_figure
 from psembed.runtime.files import atomic
 
-PACKAGES = (
-    "cli", "pipeline", "paper", "release", "evaluation", "models", "embedding", "datasets", "sources", "detector",
-    "powershell", "project", "runtime",
-)  # fmt: skip
-"""From top to bottom: a package imports only those below it (pyproject.toml, [tool.importlinter])."""
-STEPS = (
-    ("sources", "pinned bytes", "01"), ("datasets", "scripts, parts", "02, 05"),
-    ("embedding", "token vectors", "03, 04"), ("models", "networks, scores", "06, 07"),
-    ("evaluation", "coverage", "08"), ("release", "detector (ONNX)", "09, 10"), ("paper", "claims, PDF", "11"),
-)  # fmt: skip
-"""The data's way: a package, what it makes, and the notebooks that show it."""
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+PACKAGES, STEPS = _DATA["packages"], _DATA["steps"]
 _MARKS = re.compile(r"(<!-- packages:[^\n]*-->\n).*?(<!-- /packages -->)", re.DOTALL)
 
 
@@ -64,12 +56,10 @@ def update(root: Path) -> None:
     """Draw docs/architecture.svg, and write the table there and the map in the README between their marks."""
     with matplotlib.rc_context(STYLE), atomic(root / "docs" / "architecture.svg") as temporary:
         draw().savefig(temporary, format="svg", metadata={"Date": None})
-    for path, text in (
-        (root / "docs" / "architecture.md", package_table(root)),
-        (root / "README.md", package_map(root)),
-    ):
-        with atomic(path) as temporary:
-            temporary.write_text(with_packages(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+    for page, text in (("docs/architecture.md", package_table(root)), ("README.md", package_map(root))):
+        written = (root / page).read_text(encoding="utf-8")
+        with atomic(root / page) as temporary:
+            temporary.write_text(with_packages(written, text), encoding="utf-8")
 
 
 def with_packages(page: str, text: str) -> str:
@@ -82,12 +72,10 @@ def draw() -> Figure:
     figure = new_figure(9.6, 2.6)
     axes = figure.add_subplot()
     size = (0.86, 0.62)
-    _band(axes, 1.0, "cli and pipeline run the numbered notebooks and skip what has not changed")
-    _band(
-        axes,
-        -1.75,
-        "powershell: what a script says · project: where files live · runtime: files, processes, intervals",
-    )
+    wide, grey = len(STEPS) - 0.1, {"facecolor": GREY, "alpha": 0.35, "edgecolor": "none"}
+    for y, text in _DATA["bands"]:
+        axes.add_patch(Rectangle((-0.45, y - 0.2), wide, 0.4, **grey))
+        axes.text((len(STEPS) - 1) / 2, y, text, ha="center", va="center", fontsize=8)
     for column, (name, makes, notebooks) in enumerate(STEPS):
         box(axes, column, 0, size, (name, makes), PALETTE[1 if name in ("embedding", "models") else 0])
         axes.text(column, 0.46, notebooks, ha="center", fontsize=7, color="#555555")
@@ -99,10 +87,3 @@ def draw() -> Figure:
     axes.set(xlim=(-0.6, len(STEPS) - 0.4), ylim=(-2.05, 1.3))
     axes.axis("off")
     return figure
-
-
-def _band(axes, y: float, text: str) -> None:
-    axes.add_patch(
-        Rectangle((-0.45, y - 0.2), len(STEPS) - 0.1, 0.4, facecolor=GREY, alpha=0.35, edgecolor="none")
-    )
-    axes.text((len(STEPS) - 1) / 2, y, text, ha="center", va="center", fontsize=8)

@@ -39,23 +39,8 @@ ALLOWED = re.compile(
 def build(root: Path, *, profile: str = PUBLISHED) -> Path:
     """Draw the figures of a profile again, compile the paper and bring README's table up to date.
 
-    Parameters
-    ----------
-    root : pathlib.Path
-        Project root.
-    profile : str
-        Whose results. The published profile gives paper/paper.pdf, any other work/<profile>/paper.pdf,
-        so a trial run never replaces what is published. Missing results show as "not measured".
-
-    Returns
-    -------
-    pathlib.Path
-        The PDF.
-
-    Raises
-    ------
-    StageError
-        If the paper does not compile.
+    The published profile gives paper/paper.pdf, any other work/<profile>/paper.pdf, so a trial run never
+    replaces what is published. Missing results show as "not measured".
     """
     for name in dict.fromkeys((profile, "control")):
         figures.redraw(Workspace(name, root=root))
@@ -63,12 +48,11 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
     if (results / "headline.json").is_file():
         write_headline(results)
     data = compile_paper(root, profile=profile)
-    target = root / "paper" / "paper.pdf"
-    if profile != PUBLISHED:
-        target = Workspace(profile, root=root).work / "paper.pdf"
+    published = profile == PUBLISHED
+    target = (root / "paper" if published else Workspace(profile, root=root).work) / "paper.pdf"
     with atomic(target) as temporary:
         temporary.write_bytes(data)
-    if profile == PUBLISHED:
+    if published:
         update_readme(root)
         if (root / "docs" / "architecture.md").is_file():
             architecture.update(root)
@@ -77,7 +61,10 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
 
 
 def compile_paper(root: Path, *, profile: str, kind: str = "pdf") -> bytes | list[bytes]:
-    """Compile paper/paper.typ with the embedded fonts only; `kind` is "pdf" or "png" (bytes of each page)."""
+    """Compile paper/paper.typ with the embedded fonts only; `kind` is "pdf" or "png" (bytes of each page).
+
+    Raises StageError if it does not compile.
+    """
     import typst
 
     files = [*(root / "paper" / "results").glob("*/*.json"), *(root / "figures").glob("*/*.svg")]
@@ -112,7 +99,7 @@ _MARKS = re.compile(r"(<!-- results:[^\n]*-->\n).*?(<!-- /results -->)", re.DOTA
 
 
 def readme_table(results: Results) -> str:
-    """Return README's first tables (Markdown): claims with a number; coverage by protocol."""
+    """Return README's tables in Markdown: measured claims; coverage at the rate that the run asked for."""
     rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
     for row in claims.evaluate(results):
         if row["ours"] is None:
@@ -121,13 +108,8 @@ def readme_table(results: Results) -> str:
         ours += claims.shown_interval(row, " ({} to {})")
         cells = (f"{row['id']} {row['claim']}", published, ours, row["verdict"].replace("_", " "))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*rows, "", *_coverage_rows(results)])
-
-
-def _coverage_rows(results: Results) -> list[str]:
-    """Return the coverage table of the rate that the run was made for."""
     evaluation = results.get("08_evaluation", {})
-    rows = ["| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |"]
+    rows.append("\n| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |")
     rows.append("|---|---|---|---|---|---|---|")
     for row in evaluation.get("table", []):
         if row["fpr_asked"] == evaluation.get("fpr") and row["protocol"] != "p0":
@@ -135,7 +117,7 @@ def _coverage_rows(results: Results) -> list[str]:
             tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
             counts = f"{row['positives']:,} | {row['negatives']:,}"
             rows.append(f"| {names} | {tpr} | {row['fpr_asked']:.1%} | {row['fpr']:.2%} | {counts} |")
-    return rows
+    return "\n".join(rows)
 
 
 def update_readme(root: Path) -> bool:

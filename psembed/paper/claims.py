@@ -25,13 +25,9 @@ class ClaimRow(Measured):
 
 
 def evaluate(results: Results) -> list[ClaimRow]:
-    """Judge every claim; missing stages and keys count as not measured.
+    """Judge every claim, a row each; missing stages and keys count as not measured.
 
-    Returns
-    -------
-    list of dict
-        id, claim, source, published, ours, unit, low, high, n, verdict, notebook; `reason` where there is
-        something to add, always with not_testable.
+    Rows have a `reason` where there is something to add, always with not_testable.
     """
     generated = results.get("01_corpus", {}).get("generated", False)
     return [_judge(claim, results, generated=generated) for claim in CLAIMS]
@@ -63,10 +59,8 @@ def verify(results_dir: Path) -> str:
     *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in cells]
     lines += [f"{row['id']}: {row['reason']}" for row in rows if row["verdict"] == NOT_TESTABLE]
-    committed = results_dir / "claims.json"
-    if committed.is_file() and json.loads(committed.read_text(encoding="utf-8")) != json.loads(
-        json.dumps(rows)
-    ):
+    path, measured = results_dir / "claims.json", json.loads(json.dumps(rows))
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != measured:
         lines.append("claims.json is not what these results give: run `psembed run --only 11_claims`")
     return "\n".join(lines)
 

@@ -1,5 +1,8 @@
 """The figures of detection: rates, losses, and what rewriting, few labels and a temperature change."""
 
+import tomllib
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import polars as pl
@@ -9,33 +12,8 @@ from matplotlib.figure import Figure
 from psembed.evaluation.score_tables import WINDOWED
 from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
-#: Coverage at a false-positive rate of 0.1% that Microsoft published, on data of its own.
-PUBLISHED_COVERAGE = {"published, traditional": 0.67, "published, deep": 0.89}
-PROTOCOLS = {"p0": "P0: naive split", "p1": "P1: in distribution", "p2": "P2: across sources"}
-MODELS = {
-    "one_line_rule": "one-line rule",
-    "length": "length",
-    "bag_of_words": "bag of words",
-    "token_3gram": "token 3-grams",
-    "char_3gram": "character 3-grams",
-    "svm_char_3gram": "character 3-grams, SVM",
-    "gradient_boosting": "gradient boosting",
-    "character_cnn": "character CNN",
-    "token_cnn": "token CNN",
-    "token_cnn_lstm": "token CNN-LSTM",
-    "cnn_lstm": "CNN-LSTM",
-    "cnn_lstm_random": "CNN-LSTM, random vectors, fine-tuned",
-    "cnn_lstm_frozen_random": "CNN-LSTM, random vectors",
-    "cnn_lstm_tuned": "CNN-LSTM, fine-tuned",
-    "cnn_lstm_fasttext": "CNN-LSTM, FastText vectors",
-    "cnn_lstm_tuned_fasttext": "CNN-LSTM, FastText vectors, fine-tuned",
-    "transformer": "transformer",
-    "wide": "CNN-LSTM, n-gram bags",
-    "cnn_lstm_tuned_hardened": "CNN-LSTM, hardened",
-    "transformer_tuned_hardened": "transformer, hardened",
-    "ensemble": "ensemble",
-    "committee": "committee",
-}
+TITLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+MODELS = TITLES["models"]
 #: Models whose ROC curves are drawn where there are more than colours.
 CURVES = (
     "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
@@ -43,13 +21,20 @@ CURVES = (
 )  # fmt: skip
 
 
-def _panels(table: pl.DataFrame, width: float, height: float) -> tuple[Figure, list[tuple[str, Axes]]]:
+Panels = list[tuple[str, Axes]]
+
+
+def _panels(table: pl.DataFrame, width: float, height: float, grid: str = "both") -> tuple[Figure, Panels]:
+    """Return a figure with a panel for each protocol of the table, and those panels by protocol."""
     protocols = distinct(table, "protocol")
     figure = new_figure(width, height)
-    axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
-    for name, panel in zip(protocols, axes, strict=True):
-        panel.set_title(PROTOCOLS.get(name, name), loc="left")
-    return figure, list(zip(protocols, axes, strict=True))
+    panels = list(
+        zip(protocols, figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0], strict=True)
+    )
+    for name, axes in panels:
+        axes.set_title(TITLES["protocols"].get(name, name), loc="left")
+        axes.grid(axis=grid, alpha=0.25, linewidth=0.5)
+    return figure, panels
 
 
 def draw_roc(table: pl.DataFrame) -> Figure:
@@ -72,7 +57,6 @@ def draw_roc(table: pl.DataFrame) -> Figure:
         axes.axvline(1e-3, color="#666666", linewidth=0.8)
         axes.annotate("0.1%", (1e-3, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5)
         axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), xlabel="false-positive rate")
-        axes.grid(alpha=0.25, linewidth=0.5)
     panels[0][1].set_ylabel("true-positive rate")
     _legend(figure, panels[0][1])
     return figure
@@ -80,8 +64,12 @@ def draw_roc(table: pl.DataFrame) -> Figure:
 
 def _in_order(table: pl.DataFrame) -> list[str]:
     """Return the models of a table in the order of MODELS, others after them."""
-    known = {name: n for n, name in enumerate(MODELS)}
-    return sorted(distinct(table, "model"), key=lambda name: known.get(name, len(known)))
+    present = distinct(table, "model")
+    return sorted(present, key=[*MODELS, *present].index)
+
+
+def _style(n: int, **sizes: object) -> dict:
+    return {"color": PALETTE[n % 7], "marker": MARKERS[n % 7], **sizes}
 
 
 def where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
@@ -104,20 +92,19 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
     """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
     models = _in_order(table)
     rates = sorted(distinct(table, "fpr_asked"))
-    figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models))
+    figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models), grid="x")
     for protocol, axes in panels:
         for n, rate in enumerate(rates):
             part = where(table, protocol=protocol, fpr_asked=rate)
             y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
-            label = f"at a false-positive rate of {100 * rate:g}%"
-            style = {"color": PALETTE[n % 7], "markersize": 5, "linewidth": 1.2, "capsize": 2}
-            axes.errorbar(part["tpr"], y, xerr=_errors(part, "tpr"), fmt=MARKERS[n % 7], label=label, **style)
-        for n, (name, value) in enumerate(PUBLISHED_COVERAGE.items()):
+            style = _style(n, markersize=5, linewidth=1.2, capsize=2, linestyle="none")
+            style |= {"xerr": _errors(part, "tpr"), "label": f"at a false-positive rate of {100 * rate:g}%"}
+            axes.errorbar(part["tpr"], y, **style)
+        for n, (name, value) in enumerate(TITLES["published_coverage"].items()):
             axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
                          label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
         axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate", yticks=range(len(models)))
         axes.set_yticklabels([model_title(m) for m in models])
-        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     panels[0][1].set_ylim(len(models) - 0.5, -0.5)
     _legend(figure, panels[0][1], columns=2)
     return figure
@@ -130,12 +117,11 @@ def draw_training(table: pl.DataFrame) -> Figure:
     for protocol, axes in panels:
         for n, seed in enumerate(seeds):
             part = where(table, protocol=protocol, seed=seed).sort("epoch")
-            style = {"color": PALETTE[n % 7], "linewidth": 1.2, "marker": MARKERS[n % 7], "markersize": 3}
+            style = _style(n, linewidth=1.2, markersize=3)
             axes.plot(part["epoch"], part["loss"], "--", alpha=0.7, label=f"seed {seed}, training", **style)
             axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
         axes.set(xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.grid(alpha=0.25, linewidth=0.5)
     first = panels[0][1]  # its axis is that of all
     first.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     first.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
@@ -154,7 +140,7 @@ def model_title(name: str) -> str:
 def draw_robustness(table: pl.DataFrame) -> Figure:
     """Draw what each way of rewriting changes, in points of coverage, with the interval; a marker a model."""
     models, ways = _in_order(table), distinct(table, "transform")
-    figure, panels = _panels(table, 7.0, 1.4 + (0.12 + 0.06 * len(models)) * len(ways))
+    figure, panels = _panels(table, 7.0, 1.4 + (0.12 + 0.06 * len(models)) * len(ways), grid="x")
     step = 0.8 / len(models)
     for protocol, axes in panels:
         axes.axvline(0, color="#666666", linewidth=0.8)
@@ -162,13 +148,12 @@ def draw_robustness(table: pl.DataFrame) -> Figure:
             part = where(table, protocol=protocol, model=model)
             y = np.array([ways.index(way) for way in part["transform"]]) + (n - (len(models) - 1) / 2) * step
             points = part.select(pl.col("difference", "low", "high") * 100)
-            style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.1, "capsize": 2}
-            style |= {"xerr": _errors(points, "difference"), "fmt": MARKERS[n % 7]}
-            axes.errorbar(points["difference"], y, label=model_title(model), **style)
+            style = _style(n, markersize=4.5, linewidth=1.1, capsize=2, linestyle="none")
+            style |= {"xerr": _errors(points, "difference"), "label": model_title(model)}
+            axes.errorbar(points["difference"], y, **style)
         axes.set(xlabel="change of the true-positive rate, points", yticks=range(len(ways)))
         axes.set_yticklabels([way.replace("_", " ") for way in ways])
         axes.hlines(np.arange(1, len(ways)) - 0.5, *axes.get_xlim(), color="#DDDDDD", linewidth=0.5)
-        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     panels[0][1].set_ylim(len(ways) - 0.5, -0.5)
     _legend(figure, panels[0][1])
     return figure
@@ -181,9 +166,8 @@ def draw_budget(table: pl.DataFrame) -> Figure:
     for n, model in enumerate(_in_order(table)):
         part = where(table, model=model).sort("share")
         share = 100 * part["share"].to_numpy() * (1 + 0.03 * n)
-        style = {"color": PALETTE[n % 7], "markersize": 4.5, "linewidth": 1.2, "capsize": 2}
-        style |= {"yerr": _errors(part, "tpr"), "marker": MARKERS[n % 7]}
-        axes.errorbar(share, part["tpr"], label=model_title(model), **style)
+        style = _style(n, markersize=4.5, linewidth=1.2, capsize=2)
+        axes.errorbar(share, part["tpr"], yerr=_errors(part, "tpr"), label=model_title(model), **style)
     shares = sorted(distinct(table, "share"))
     axes.set(xscale="log", ylim=(0, 1), xlabel="training labels used, %", ylabel="true-positive rate")
     axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
@@ -199,13 +183,10 @@ def draw_reliability(table: pl.DataFrame) -> Figure:
     for protocol, axes in panels:
         part = where(table, protocol=protocol).filter(pl.col("n") > 0).sort("score")
         axes.plot([0, 1], [0, 1], color="#666666", linewidth=0.8, linestyle="--")
-        axes.plot(
-            part["score"], part["malicious"], color=PALETTE[0], marker="o", markersize=4.5, linewidth=1.2
-        )
+        axes.plot(part["score"], part["malicious"], **_style(0, markersize=4.5, linewidth=1.2))
         for row in part.to_dicts():
             place = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": 6.5}
             axes.annotate(f"{row['n']:,}", (row["score"], row["malicious"]), **place)
         axes.set(xlim=(-0.05, 1.05), ylim=(-0.03, 1.1), xlabel="score after the temperature")
-        axes.grid(alpha=0.25, linewidth=0.5)
     panels[0][1].set_ylabel("share that is malicious")
     return figure

@@ -4,6 +4,8 @@ The flow is drawn from a table of boxes and the network from its layer table: bo
 """
 
 import textwrap
+import tomllib
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -17,32 +19,8 @@ from psembed.project.results import Results
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 GREY = "#B8B8B8"
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.hashsalt": "psembed",
-    "svg.fonttype": "path",
-    "path.simplify": True,
-}
-FLOW_EDGES = (
-    ("unlabeled", "tokens"),
-    ("tokens", "word2vec"),
-    ("word2vec", "vectors"),
-    ("vectors", "model"),
-    ("labelled", "model"),
-    ("model", "detector"),
-    ("detector", "score"),
-)
-
-
-#: Keras layers that Figure 4 shows, and their names there.
-SHOWN = {"Embedding": "embedding", "Conv1D": "convolution", "LSTM": "LSTM", "Dense": "dense"}
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+STYLE = _DATA["style"]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -76,17 +54,16 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> N
 
 
 def draw_flow(table: pl.DataFrame) -> Figure:
-    """Draw the study's Figure 3: boxes at (column, row), joined as `FLOW_EDGES` says."""
+    """Draw the study's Figure 3: boxes at (column, row), joined as diagrams.toml says."""
     columns, rows = int(table["column"].max()) + 1, int(table["row"].max()) + 1
     figure = new_figure(7.2, 0.5 + 1.1 * rows)
     axes = figure.add_subplot()
     size = (0.8, 0.66)
     places = {r["box"]: (float(r["column"]), -float(r["row"])) for r in table.to_dicts()}
-    learnt = {"word2vec", "model", "detector"}
     for row in table.to_dicts():
-        colour = PALETTE[1] if row["box"] in learnt else PALETTE[0]
+        colour = PALETTE[1] if row["box"] in _DATA["flow"]["learnt"] else PALETTE[0]
         box(axes, *places[row["box"]], size, (textwrap.fill(row["title"], 11), row["detail"]), colour)
-    for origin, target in FLOW_EDGES:
+    for origin, target in _DATA["flow"]["edges"]:
         if origin in places and target in places:
             arrow(axes, *_facing(places[origin], places[target], size))
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows + 0.55, 0.45))
@@ -96,8 +73,8 @@ def draw_flow(table: pl.DataFrame) -> Figure:
 
 def _facing(start: tuple, end: tuple, size: tuple) -> tuple[tuple, tuple]:
     """Return where an arrow leaves one box and enters another: at the sides that face each other."""
-    dx, dy = np.sign(end[0] - start[0]), np.sign(end[1] - start[1])
-    dx = 0 if dy else dx
+    dy = np.sign(end[1] - start[1])
+    dx = 0 if dy else np.sign(end[0] - start[0])
     gap_x, gap_y = dx * size[0] / 2, dy * size[1] / 2
     return (start[0] + gap_x, start[1] + gap_y), (end[0] - gap_x, end[1] - gap_y)
 
@@ -165,11 +142,6 @@ def layer_table(model: object) -> pl.DataFrame:
 
     A layer that depends on one input only belongs to that input's branch; the others are "merged".
     Arithmetic between layers (masks, reshaping) is left out.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From `psembed.models.network.build`.
     """
     reached: dict[int, set[str]] = {}
     rows = []
@@ -177,10 +149,10 @@ def layer_table(model: object) -> pl.DataFrame:
         given = set().union(*(reached.get(id(tensor), ()) for tensor in _listed(operation.input)))
         branches = given or {operation.name}
         reached |= {id(tensor): branches for tensor in _listed(operation.output)}
-        kind = SHOWN.get(type(operation).__name__)
+        kind = _DATA["layers"].get(type(operation).__name__)
         if kind:
-            sizes = [str(size) for size in operation.output.shape[1:] if size]
-            shape = f"{'steps x ' if len(operation.output.shape) == 3 else ''}{' x '.join(sizes)}"
+            steps = ["steps"] if len(operation.output.shape) == 3 else []
+            shape = " x ".join([*steps, *(str(size) for size in operation.output.shape[1:] if size)])
             branch = next(iter(branches)) if len(branches) == 1 else "merged"
             named = operation.name.replace("_", " ") if kind == "embedding" else kind
             rows.append((named, branch, shape, int(operation.count_params())))

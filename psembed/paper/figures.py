@@ -6,8 +6,8 @@ Okabe and Ito (readable with colour-blindness); shapes and labels repeat what co
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -18,25 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 
-from psembed.paper.detection_figures import (
-    draw_budget,
-    draw_coverage,
-    draw_reliability,
-    draw_robustness,
-    draw_roc,
-    draw_training,
-    where,
-)
-from psembed.paper.diagrams import (
-    GREY,
-    MARKERS,
-    PALETTE,
-    STYLE,
-    distinct,
-    draw_flow,
-    draw_network,
-    new_figure,
-)
+from psembed.paper import detection_figures as detection
+from psembed.paper import diagrams
+from psembed.paper.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, new_figure
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.files import atomic
@@ -57,8 +41,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FigureKind:
+class FigureKind(NamedTuple):
     """How a figure is drawn, and the columns its table must have."""
 
     draw: Callable[[pl.DataFrame], Figure]
@@ -68,12 +51,7 @@ class FigureKind:
 def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
     """Write figures/<profile>/<slug>.csv, .svg and .png.
 
-    Raises
-    ------
-    ParameterError
-        If there is no figure of that name.
-    CorpusError
-        If the table lacks a column or has no row.
+    A figure that is not in FIGURES is a ParameterError, a table without a row or a column a CorpusError.
     """
     _check(slug, table)
     path = workspace.output(workspace.figures / f"{slug}.csv")
@@ -86,9 +64,10 @@ def redraw(workspace: Workspace) -> list[str]:
     """Draw again every figure whose csv is there; return their slugs."""
     slugs = [slug for slug in FIGURES if (workspace.figures / f"{slug}.csv").is_file()]
     for slug in slugs:
-        table = _read(workspace.figures / f"{slug}.csv")
+        path = workspace.figures / f"{slug}.csv"
+        table = _read(path)
         _check(slug, table)
-        _render(slug, table, workspace.output(workspace.figures / f"{slug}.csv").parent)
+        _render(slug, table, workspace.output(path).parent)
     LOG.info("redrew %d figures of profile %s", len(slugs), workspace.profile)
     return slugs
 
@@ -167,16 +146,11 @@ def draw_token_groups(table: pl.DataFrame) -> Figure:
     )
     _fix(figure)
     for axes, places, texts in panels:
-        centre, *points = _pixels(axes, np.vstack([places.mean(axis=0), places]))
+        x, y, _ = proj_transform(*np.vstack([places.mean(axis=0), places]).T, axes.get_proj())
+        centre, *points = axes.transData.transform(np.column_stack([x, y]))
         stems = [box for point in points for box in _line(centre, point)]
         _label(figure, axes, np.array(points), texts, covered=stems)
     return figure
-
-
-def _pixels(axes: Axes, places: np.ndarray) -> np.ndarray:
-    """Return where places of a 3-D panel, shape (n, 3), are seen: pixels, shape (n, 2)."""
-    x, y, _ = proj_transform(*places.T, axes.get_proj())
-    return axes.transData.transform(np.column_stack([x, y]))
 
 
 def _draw_group(axes: Axes, part: pl.DataFrame) -> tuple[np.ndarray, list[dict]]:
@@ -254,7 +228,8 @@ def _label(
 def _spoilt(point: np.ndarray, place: tuple, frame: object, labels: list[tuple], taken: list[tuple]) -> int:
     """Return how bad a place for a label is; of equally bad ones the nearest is taken."""
     box = _box(*place)
-    if not _inside(box, frame) or _hits(box, labels):
+    inside = box[0] >= frame.x0 and box[1] >= frame.y0 and box[2] <= frame.x1 and box[3] <= frame.y1
+    if not inside or _hits(box, labels):
         return 3
     return 2 * _hits(box, taken) + any(_hits(part, labels) for part in _line(point, place[:2]))
 
@@ -268,10 +243,6 @@ def _line(start: np.ndarray, end: Sequence[float]) -> list[tuple]:
     return [_box(*(start + part * (end - start)), 1, 1) for part in np.linspace(0.1, 0.9, 17)]
 
 
-def _inside(box: tuple, frame: object) -> bool:
-    return box[0] >= frame.x0 and box[1] >= frame.y0 and box[2] <= frame.x1 and box[3] <= frame.y1
-
-
 def _hits(box: tuple, others: Iterable[tuple]) -> bool:
     return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
 
@@ -283,12 +254,9 @@ def draw_speed(table: pl.DataFrame) -> Figure:
     """Draw the speeds of `make bench`: bars against the others, then time and memory by corpus size."""
     figure = new_figure(7.0, 2.4)
     panels = figure.subplots(1, 3, gridspec_kw={"wspace": 0.55, "left": 0.08, "right": 0.93, "bottom": 0.24})
-    for axes, (panel, title) in zip(
-        panels,
-        {"tokenise": "text to token ids, MB/s", "learn": "Word2vec, million tokens/s"}.items(),
-        strict=False,
-    ):
-        part = where(table, panel=panel)
+    rates = (("tokenise", "text to token ids, MB/s"), ("learn", "Word2vec, million tokens/s"))
+    for axes, (panel, title) in zip(panels[:2], rates, strict=True):
+        part = detection.where(table, panel=panel)
         bars = axes.bar(part["name"].to_list(), part["y"].to_list(), color=PALETTE[: len(part)])
         axes.bar_label(bars, fmt="%.1f", padding=1, fontsize=7)
         axes.set_title(title, fontsize=8)
@@ -298,7 +266,7 @@ def draw_speed(table: pl.DataFrame) -> Figure:
         (time, "seconds", "seconds", PALETTE[0], "o"),
         (memory, "memory", "peak memory, GB", PALETTE[1], "s"),
     ):
-        part = where(table, panel=panel).sort("x")
+        part = detection.where(table, panel=panel).sort("x")
         axes.plot(part["x"].to_list(), part["y"].to_list(), color=colour, marker=marker)
         axes.set_ylabel(label, color=colour)
         axes.set_ylim(0, 1.25 * part["y"].max())
@@ -308,17 +276,18 @@ def draw_speed(table: pl.DataFrame) -> Figure:
 
 
 FIGURES = {
-    "01_token_map": FigureKind(draw_token_map, ("token", "x", "y", "family")),
-    "02_token_groups": FigureKind(draw_token_groups, ("token", "x", "y", "z", "group")),
-    "03_flow": FigureKind(draw_flow, ("box", "column", "row", "title", "detail")),
-    "04_network": FigureKind(draw_network, ("layer", "branch", "shape", "parameters")),
-    "05_roc": FigureKind(draw_roc, ("protocol", "model", "fpr", "tpr")),
-    "06_coverage": FigureKind(draw_coverage, ("protocol", "model", "fpr_asked", "tpr", "low", "high")),
-    "07_training": FigureKind(draw_training, ("protocol", "seed", "epoch", "loss", "val_loss")),
-    "08_speed": FigureKind(draw_speed, ("panel", "name", "x", "y")),
-    "09_robustness": FigureKind(
-        draw_robustness, ("protocol", "model", "transform", "difference", "low", "high")
-    ),
-    "10_budget": FigureKind(draw_budget, ("model", "share", "tpr", "low", "high")),
-    "11_reliability": FigureKind(draw_reliability, ("protocol", "score", "malicious", "n")),
+    slug: FigureKind(draw, tuple(columns.split()))
+    for slug, draw, columns in (
+        ("01_token_map", draw_token_map, "token x y family"),
+        ("02_token_groups", draw_token_groups, "token x y z group"),
+        ("03_flow", diagrams.draw_flow, "box column row title detail"),
+        ("04_network", diagrams.draw_network, "layer branch shape parameters"),
+        ("05_roc", detection.draw_roc, "protocol model fpr tpr"),
+        ("06_coverage", detection.draw_coverage, "protocol model fpr_asked tpr low high"),
+        ("07_training", detection.draw_training, "protocol seed epoch loss val_loss"),
+        ("08_speed", draw_speed, "panel name x y"),
+        ("09_robustness", detection.draw_robustness, "protocol model transform difference low high"),
+        ("10_budget", detection.draw_budget, "model share tpr low high"),
+        ("11_reliability", detection.draw_reliability, "protocol score malicious n"),
+    )
 }

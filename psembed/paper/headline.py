@@ -1,12 +1,14 @@
 """headline.json: the numbers of a run in one flat object, null where nothing has been measured."""
 
+import tomllib
+from functools import reduce
 from pathlib import Path
-from typing import Literal
 
 from psembed.paper.ledger import STUDY_FPR, coverage_row, models_of
-from psembed.project.results import BenchmarkSummary, Calibration, Gain, Results, load_results
+from psembed.project.results import Results, load_results
 from psembed.runtime.files import write_json
 
+PLACES: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 Numbers = dict[str, float | int | None]
 
 
@@ -21,88 +23,46 @@ def headline(results: Results) -> Numbers:
     Rates and shares are fractions; the TPR keys are at a false-positive rate of 0.1% and stay null in a run
     that asked for another one.
     """
-    asked = results.get("08_evaluation", {}).get("fpr")
-    studied = results if asked == STUDY_FPR else {}
-    return _corpus(results) | _semantics(results) | _detection(results, studied) | _speed(results)
+    studied = results.get("08_evaluation", {}).get("fpr") == STUDY_FPR
+    numbers = {key: _at(results, place) for key, place in PLACES.items()}
+    return numbers | _semantics(results) | _detection(results if studied else {})
 
 
-def _corpus(results: Results) -> Numbers:
-    tokens = results.get("02_tokens", {})
-    unlabeled = tokens.get("unlabeled", {})
-    return {
-        "repositories": results.get("01_corpus", {}).get("repositories"),
-        "distinct_head": tokens.get("unlabeled_distinct"),
-        "distinct_history": unlabeled.get("distinct_history"),
-        "near_duplicate_clusters": tokens.get("near_duplicate_clusters"),
-        "vocabulary": unlabeled.get("vocabulary"),
-        "tokens": unlabeled.get("kept_tokens"),
-    }
+def _at(results: Results, place: str) -> float | int | None:
+    return reduce(lambda part, key: (part or {}).get(key), place.split("."), results)
 
 
 def _semantics(results: Results) -> Numbers:
-    semantics = results.get("04_semantics", {})
-    benchmark = semantics.get("benchmark", {})
-    whole: BenchmarkSummary = benchmark.get("all", {})
-    held_out: BenchmarkSummary = benchmark.get("held_out", {})
     # A question that could not be asked counts as not answered.
-    right = [answer.get("rank") == 1 for answer in semantics.get("analogies", {}).values()]
-    return {
-        "alias_pairs": whole.get("alias_n"),
-        "alias_mrr": whole.get("alias_mrr"),
-        "alias_mrr_heldout": held_out.get("alias_mrr"),
-        "alias_hit10_heldout": held_out.get("alias_hit10"),
-        "alias_mrr_random": whole.get("alias_mrr_random"),
-        "analogies_published_top1": sum(right) / len(right) if right else None,
-        "analogies_top1": held_out.get("analogies_top1"),
-        "odd_groups_accuracy": held_out.get("odd_groups_accuracy"),
-    }
+    analogies = results.get("04_semantics", {}).get("analogies", {}).values()
+    right = [answer.get("rank") == 1 for answer in analogies]
+    return {"analogies_published_top1": sum(right) / len(right) if right else None}
 
 
-def _detection(results: Results, studied: Results) -> Numbers:
-    evaluation, at_rate = results.get("08_evaluation", {}), studied.get("08_evaluation", {})
-    calibration: Calibration = evaluation.get("calibration", {}).get("p1", {})
-    inside: Gain = at_rate.get("gain", {}).get("p1", {})
-    across: Gain = at_rate.get("gain", {}).get("p2", {})
-    pretrained = at_rate.get("comparisons", {}).get("C17", {}).get("p1", [])
-    deep = ("p1", models_of(studied, "p1")["deep"])
-    losses = at_rate.get("robustness", [])
-    rewritten = [row["difference"] for row in losses if (row["protocol"], row["model"]) == deep]
+def _detection(results: Results) -> Numbers:
+    evaluation = results.get("08_evaluation", {})
+    pretrained = evaluation.get("comparisons", {}).get("C17", {}).get("p1", [])
+    best, gain = models_of(results, "p1")["deep"], evaluation.get("gain", {})
+    inside = coverage_row(results, "p1", best)
+    rewritten = [
+        row["difference"]
+        for row in evaluation.get("robustness", [])
+        if (row["protocol"], row["model"]) == ("p1", best)
+    ]
     return {
-        "negatives_test": evaluation.get("negatives_test_scripts"),
-        "negatives_test_human": evaluation.get("negatives_test_scripts_human"),
-        "p0_tpr_deep": _rate(studied, "p0", "deep", "tpr"),
-        "p1_tpr_traditional": _rate(studied, "p1", "traditional", "tpr"),
-        "p1_tpr_deep": _rate(studied, "p1", "deep", "tpr"),
-        "p1_gain_low": inside.get("low"),
-        "p2_tpr_traditional": _rate(studied, "p2", "traditional", "tpr"),
-        "p2_tpr_deep": _rate(studied, "p2", "deep", "tpr"),
-        "p2_gain_low": across.get("low"),
-        "p1_realised_fpr": _rate(studied, "p1", "deep", "fpr"),
-        "one_line_rule_accuracy": results.get("05_labels", {}).get("one_line_rule_accuracy"),
+        "p0_tpr_deep": _tpr(results, "p0", "deep"),
+        "p1_tpr_traditional": _tpr(results, "p1", "traditional"),
+        "p1_tpr_deep": _tpr(results, "p1", "deep"),
+        "p1_gain_low": gain.get("p1", {}).get("low"),
+        "p2_tpr_traditional": _tpr(results, "p2", "traditional"),
+        "p2_tpr_deep": _tpr(results, "p2", "deep"),
+        "p2_gain_low": gain.get("p2", {}).get("low"),
+        "p1_realised_fpr": inside["fpr"] if inside else None,
         "pretraining_gain": pretrained[0]["difference"] if pretrained else None,
-        "expected_calibration_error": calibration.get("expected_calibration_error"),
         "robustness_worst_drop": max(0.0, -min(rewritten)) if rewritten else None,
     }
 
 
-def _rate(results: Results, protocol: str, kind: str, rate: Literal["tpr", "fpr"]) -> float | None:
+def _tpr(results: Results, protocol: str, kind: str) -> float | None:
     row = coverage_row(results, protocol, models_of(results, protocol)[kind])
-    return row[rate] if row else None
-
-
-def _speed(results: Results) -> Numbers:
-    parity, bench, run = results.get("09_onnx", {}), results.get("bench", {}), results.get("run", {})
-    scoring = bench.get("scoring", {})
-    return {
-        "onnx_max_abs_diff": parity.get("max_abs_diff"),
-        "onnx_bytes": parity.get("bytes"),
-        "scripts_per_second": scoring.get("scripts_per_second"),
-        "tokenise_vs_hf": bench.get("tokenise_vs_hf"),
-        "tokenise_vs_re": bench.get("tokenise_vs_re"),
-        "word2vec_vs_gensim": bench.get("word2vec_vs_gensim"),
-        "training_vs_plain": bench.get("training_vs_plain"),
-        "score_vs_keras": bench.get("score_vs_keras"),
-        "p99_ms": scoring.get("p99_ms"),
-        "reproduce_seconds": run.get("seconds"),
-        "reproduce_peak_gb": run.get("peak_gb"),
-    }
+    return row["tpr"] if row else None

@@ -34,21 +34,12 @@ def interactive(layout: pl.DataFrame, vectors: Vectors, path: Path, *, neighbour
     Parameters
     ----------
     layout : polars.DataFrame
-        token, x, y, family ("" for the rest), as `similarity.layout_2d` returns it.
+        token, x, y, family ("" for the rest), as `similarity.layout_2d` returns it; else a CorpusError.
     vectors : Vectors
-        Of every token of `layout`, with "count"; neighbours are sought among all their tokens.
+        Of every token of `layout` (UnknownTokenError), with "count"; neighbours are sought among all tokens.
     path : Path
     neighbours : int
-        Nearest tokens shown for each one, at least 1; as `similarity.nearest` finds them.
-
-    Raises
-    ------
-    CorpusError
-        If the layout is empty, lacks a column or has a place that is not finite.
-    UnknownTokenError
-        If a token of the layout has no vector.
-    ParameterError
-        If `neighbours` is below 1.
+        Nearest tokens shown for each one, at least 1 (ParameterError).
     """
     _check(layout, neighbours)
     page = PAGE.read_text(encoding="utf-8")
@@ -72,11 +63,11 @@ def _check(layout: pl.DataFrame, neighbours: int) -> None:
 
 def _policy(page: str) -> str:
     """Return the content security policy: only this very script and this very style."""
-    blocks = {name: re.search(rf"(?s)<{name}>(.*?)</{name}>", page).group(1) for name in ("script", "style")}
-    digests = {name: hashlib.sha256(block.encode()).digest() for name, block in blocks.items()}
-    return POLICY.format_map(
-        {name: f"'sha256-{base64.b64encode(digest).decode()}'" for name, digest in digests.items()}
-    )
+    allowed = {}
+    for name in ("script", "style"):
+        block = re.search(rf"(?s)<{name}>(.*?)</{name}>", page)[1]
+        allowed[name] = f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'"
+    return POLICY.format_map(allowed)
 
 
 def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
@@ -89,7 +80,7 @@ def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
     families = distinct(layout.filter(pl.col("family") != ""), "family")
     x, y = _places(layout).T.tolist()
     return {
-        "names": [_shown(vectors.index_to_key[row]) for row in [*rows, *others]],
+        "names": [defang(vectors.index_to_key[row]) or "(unprintable)" for row in [*rows, *others]],
         "x": x,
         "y": y,
         "count": [int(vectors.get_vecattr(vectors.index_to_key[row], "count")) for row in rows],
@@ -104,10 +95,6 @@ def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
     }
 
 
-def _shown(token: str) -> str:
-    return defang(token) or "(unprintable)"
-
-
 def _nearest(vectors: Vectors, rows: np.ndarray, n: int) -> list[list[tuple[int, float]]]:
     """Return for each row its `n` nearest rows and their cosines, as `similarity.nearest` finds them.
 
@@ -119,8 +106,7 @@ def _nearest(vectors: Vectors, rows: np.ndarray, n: int) -> list[list[tuple[int,
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
         cosines = np.round(unit[rows[part]] @ unit.T, DECIMALS)
-        for senses in (rows[part], same[part]):
-            cosines[np.arange(len(cosines)), senses] = -np.inf
+        np.put_along_axis(cosines, np.column_stack([rows[part], same[part]]), -np.inf, axis=1)
         nearest += [_top(line, n) for line in cosines]
     return nearest
 

@@ -1,6 +1,8 @@
 """The controls of a run on a generated corpus: what was planted, what the run recovered, verdict."""
 
 import math
+import tomllib
+from pathlib import Path
 from typing import TypedDict
 
 from psembed.paper.ledger import coverage_row, models_of
@@ -8,25 +10,8 @@ from psembed.project.results import BenchmarkSummary, Results, TokenGroups
 
 RECOVERED, MISSED, NOT_MEASURED = "recovered", "missed", "not measured"
 
-#: What counts as recovered. Positive controls first, then the negative ones.
-TOLERANCE = {
-    "alias rank": 3,  # planted as nearest in both directions
-    "alias mrr": 0.7,  # mean reciprocal rank over all planted aliases; 1 is perfect
-    "analogy rank": 3,  # planted as nearest
-    "group rank": 2.0,  # times the best mean rank a group of its size can have
-    "share": 0.98,  # of the planted duplicates, clusters and encodings
-    "tpr": 0.90,  # of malicious scripts at the false-positive rate asked for
-    "chance": 10.0,  # times the reciprocal rank of chance, for shuffled tokens
-    "shuffled tpr": 0.03,  # above the false-positive rate, or three standard errors if that is more
-}
-_NAMES = {
-    "exact_duplicates": "exact duplicates folded",
-    "encodings": "encodings recognised",
-    "binary_files": "binary files kept out",
-    "near_duplicate_clusters": "near-duplicate clusters found",
-    "single_scripts": "scripts without duplicates kept apart",
-    "copies_between_repositories": "copies between repositories kept in one part",
-}
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+TOLERANCE = _DATA["tolerance"]
 
 
 class Control(TypedDict):
@@ -35,17 +20,11 @@ class Control(TypedDict):
     control: str
     planted: float | str | None
     recovered: float | str | None
-    verdict: str
+    verdict: str  # recovered, missed or not measured
 
 
 def recovery(results: Results) -> list[Control]:
-    """Compare what the generated corpus plants with what the run recovered.
-
-    Returns
-    -------
-    list of dict
-        control, planted, recovered, verdict (recovered | missed | not measured); empty for a real corpus.
-    """
+    """Compare what the generated corpus plants with what the run recovered; empty for a real corpus."""
     if not results.get("01_corpus", {}).get("generated"):
         return []
     return [*_semantic(results), *_duplicates(results), *_detection(results), *_negative(results)]
@@ -54,14 +33,11 @@ def recovery(results: Results) -> list[Control]:
 def _row(
     control: str, planted: float | str | None, recovered: float | str | None, right: bool | None
 ) -> Control:
-    known = recovered is not None and right is not None
-    verdict = NOT_MEASURED if not known else RECOVERED if right else MISSED
-    return {
-        "control": control,
-        "planted": _travelling(planted),
-        "recovered": _travelling(recovered) if known else None,
-        "verdict": verdict,
-    }
+    verdict = RECOVERED if right else MISSED
+    if recovered is None or right is None:
+        recovered, verdict = None, NOT_MEASURED
+    planted, recovered = _travelling(planted), _travelling(recovered)
+    return {"control": control, "planted": planted, "recovered": recovered, "verdict": verdict}
 
 
 def _travelling(value: float | str | None) -> float | str | None:
@@ -109,12 +85,9 @@ def _least(control: str, planted: float | str, recovered: float | None, limit: f
 def _duplicates(results: Results) -> list[Control]:
     kinds = results.get("02_tokens", {}).get("planted", {})
     rows = []
-    for kind, name in _NAMES.items():
+    for kind, name in _DATA["planted"].items():
         planted, recovered = (kinds.get(kind, {}).get(key) for key in ("planted", "recovered"))
-        if planted is None:
-            rows.append(_row(name, None, None, None))
-        else:
-            rows.append(_least(name, planted, recovered, TOLERANCE["share"] * planted))
+        rows.append(_least(name, planted, recovered, TOLERANCE["share"] * (planted or 0)))
     return rows
 
 
@@ -134,12 +107,10 @@ def _negative(results: Results) -> list[Control]:
     mrr, chance = tokens.get("alias_mrr"), tokens.get("alias_mrr_random")
     near = None if mrr is None or chance is None else mrr <= max(0.02, TOLERANCE["chance"] * chance)
     tpr, fpr, n = labels.get("tpr"), labels.get("fpr"), labels.get("positives") or 1
-    low = None if tpr is None or fpr is None else tpr <= fpr + _margin(fpr, n)
+    low = None
+    if tpr is not None and fpr is not None:
+        low = tpr <= fpr + max(TOLERANCE["shuffled tpr"], 3 * math.sqrt(max(fpr, 1 / n) / n))
     return [
         _row("shuffled tokens: alias reciprocal rank", chance, mrr, near),
         _row("shuffled labels: TPR against FPR", fpr, tpr, low),
     ]
-
-
-def _margin(fpr: float, n: float) -> float:
-    return max(TOLERANCE["shuffled tpr"], 3 * math.sqrt(max(fpr, 1 / n) / n))
