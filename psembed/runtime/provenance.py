@@ -11,12 +11,18 @@ __version__ = "0.1.0"
 
 
 def module_hash(path: Path) -> str:
-    """Hash what a module does: its syntax tree without docstrings, and the data files of its name beside it."""
-    tree = ast.parse(path.read_bytes())
+    """Hash what a module does: its syntax tree without docstrings, and the data files beside it that it reads.
+
+    Those have its name (grammar.toml of grammar.py) or are named in it ("sources.toml").
+    """
+    tree, names = ast.parse(path.read_bytes()), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node) is not None :]
-    data = sorted(file for file in path.parent.glob(f"{path.stem}.*") if file.suffix not in (".py", ".pyc"))
+        elif isinstance(node, ast.Constant):
+            names.add(node.value)
+    beside = (file for file in path.parent.iterdir() if file.is_file() and file.suffix != ".py")
+    data = sorted(file for file in beside if file.stem == path.stem or file.name in names)
     return sha256(ast.dump(tree).encode() + b"".join(file.read_bytes() for file in data))
 
 

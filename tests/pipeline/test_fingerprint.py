@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from psembed.powershell import tokens
 from psembed.project.parameters import Notebook, read_notebook
 from psembed.runtime import errors
 from psembed.runtime.files import sha256
+from psembed.runtime.provenance import module_hash
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,22 +91,38 @@ def test_changed_code_of_a_sub_package_makes_another_key(package, changed):
     assert key() != before
 
 
-def test_changed_data_that_a_module_reads_makes_another_key(package):
+@pytest.mark.parametrize("name", ["b.toml", "pins.toml"])
+def test_changed_data_that_a_module_reads_makes_another_key(package, name):
+    (package / "c.py").write_text("import psembed.a\nPINS = 'pins.toml'")
+
     def key():
         return stage_key(notebook("from psembed import a"), {}, {}, package=package)
 
     keys = [key()]
     for text in ("x = 1", "x = 2"):
-        (package / "b.toml").write_text(text)
+        (package / name).write_text(text)
         keys.append(key())
     assert len(set(keys)) == 3
 
 
+def test_a_new_pin_runs_the_chapter_that_reads_the_sources_again(tmp_path):
+    sources = ROOT / "psembed" / "sources"
+    for name in ("catalogue.py", "sources.toml"):
+        shutil.copy(sources / name, tmp_path)
+    before = module_hash(tmp_path / "catalogue.py")
+    assert before == module_hash(sources / "catalogue.py")
+    (tmp_path / "sources.toml").write_text("changed")
+    assert module_hash(tmp_path / "catalogue.py") != before
+    assert "psembed.sources.catalogue" in notebook_imports("01_corpus")
+
+
+def notebook_imports(name):
+    return imports_of(read_notebook(ROOT / f"notebooks/{name}.ipynb"), package=ROOT / "psembed")[0]
+
+
 def test_the_notebooks_of_the_project_lead_to_the_code_they_run():
     """A notebook that trains depends on the network, wherever the module has been moved to."""
-    found, _ = imports_of(read_notebook(ROOT / "notebooks/07_cnn_lstm.ipynb"), package=ROOT / "psembed")
-    for module in (network, tokens, errors):
-        assert module.__name__ in found
+    assert {module.__name__ for module in (network, tokens, errors)} <= notebook_imports("07_cnn_lstm")
 
 
 def test_files_and_folders_are_hashed_by_content(tmp_path):
