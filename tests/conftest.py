@@ -29,12 +29,14 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
-def _no_clock(monkeypatch):
+def _no_clock():
     """Let no limit in seconds be reached in this process, however slow or busy the machine."""
-    monkeypatch.setattr("psembed.powershell.unwrap.values.time", SimpleNamespace(monotonic=lambda: 0.0))
-    for name in LIMITS:
-        monkeypatch.setattr(f"psembed.{name}", GUARD)
-    monkeypatch.setattr("psembed.runtime.workers.CONNECT", f"{GUARD}s")
+    with pytest.MonkeyPatch.context() as patched:  # of its own: a test may undo what it patches itself
+        patched.setattr("psembed.powershell.unwrap.values.time", SimpleNamespace(monotonic=lambda: 0.0))
+        for name in LIMITS:
+            patched.setattr(f"psembed.{name}", GUARD)
+        patched.setattr("psembed.runtime.workers.CONNECT", f"{GUARD}s")
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from patience import GUARD
 from planted_samples import SMALL, fit, matrix, samples
 from sklearn.metrics import average_precision_score
 
@@ -176,7 +177,9 @@ print(np.abs(np.subtract(*losses)).max(), np.abs(scores[0] - scores[1]).max(), n
 def test_two_devices_learn_what_one_learns():
     tests = Path(__file__).parents[1]
     command = [sys.executable, "-c", TWO_DEVICES, str(tests / "helpers")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tests.parent, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=GUARD, cwd=tests.parent, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     loss, score, spread = map(float, done.stdout.split())
     assert loss < 1e-3 and score < 1e-2 and spread > 0.1

@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import polars as pl
 import pytest
+from patience import GUARD
 
 from psembed.pipeline import execute, runner
 from psembed.project.parameters import read_notebook, resolve
@@ -173,7 +174,7 @@ def test_plain_papermill_runs_one_notebook(smoke, checkout):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(
         [*command, "-p", "profile", "smoke", "-k", "python3", "--no-progress-bar"],
-        cwd=checkout, env=environment, check=True, capture_output=True, timeout=120,
+        cwd=checkout, env=environment, check=True, capture_output=True, timeout=GUARD,
     )  # fmt: skip
     assert (checkout / "out.ipynb").is_file()
 
@@ -183,6 +184,6 @@ def test_plain_papermill_names_the_notebook_that_is_missing(checkout):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*command, "-p", "profile", "another", "-k", "python3", "--no-progress-bar"],
-        cwd=checkout, env=environment, check=False, capture_output=True, timeout=120, text=True,
+        cwd=checkout, env=environment, check=False, capture_output=True, timeout=GUARD, text=True,
     )  # fmt: skip
     assert done.returncode != 0 and "01_corpus makes it" in done.stderr
