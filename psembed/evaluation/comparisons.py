@@ -52,14 +52,7 @@ def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
 def paired_difference(
     rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int, rounds: int
 ) -> Comparison:
-    """Compare two models on the same malicious test scripts of one protocol.
-
-    Returns
-    -------
-    dict
-        models (names), tprs (of both), the paired difference first minus second with its 95% interval low,
-        high, and n (scripts).
-    """
+    """Compare two models on the same malicious test scripts of one protocol, paired: first minus second."""
     marked = flagged(rows.filter(pl.col("model").is_in(models)), fpr=fpr)
     positive = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
     tables = [intervals.by_seed(positive.filter(pl.col("model") == model)) for model in models]
@@ -78,13 +71,7 @@ def paired_difference(
 
 
 def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> Gain:
-    """Compare the best single network with the best traditional model, both chosen on validation data.
-
-    Returns
-    -------
-    dict
-        traditional and deep (names), their TPR, and the paired difference with its 95% interval.
-    """
+    """Compare the best single network with the best traditional model, both chosen on validation data."""
     own = rows.filter(pl.col("protocol") == protocol)
     deep, traditional = (best(own, fpr=fpr, deep=kind) for kind in (True, False))
     pair = paired_difference(own, (deep, traditional), fpr=fpr, seed=seed, rounds=rounds)
@@ -103,20 +90,13 @@ def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: in
 def committee_gains(
     rows: pl.DataFrame, gain: Gain, *, protocol: str, fpr: float, seed: int, rounds: int
 ) -> dict[str, Comparison]:
-    """Compare the committee with the best traditional model and the best network, as `gain` names them.
-
-    Returns
-    -------
-    dict
-        "traditional" and "deep", each a `paired_difference`; empty where there is no committee.
-    """
+    """Compare the committee, where there is one, with the "traditional" and the "deep" model of `gain`."""
     own = rows.filter(pl.col("protocol") == protocol)
-    if COMMITTEE not in own["model"]:
-        return {}
     rivals = {"traditional": gain["traditional"], "deep": gain["deep"]}
     return {
         kind: paired_difference(own, (COMMITTEE, rival), fpr=fpr, seed=seed, rounds=rounds)
         for kind, rival in rivals.items()
+        if COMMITTEE in own["model"]
     }
 
 
@@ -149,19 +129,17 @@ def ensembles(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     one member of each kind that sees other things of a script: n-grams, hand-made features of the whole, and
     the best network, which reads in order. Nothing is returned of a protocol that lacks a member.
     """
-    tables = [rows.clear()]
-    for _, own in rows.group_by("protocol", maintain_order=True):
-        for name, choose in ((ENSEMBLE, ensemble_members), (COMMITTEE, _committee_members)):
-            if members := choose(own, fpr=fpr):
-                tables.append(mean_log_odds(own, members, name=name))
-    return pl.concat(tables)
+    tables = [
+        mean_log_odds(own, members, name=name)
+        for _, own in rows.group_by("protocol", maintain_order=True)
+        for name, choose in ((ENSEMBLE, ensemble_members), (COMMITTEE, _committee_members))
+        if (members := choose(own, fpr=fpr))
+    ]
+    return pl.concat([rows.clear(), *tables])
 
 
 def ensemble_members(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    """Return the members of a protocol's ENSEMBLE: the n-gram model best on validation, and CHARACTERS.
-
-    Empty where one was not run.
-    """
+    """Return ENSEMBLE's members where both were run: the n-gram model best on validation, and CHARACTERS."""
     return (_best_ngrams(rows, fpr=fpr), CHARACTERS) if _has(rows, CHARACTERS) else ()
 
 
@@ -179,8 +157,7 @@ def _has(rows: pl.DataFrame, model: str) -> bool:
 def mean_log_odds(rows: pl.DataFrame, models: Sequence[str], *, name: str = ENSEMBLE) -> pl.DataFrame:
     """Return score rows called `name`: the mean log-odds of several models, one row per seed of the last.
 
-    Of the others, one with several seeds goes seed by seed, one with a single seed (a traditional model) with
-    every seed of the last.
+    Others with a single seed (traditional models) go with every seed of the last, else seed goes by seed.
     """
     *others, last = (rows.filter(pl.col("model") == model) for model in models)
     odds = calibration.limited_odds(last["score"].to_numpy())

@@ -57,10 +57,9 @@ def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -
     DataFrame
         protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
         (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives,
-        negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds;
-        tpr_test_threshold, the TPR had the threshold been set on the test negatives themselves (null where
-        they are too few). That is a diagnosis, not a result: what remains of a comparison once the shift
-        between validation and test repositories is taken out.
+        negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; for
+        diagnosis tpr_test_threshold, had the threshold been set on test negatives (null where too few), so
+        without the shift between validation and test repositories.
     """
     table = [
         {
@@ -117,14 +116,13 @@ def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates are when near-duplicates of test scripts count, too.
 
     Thresholds stay those of one script per validation cluster. Seeds that have not scored the copies are left
-    out, and so is P0, where every copy counts anyway.
+    out, and so is P0, where every copy counts anyway. Without columns if no copies were scored.
 
     Returns
     -------
     DataFrame
         protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per cluster",
-        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script". Without columns if no
-        copies were scored.
+        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script".
     """
     test = _with_part(rows, COPIES, fpr=fpr)
     if test.is_empty():
@@ -134,9 +132,7 @@ def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
         "clusters weighted": 1 / pl.len().over(*TRAINING, "cluster"),
         "every script": pl.lit(1.0),
     }
-    tables = [
-        _weighted_rates(test, weight).with_columns(counting=pl.lit(name)) for name, weight in weights.items()
-    ]
+    tables = (_weighted_rates(test, by).with_columns(counting=pl.lit(name)) for name, by in weights.items())
     return pl.concat(tables).sort(*MODEL, "counting")
 
 
@@ -144,13 +140,8 @@ def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates would be, had no rule dropped a script of the test part.
 
     Training and thresholds stay as they are. Seeds that have not scored the dropped scripts are left out.
-
-    Returns
-    -------
-    DataFrame
-        protocol, model, tpr, positives, fpr, negatives, and with the dropped scripts counted under the label
-        their source gave them tpr_kept, positives_kept, fpr_kept, negatives_kept. Without columns if none
-        were scored.
+    Columns are protocol, model, tpr, positives, fpr, negatives and, with dropped scripts counted under their
+    source's label, tpr_kept, positives_kept, fpr_kept, negatives_kept; none if no such were scored.
     """
     test = _with_part(rows, DROPPED, fpr=fpr)
     if test.is_empty():
@@ -184,26 +175,19 @@ def _weighted_rates(rows: pl.DataFrame, weight: pl.Expr) -> pl.DataFrame:
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
     """Return what an analyst would see of every model of a `coverage` table at the rate asked for.
 
-    Returns
-    -------
-    DataFrame
-        protocol, model, prevalence (share of scripts that are malicious) and what `metrics.at_prevalence`
-        gives for the coverage and the realised rate.
+    A row has protocol, model, prevalence (share of scripts that are malicious) and what
+    `metrics.at_prevalence` gives for the coverage and the realised rate.
     """
-    return pl.DataFrame(
-        [
-            {
-                "protocol": protocol,
-                "model": model,
-                "prevalence": prevalence,
-                **metrics.at_prevalence(tpr, realised, prevalence=prevalence),
-            }
-            for protocol, model, tpr, realised in table.filter(pl.col("fpr_asked") == fpr)
-            .select(*MODEL, "tpr", "fpr")
-            .iter_rows()
-            for prevalence in prevalences
-        ]
-    )
+    models = table.filter(pl.col("fpr_asked") == fpr).select(*MODEL, "tpr", "fpr")
+    seen = [
+        {
+            **dict(zip((*MODEL, "prevalence"), (*model, prevalence), strict=True)),
+            **metrics.at_prevalence(tpr, realised, prevalence=prevalence),
+        }
+        for *model, tpr, realised in models.iter_rows()
+        for prevalence in prevalences
+    ]
+    return pl.DataFrame(seen)
 
 
 def share_flagging(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
@@ -248,11 +232,12 @@ def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
 
 def roc(rows: pl.DataFrame) -> pl.DataFrame:
     """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
-    scripts = per_script(rows, "test", "score")
-    curves = []
-    for (protocol, model), own in scripts.group_by(MODEL, maintain_order=True):
-        points = metrics.roc_points(own["label"].to_numpy(), own["score"].to_numpy())
-        curves.append(points.select(protocol=pl.lit(protocol), model=pl.lit(model), fpr="fpr", tpr="tpr"))
+    curves = [
+        metrics.roc_points(own["label"].to_numpy(), own["score"].to_numpy()).select(
+            protocol=pl.lit(protocol), model=pl.lit(model), fpr="fpr", tpr="tpr"
+        )
+        for (protocol, model), own in per_script(rows, "test", "score").group_by(MODEL, maintain_order=True)
+    ]
     return pl.concat(curves)
 
 

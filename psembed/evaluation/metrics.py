@@ -23,18 +23,10 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
     Parameters
     ----------
     negative_scores : float[n]
-        Scores of benign validation scripts.
+        Scores of benign validation scripts; NaN is a CorpusError.
     fpr : float
-        Share of negatives that may be flagged, 0 < fpr < 1; 0.001 is 0.1%.
-
-    Raises
-    ------
-    ParameterError
-        If `fpr` is outside (0, 1).
-    CorpusError
-        If a score is NaN.
-    TooFewNegativesError
-        If n * fpr < 1, so that not even one false positive would be allowed.
+        Between 0 and 1 (ParameterError), and not so low that no false positive is allowed, n * fpr < 1
+        (TooFewNegativesError).
     """
     _share("fpr", fpr)
     scores = np.sort(checked_scores(negative_scores))[::-1]
@@ -65,24 +57,8 @@ def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
 def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
     """Return true- and false-positive rates at a fixed threshold, with 95% Clopper-Pearson intervals.
 
-    Parameters
-    ----------
-    labels : int[n]
-        1 malicious, 0 benign.
-    scores : float[n]
-        Higher is more malicious.
-    threshold : float
-        Scores at or above it are flagged.
-
-    Returns
-    -------
-    dict
-        tpr, tpr_low, tpr_high, fpr, fpr_low, fpr_high (shares); tp, fp, positives, negatives (counts).
-
-    Raises
-    ------
-    CorpusError
-        If lengths differ, a class is missing, a label is not 0 or 1, or a score is NaN.
+    The dict holds tpr, tpr_low, tpr_high, fpr, fpr_low, fpr_high (shares), tp, fp, positives and negatives
+    (counts). What `checked` refuses is a CorpusError.
     """
     labels, scores = checked(labels, scores)
     result = {}
@@ -96,8 +72,7 @@ def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str,
 def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
     """Return the corners of the ROC curve, from (0, 0) to (1, 1); raises as `rates`.
 
-    Columns are fpr, tpr (shares, ascending) and threshold (descending; the first is infinity: nothing
-    flagged).
+    Columns: fpr, tpr (shares, ascending), threshold (descending, from infinity, where nothing is flagged).
     """
     labels, scores = checked(labels, scores)
     fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
@@ -113,8 +88,7 @@ def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> fl
     """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
 
     The area A between FPR 0 and m becomes (1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2, so chance gives 0.5 and a
-    perfect detector 1, whatever m is. A value below 0.5 is possible. Raises ParameterError if `max_fpr` is
-    outside (0, 1), else as `rates`.
+    perfect detector 1, whatever m is. A value below 0.5 is possible. Raises as `rates`.
     """
     _share("max_fpr", max_fpr)
     return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
@@ -124,18 +98,8 @@ def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, flo
     """Return what an analyst would see where a share `prevalence` of all scripts is malicious.
 
     Rates do not depend on how rare malicious scripts are, but precision does, and test sets hold far more of
-    them than machines do.
-
-    Returns
-    -------
-    dict
-        precision (share of alerts that are right, None if nothing is flagged); alerts and false_alerts, per
-        million scripts.
-
-    Raises
-    ------
-    ParameterError
-        If `prevalence` is outside (0, 1), or a rate outside 0 to 1.
+    them than machines do. The dict holds precision (share of alerts that are right, None if nothing is
+    flagged), alerts and false_alerts, per million scripts. Other than shares are a ParameterError.
     """
     _share("prevalence", prevalence)
     for name, rate in (("tpr", tpr), ("fpr", fpr)):
@@ -143,11 +107,8 @@ def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, flo
             raise ParameterError(f"{name} {rate!r}: expected a share from 0 to 1")
     right, false = tpr * prevalence, fpr * (1 - prevalence)
     alerts = right + false
-    return {
-        "precision": right / alerts if alerts else None,
-        "alerts": alerts * 1e6,
-        "false_alerts": false * 1e6,
-    }
+    precision = right / alerts if alerts else None
+    return {"precision": precision, "alerts": alerts * 1e6, "false_alerts": false * 1e6}
 
 
 def _share(name: str, value: float) -> None:
@@ -169,7 +130,7 @@ def checked_scores(scores: np.ndarray) -> np.ndarray:
 
 
 def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and scores as vectors of one length that hold both classes (CorpusError)."""
+    """Return labels (1 malicious, 0 benign) and scores: one length, both classes, else a CorpusError."""
     labels, scores = np.asarray(labels), checked_scores(scores)
     if labels.shape != scores.shape:
         raise CorpusError(f"{labels.shape} labels and {scores.shape} scores: expected one label a score")

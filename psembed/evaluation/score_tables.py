@@ -33,9 +33,8 @@ def table(
 
     Parameters
     ----------
-    protocol, model, part : str
-        Part is validation, test, labels.COPIES, or the name of a transform of malicious test scripts.
-    seed : int
+    part : str
+        validation, test, labels.COPIES, or the name of a transform of malicious test scripts.
     scripts : DataFrame
         With the columns FACTS.
     scores : float[n] or float[n, 1]
@@ -69,12 +68,8 @@ def read(
 ) -> pl.DataFrame:
     """Read those of SCORES that `write` wrote under these names, in that order.
 
-    Raises
-    ------
-    StageError
-        If a file is not there; the message names the notebook that makes it.
-    CorpusError
-        If a file is damaged, or holds two scores of one script and model.
+    A missing file is a StageError that names its notebook; one that is damaged, or holds two scores of one
+    script and model, is a CorpusError.
     """
     tables = [
         _long(workspace.input(workspace.results / "scores" / f"{name}_{protocol}.parquet"), protocol)

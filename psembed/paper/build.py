@@ -111,12 +111,12 @@ def readme_table(results: Results) -> str:
     evaluation = results.get("08_evaluation", {})
     rows.append("\n| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |")
     rows.append("|---|---|---|---|---|---|---|")
-    for row in evaluation.get("table", []):
-        if row["fpr_asked"] == evaluation.get("fpr") and row["protocol"] != "p0":
-            names = f"{row['protocol'].upper()} | {detection_figures.model_title(row['model'])}"
-            tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
-            counts = f"{row['positives']:,} | {row['negatives']:,}"
-            rows.append(f"| {names} | {tpr} | {row['fpr_asked']:.1%} | {row['fpr']:.2%} | {counts} |")
+    for rates in evaluation.get("table", []):
+        if rates["fpr_asked"] == evaluation.get("fpr") and rates["protocol"] != "p0":
+            names = f"{rates['protocol'].upper()} | {detection_figures.model_title(rates['model'])}"
+            tpr = f"{rates['tpr']:.1%} ({rates['low']:.1%} to {rates['high']:.1%})"
+            counts = f"{rates['positives']:,} | {rates['negatives']:,}"
+            rows.append(f"| {names} | {tpr} | {rates['fpr_asked']:.1%} | {rates['fpr']:.2%} | {counts} |")
     return "\n".join(rows)
 
 

@@ -1,8 +1,8 @@
 """headline.json: the numbers of a run in one flat object, null where nothing has been measured."""
 
 import tomllib
-from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from psembed.paper.ledger import STUDY_FPR, coverage_row, models_of
 from psembed.project.results import Results, load_results
@@ -29,7 +29,10 @@ def headline(results: Results) -> Numbers:
 
 
 def _at(results: Results, place: str) -> float | int | None:
-    return reduce(lambda part, key: (part or {}).get(key), place.split("."), results)
+    part: Any = results
+    for key in place.split("."):
+        part = (part or {}).get(key)
+    return part
 
 
 def _semantics(results: Results) -> Numbers:

@@ -149,18 +149,20 @@ def models_of(results: Results, protocol: str) -> dict[str, str | None]:
     return {"traditional": gain.get("traditional"), "deep": gain.get("deep", DEEP)}
 
 
-def _untestable(results: Results) -> str:
-    """Return why 08_evaluation cannot test the study, "" if it can."""
-    asked = results.get("08_evaluation", {}).get("fpr")
-    if asked is None:
-        return _not_measured("08_evaluation")
+def _untestable(results: Results, measured: object) -> str:
+    """Return why 08_evaluation, which gave `measured`, cannot test the study, "" if it can."""
+    asked = results.get("08_evaluation", {}).get("fpr", STUDY_FPR)
     if asked != STUDY_FPR:
         return f"this run asked for a false-positive rate of {asked:g}, the study for {STUDY_FPR:g}"
-    return ""
+    return "" if measured else _not_measured("08_evaluation")
 
 
 def _realised_too_high(row: CoverageRow | None) -> bool:
     return row is not None and row["fpr_low"] is not None and row["fpr_low"] > row["fpr_asked"]
+
+
+def _measured(row: Difference) -> Measured:
+    return {"ours": row["difference"], "low": row["low"], "high": row["high"], "n": row.get("n")}
 
 
 def _gained(row: Difference) -> str:
@@ -169,9 +171,9 @@ def _gained(row: Difference) -> str:
 
 def _coverage(kind: str, published: float, results: Results) -> Measured | str:
     row = coverage_row(results, "p1", models_of(results, "p1")[kind])
-    untestable = _untestable(results)
+    untestable = _untestable(results, row)
     if untestable or row is None:
-        return untestable or _not_measured("08_evaluation")
+        return untestable
     tpr, off = row["tpr"], abs(row["tpr"] - published)
     reached, near = (
         (tpr >= published, tpr >= published - 0.15) if kind == "deep" else (off <= 0.05, off <= 0.15)
@@ -193,19 +195,15 @@ def _coverage(kind: str, published: float, results: Results) -> Measured | str:
 
 def _gain(results: Results) -> Measured | str:
     gains = results.get("08_evaluation", {}).get("gain", {})
-    untestable = _untestable(results)
-    if untestable or "p1" not in gains:
-        return untestable or _not_measured("08_evaluation")
+    if untestable := _untestable(results, "p1" in gains):
+        return untestable
     gain = gains["p1"]
     rows = [coverage_row(results, "p1", name) for name in models_of(results, "p1").values()]
     clean = not any(_realised_too_high(row) for row in rows)
     better, large = gain["low"] > 0, gain["high"] >= 0.22
     beside = f"; P2: {_gained(gains['p2'])}" if "p2" in gains else ""
     return {
-        "ours": gain["difference"],
-        "low": gain["low"],
-        "high": gain["high"],
-        "n": gain.get("n"),
+        **_measured(gain),
         "verdict": _graded(better and large and clean, better),
         "reason": f"P1: against {gain['traditional']}{beside}; published on other data",
     }
@@ -248,9 +246,8 @@ def _least_seeds(results: Results, models: set[str]) -> int:
 
 def _compared(claim: str, results: Results) -> Measured | str:
     pairs = results.get("08_evaluation", {}).get("comparisons", {}).get(claim, {})
-    untestable = _untestable(results)
-    if untestable or "p1" not in pairs:
-        return untestable or _not_measured("08_evaluation")
+    if untestable := _untestable(results, "p1" in pairs):
+        return untestable
     least = {protocol: min(rows, key=lambda row: row["difference"]) for protocol, rows in pairs.items()}
     shown = "; ".join(
         f"{protocol.upper()}: {row['models'][0]} against {row['models'][1]} {_gained(row)}"
@@ -259,17 +256,10 @@ def _compared(claim: str, results: Results) -> Measured | str:
     seeds = _least_seeds(results, {name for row in pairs["p1"] for name in row["models"]})
     above = all(row["low"] > 0 for row in pairs["p1"]) and seeds >= SEEDS
     return {
-        "ours": least["p1"]["difference"],
-        "low": least["p1"]["low"],
-        "high": least["p1"]["high"],
-        "n": least["p1"]["n"],
+        **_measured(least["p1"]),
         "verdict": _graded(above, least["p1"]["difference"] > 0),
         "reason": f"the least gain of each protocol ({seeds} seeds): {shown}",
     }
-
-
-def _no_dotnet(_: Results) -> str:
-    return "not reached: needs a .NET runtime, which no step of this version installs"
 
 
 MEASURES: dict[str, Callable[[Results], Measured | str]] = {
@@ -286,12 +276,12 @@ MEASURES: dict[str, Callable[[Results], Measured | str]] = {
     "C16": _gain,
     **{claim: partial(_compared, claim) for claim in ("C17", "C18", "C19")},
     "C20": _onnx,
-    "C21": _no_dotnet,
+    "C21": lambda _: "not reached: needs a .NET runtime, which no step of this version installs",
     "C22": partial(_case, "C22"),
     "C23": partial(_case, "C23"),
     "C24": partial(_case, "C24"),
 }
 
 
-_TEXT = Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8")
-CLAIMS = tuple(Claim(id=claim, **fields) for claim, fields in tomllib.loads(_TEXT).items())
+_CLAIMS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+CLAIMS = tuple(Claim(id=claim, **fields) for claim, fields in _CLAIMS.items())

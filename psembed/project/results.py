@@ -12,8 +12,10 @@ from typing import NotRequired, TypedDict, cast
 
 from psembed.runtime.errors import ParameterError, StageError
 
-Corpus = TypedDict("Corpus", {"generated": bool, "repositories": int})
+Counts = dict[str, int]
+Numbers = dict[str, float]
 
+Corpus = TypedDict("Corpus", {"generated": bool, "repositories": int})
 Unlabeled = TypedDict(  # distinct_history: older versions of scripts included
     "Unlabeled", {"distinct_history": int | None, "kept_tokens": int, "vocabulary": int | None}, total=False
 )
@@ -23,35 +25,20 @@ Tokens = TypedDict(
         "unlabeled_distinct": int,
         "near_duplicate_clusters": int,
         "unlabeled": Unlabeled,
-        "planted": NotRequired[dict[str, dict[str, int]]],  # kind -> planted, recovered
+        "planted": NotRequired[dict[str, Counts]],  # kind -> planted, recovered
     },
 )
-
 Embedding = TypedDict(  # shuffled: alias_mrr, alias_mrr_random
-    "Embedding", {"dimension": int, "vocabulary": int, "shuffled": dict[str, float]}
+    "Embedding", {"dimension": int, "vocabulary": int, "shuffled": Numbers}
 )
 
 # Ranks count from 1.
 Alias = TypedDict("Alias", {"target": str, "rank": int | None, "reverse_rank": int | None}, total=False)
-OddOneOut = TypedDict(
-    "OddOneOut", {"odd": str | None, "expected": str, "distances": dict[str, float]}, total=False
-)
+OddOneOut = TypedDict("OddOneOut", {"odd": str | None, "expected": str, "distances": Numbers}, total=False)
 Analogy = TypedDict("Analogy", {"expected": str, "top1": str | None, "rank": int | None}, total=False)
-Closeness = TypedDict("Closeness", {"mean_rank": float | None}, total=False)  # of a group's members
+Closeness = dict[str, float | None]  # mean_rank, of a group's members among each other
 TokenGroups = TypedDict(
     "TokenGroups", {"operators": Closeness, "policies": Closeness, "vocabulary": int}, total=False
-)
-BenchmarkSummary = TypedDict(
-    "BenchmarkSummary",
-    {
-        "alias_n": int,
-        "alias_mrr": float,
-        "alias_hit10": float,
-        "alias_mrr_random": float,
-        "analogies_top1": float,
-        "odd_groups_accuracy": float,
-    },
-    total=False,
 )
 Semantics = TypedDict(
     "Semantics",
@@ -62,32 +49,31 @@ Semantics = TypedDict(
         "groups": dict[str, TokenGroups],
         "missing": list[str],  # tokens asked for that have no vector
         "vocabulary": int,
-        "benchmark": dict[str, BenchmarkSummary],  # development, held_out, all
+        "benchmark": dict[str, Numbers],  # development, held_out, all: what headline.toml reads
     },
 )
 
 Labels = TypedDict(  # p1: part -> positives, negatives
-    "Labels", {"one_line_rule_accuracy": float, "p1": dict[str, dict[str, int]]}
+    "Labels", {"one_line_rule_accuracy": float, "p1": dict[str, Counts]}
 )
-Baselines = TypedDict("Baselines", {"shuffled_labels": dict[str, float]})  # tpr, fpr, positives
+Baselines = TypedDict("Baselines", {"shuffled_labels": Numbers})  # tpr, fpr, positives
 Networks = TypedDict("Networks", {"networks": list[str], "parameters": int})
 
-CoverageRow = TypedDict(
-    "CoverageRow",
-    {
-        "protocol": str,
-        "model": str,
-        "fpr_asked": float,
-        "tpr": float,
-        "low": float,
-        "high": float,
-        "fpr": float,  # realised
-        "fpr_low": float | None,
-        "positives": int,
-        "negatives": int,
-        "seeds": int,
-    },
-)
+
+class CoverageRow(TypedDict):
+    """Rates of a model on the test part of a protocol; `fpr` is what was realised of `fpr_asked`."""
+
+    protocol: str
+    model: str
+    fpr_asked: float
+    tpr: float
+    low: float
+    high: float
+    fpr: float
+    fpr_low: float | None
+    positives: int
+    negatives: int
+    seeds: int
 
 
 class Difference(TypedDict, total=False):
@@ -144,20 +130,6 @@ Case = TypedDict(
 )
 CaseStudies = TypedDict("CaseStudies", {"C22": Case, "C23": Case, "C24": Case})
 
-Run = TypedDict("Run", {"seconds": float, "peak_gb": float})
-Scoring = TypedDict("Scoring", {"scripts_per_second": float, "p99_ms": float})
-Bench = TypedDict(
-    "Bench",
-    {
-        "tokenise_vs_hf": float | None,
-        "tokenise_vs_re": float | None,
-        "word2vec_vs_gensim": float,
-        "training_vs_plain": float,
-        "score_vs_keras": float,
-        "scoring": Scoring,
-    },
-)
-
 Results = TypedDict(
     "Results",
     {
@@ -171,8 +143,8 @@ Results = TypedDict(
         "08_evaluation": Evaluation,
         "09_onnx": Parity,
         "10_case_studies": CaseStudies,
-        "run": Run,
-        "bench": Bench,
+        "run": dict,
+        "bench": dict,
     },
     total=False,
 )
