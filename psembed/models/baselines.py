@@ -88,7 +88,7 @@ class FittedBaseline:
         """Return the logistic function of each clean text's decision value (float32[n])."""
         if not len(texts):
             return np.empty(0, dtype=np.float32)
-        return expit(self.classifier.decision_function(self.view(texts))).astype(np.float32)
+        return expit(_decisions(self.classifier, self.view(texts))).astype(np.float32)
 
 
 def fit(
@@ -153,14 +153,11 @@ def _choose(
     """
 
     def fitted(strength: float) -> tuple[Classifier, float | None]:
-        # OpenMP's threads spin as they wait, on cores that are shared. BLAS keeps its own: their number
-        # decides the last bits of a linear model.
-        with threadpool_limits(1, user_api="openmp"):
+        with _one_openmp_thread():
             classifier = _classifier(name, strength, seed).fit(seen, labels)
-            if held_out is None:
-                return classifier, None
-            scores = classifier.decision_function(held_out[0])
-            return classifier, float(average_precision_score(held_out[1], scores))
+        if held_out is None:
+            return classifier, None
+        return classifier, float(average_precision_score(held_out[1], _decisions(classifier, held_out[0])))
 
     grid = GRIDS[name] if held_out else (GRIDS[name][DEFAULT],)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -169,6 +166,19 @@ def _choose(
     best = max(tried, key=tried.__getitem__, default=grid[0])  # the first of equals
     LOG.info("%s: %d features, strength %g, average precision %s", name, seen.shape[1], best, tried)
     return results[best][0], best, tried
+
+
+def _one_openmp_thread() -> threadpool_limits:
+    """Return a context with one thread of OpenMP: several spin as they wait, on cores that are shared.
+
+    BLAS keeps its own, whose number decides the last bits of a linear model.
+    """
+    return threadpool_limits(1, user_api="openmp")
+
+
+def _decisions(classifier: Classifier, rows: csr_array | np.ndarray) -> np.ndarray:
+    with _one_openmp_thread():
+        return classifier.decision_function(rows)
 
 
 def _classifier(name: str, strength: float, seed: int) -> Classifier:
