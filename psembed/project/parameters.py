@@ -63,11 +63,12 @@ def _literals(source: str, name: str) -> Values:
     """Evaluate the literal assignments of a parameter cell."""
     values: Values = {}
     for statement in parse_cell(source, name).body:
-        annotated = [statement.target] if isinstance(statement, ast.AnnAssign) else []
-        targets = statement.targets if isinstance(statement, ast.Assign) else annotated
         try:
-            (target,) = targets
-            values[target.id] = ast.literal_eval(statement.value)
+            match statement:
+                case ast.Assign([ast.Name(id)], value) | ast.AnnAssign(ast.Name(id), _, ast.expr() as value):
+                    values[id] = ast.literal_eval(value)
+                case _:
+                    raise TypeError("no assignment to one name")
         except (ValueError, AttributeError, TypeError) as error:
             line = ast.unparse(statement).splitlines()[0]
             raise ParameterError(

@@ -58,8 +58,8 @@ class IsolatedProcess:
         if process:
             process.kill()
             with contextlib.suppress(OSError):  # what was not yet written cannot be any more
-                process.stdin.close()
-            process.stdout.close()
+                _pipe(process.stdin).close()
+            _pipe(process.stdout).close()
             process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -120,6 +120,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    """Return an end of a pipe that `_start` has asked for."""
+    assert end is not None
+    return end
+
+
 def _write(pipe: IO[bytes], message: bytes) -> None:
     pipe.write(LENGTH.pack(len(message)))
     pipe.write(message)
@@ -128,7 +134,7 @@ def _write(pipe: IO[bytes], message: bytes) -> None:
 
 def _exchange(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> bytes | None:
     try:
-        _write(process.stdin, request)
+        _write(_pipe(process.stdin), request)
         return _read_within(seconds, process)
     except (OSError, ValueError, MemoryError):  # a closed pipe; more announced than there can be
         return None
@@ -138,7 +144,7 @@ def _read_within(seconds: float, process: subprocess.Popen[bytes]) -> bytes | No
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:
-        return _read(process.stdout)
+        return _read(_pipe(process.stdout))
     finally:
         timer.cancel()
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,7 +27,8 @@ CONNECT = "10s"
 # Dask asks for 8787 where nothing else is said.
 ANY_PORT = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
 RETRIES = 3  # of a batch that fails for another reason than its worker's death
-Given, Result = TypeVar("Given"), TypeVar("Result")
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 def chunks(things: Iterable[Given], length: Callable[[Given], int] = len) -> Iterator[list[Given]]:
@@ -75,7 +75,7 @@ def in_order(
     while True:
         try:
             with _processes(PROCESSES) as pool:
-                yield from ahead(partial(pool.submit, work), batches, most=2 * PROCESSES, waiting=waiting)
+                yield from ahead(lambda batch: pool.submit(work, batch), batches, most=2 * PROCESSES, waiting=waiting)
             return
         except BrokenProcessPool:
             unfinished = [batch for batch, _ in waiting]
