@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 
 def module_hash(path: Path) -> str:
-    """Hash what a module does: its syntax tree without docstrings, and the data files beside it that it reads.
+    """Hash what a module does: its syntax tree without docstrings, and data files beside it that it reads.
 
     Those have its name (grammar.toml of grammar.py) or are named in it ("sources.toml").
     """

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +32,7 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-def chunks(things: Iterable[Given], length: Callable[[Given], int] = len) -> Iterator[list[Given]]:
+def chunks(things: Iterable[Given], length: Callable[[Any], int] = len) -> Iterator[list[Given]]:
     """Yield runs of `things`, in order, of at most ROWS and together, unless it is one, CHARACTERS."""
     chunk: list[Given] = []
     size = 0
@@ -75,7 +76,8 @@ def in_order(
     while True:
         try:
             with _processes(PROCESSES) as pool:
-                yield from ahead(lambda batch: pool.submit(work, batch), batches, most=2 * PROCESSES, waiting=waiting)
+                begin = partial(pool.submit, work)  # type: ignore[call-arg]  # mypy asks for the batch
+                yield from ahead(begin, batches, most=2 * PROCESSES, waiting=waiting)
             return
         except BrokenProcessPool:
             unfinished = [batch for batch, _ in waiting]
@@ -118,8 +120,8 @@ def each(
             yield from pool.map(work, *zip(*jobs, strict=True))
     except BrokenProcessPool as error:
         raise StageError(
-            f"a process was killed in {work.__module__}, perhaps for want of memory: run again, with processes"
-            " = 1 if it happens again; what was finished is kept"
+            f"a process was killed in {work.__module__}, perhaps for want of memory: run again, with"
+            " processes = 1 if it happens again; what was finished is kept"
         ) from error
 
 
