@@ -46,9 +46,6 @@ def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
     return _highest_tpr(rows.filter(pl.col("model").is_in(NGRAMS)), fpr=fpr)
 
 
-# ---- pairs ----
-
-
 def paired_difference(
     rows: pl.DataFrame, models: tuple[str, str], *, fpr: float, seed: int, rounds: int
 ) -> Comparison:
@@ -117,9 +114,6 @@ def comparisons(
                     paired_difference(own, pair, fpr=fpr, seed=seed, rounds=rounds) for pair in pairs
                 ]
     return of_claim
-
-
-# ---- ensembles ----
 
 
 def ensembles(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:

@@ -21,11 +21,8 @@ def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
     """Return the threshold of every protocol, model, seed and rate, from validation negatives alone."""
     negatives = rows.filter((pl.col("part") == "validation") & (pl.col("label") == 0))
     return [
-        {
-            **dict(zip(TRAINING, training, strict=True)),
-            "fpr": fpr,
-            "threshold": metrics.threshold_at_fpr(own["score"].to_numpy(), fpr),
-        }
+        dict(zip(TRAINING, training, strict=True))
+        | {"fpr": fpr, "threshold": metrics.threshold_at_fpr(own["score"].to_numpy(), fpr)}
         for training, own in negatives.group_by(TRAINING, maintain_order=True)
         for fpr in fprs
     ]
@@ -180,11 +177,9 @@ def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl
     """
     models = table.filter(pl.col("fpr_asked") == fpr).select(*MODEL, "tpr", "fpr")
     seen = [
-        {
-            **dict(zip((*MODEL, "prevalence"), (*model, prevalence), strict=True)),
-            **metrics.at_prevalence(tpr, realised, prevalence=prevalence),
-        }
-        for *model, tpr, realised in models.iter_rows()
+        {"protocol": protocol, "model": model, "prevalence": prevalence}
+        | metrics.at_prevalence(tpr, realised, prevalence=prevalence)
+        for protocol, model, tpr, realised in models.iter_rows()
         for prevalence in prevalences
     ]
     return pl.DataFrame(seen)

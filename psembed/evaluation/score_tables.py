@@ -89,17 +89,12 @@ def _long(path: Path, protocol: str) -> pl.DataFrame:
         raise CorpusError(f"{path.name} cannot be read ({error}); run chapters 6 and 7 again") from error
     if wide.select("part", "sha256").is_duplicated().any():
         raise CorpusError(f"{path.name} holds a script twice in one part; run chapters 6 and 7 again")
-    fields = pl.col("column").str.split_exact(_SEPARATOR, 2).struct.rename_fields(["model", "seed", "share"])
-    return (
-        long.drop_nulls("score")
-        .with_columns(fields.alias("fields"))
-        .unnest("fields")
-        .select(
-            pl.lit(protocol).alias("protocol"),
-            "model",
-            pl.col("seed").cast(pl.Int64),
-            pl.col("share").cast(pl.Float64),
-            *index,
-            "score",
-        )
+    fields = pl.col("column").str.split_exact(_SEPARATOR, 2).struct
+    return long.drop_nulls("score").select(
+        pl.lit(protocol).alias("protocol"),
+        fields.field("field_0").alias("model"),
+        fields.field("field_1").cast(pl.Int64).alias("seed"),
+        fields.field("field_2").cast(pl.Float64).alias("share"),
+        *index,
+        "score",
     )

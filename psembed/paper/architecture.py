@@ -15,7 +15,6 @@ from psembed.runtime.files import atomic
 
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PACKAGES, STEPS = _DATA["packages"], _DATA["steps"]
-_MARKS = re.compile(r"(<!-- packages:[^\n]*-->\n).*?(<!-- /packages -->)", re.DOTALL)
 
 
 class Package(NamedTuple):
@@ -59,12 +58,13 @@ def update(root: Path) -> None:
     for page, text in (("docs/architecture.md", package_table(root)), ("README.md", package_map(root))):
         written = (root / page).read_text(encoding="utf-8")
         with atomic(root / page) as temporary:
-            temporary.write_text(with_packages(written, text), encoding="utf-8")
+            temporary.write_text(between_marks(written, "packages", text), encoding="utf-8")
 
 
-def with_packages(page: str, text: str) -> str:
-    """Return a page with `text` between its marks."""
-    return _MARKS.sub(lambda marks: f"{marks[1]}{text}\n{marks[2]}", page)
+def between_marks(page: str, name: str, text: str) -> str:
+    """Return a page with `text` between its marks of that name."""
+    pattern = rf"(?s)(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)"
+    return re.sub(pattern, lambda marks: f"{marks[1]}{text}\n{marks[2]}", page)
 
 
 def draw() -> Figure:

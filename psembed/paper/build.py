@@ -93,11 +93,6 @@ def typed_numbers(source: str) -> list[tuple[int, str]]:
     ]
 
 
-# ---- README ----
-
-_MARKS = re.compile(r"(<!-- results:[^\n]*-->\n).*?(<!-- /results -->)", re.DOTALL)
-
-
 def readme_table(results: Results) -> str:
     """Return README's tables in Markdown: measured claims; coverage at the rate that the run asked for."""
     rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
@@ -130,8 +125,7 @@ def update_readme(root: Path) -> bool:
     except (PsembedError, FileNotFoundError) as error:
         LOG.info("README is left as it is: %s", error)
         return False
-    block = f"{stale}\n\n{table}".lstrip()
-    updated = _MARKS.sub(lambda marks: f"{marks[1]}{block}\n{marks[2]}", text)
+    updated = architecture.between_marks(text, "results", f"{stale}\n\n{table}".lstrip())
     if updated == text:
         return False
     with atomic(path) as temporary:

@@ -21,20 +21,14 @@ CURVES = (
 )  # fmt: skip
 
 
-Panels = list[tuple[str, Axes]]
-
-
-def _panels(table: pl.DataFrame, width: float, height: float, grid: str = "both") -> tuple[Figure, Panels]:
-    """Return a figure with a panel for each protocol of the table, and those panels by protocol."""
-    protocols = distinct(table, "protocol")
-    figure = new_figure(width, height)
-    panels = list(
-        zip(protocols, figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0], strict=True)
-    )
-    for name, axes in panels:
+def _panels(table: pl.DataFrame, *size: float, grid: str = "both") -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure of that size (inches) and its panels, one for each protocol of the table."""
+    protocols, figure = distinct(table, "protocol"), new_figure(*size)
+    figure.subplots(1, len(protocols), sharey=True)
+    for name, axes in zip(protocols, figure.axes, strict=True):
         axes.set_title(TITLES["protocols"].get(name, name), loc="left")
         axes.grid(axis=grid, alpha=0.25, linewidth=0.5)
-    return figure, panels
+    return figure, dict(zip(protocols, figure.axes, strict=True))
 
 
 def draw_roc(table: pl.DataFrame) -> Figure:
@@ -48,17 +42,17 @@ def draw_roc(table: pl.DataFrame) -> Figure:
     table = table.filter(pl.col("model").is_in(models))
     figure, panels = _panels(table, 7.0, 3.4)
     lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
-    for protocol, axes in panels:
+    for protocol, axes in panels.items():
         for n, model in enumerate(models):
             part = where(table, protocol=protocol, model=model).sort("fpr", "tpr")
             style = {"color": PALETTE[n % 7], "linestyle": ("-", "--", "-.", ":")[n % 4], "linewidth": 1.3}
-            fpr = part["fpr"].clip(lowest, 1)
-            axes.step(fpr, part["tpr"], where="post", label=model_title(model), **style)
+            style |= {"where": "post", "label": model_title(model)}
+            axes.step(part["fpr"].clip(lowest, 1), part["tpr"], **style)
         axes.axvline(1e-3, color="#666666", linewidth=0.8)
         axes.annotate("0.1%", (1e-3, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5)
         axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), xlabel="false-positive rate")
-    panels[0][1].set_ylabel("true-positive rate")
-    _legend(figure, panels[0][1])
+    figure.axes[0].set_ylabel("true-positive rate")
+    _legend(figure)
     return figure
 
 
@@ -77,8 +71,8 @@ def where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
     return table.filter(pl.all_horizontal(pl.col(name) == value for name, value in values.items()))
 
 
-def _legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
-    handles, labels = axes.get_legend_handles_labels()
+def _legend(figure: Figure, columns: int = 3) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
 
 
@@ -93,20 +87,20 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
     models = _in_order(table)
     rates = sorted(distinct(table, "fpr_asked"))
     figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models), grid="x")
-    for protocol, axes in panels:
+    for protocol, axes in panels.items():
         for n, rate in enumerate(rates):
             part = where(table, protocol=protocol, fpr_asked=rate)
             y = np.array([models.index(m) for m in part["model"]]) + (n - (len(rates) - 1) / 2) * 0.24
             style = _style(n, markersize=5, linewidth=1.2, capsize=2, linestyle="none")
             style |= {"xerr": _errors(part, "tpr"), "label": f"at a false-positive rate of {100 * rate:g}%"}
             axes.errorbar(part["tpr"], y, **style)
-        for n, (name, value) in enumerate(TITLES["published_coverage"].items()):
-            axes.axvline(value, color="#555555", linestyle=("--", ":")[n], linewidth=1.0,
-                         label=f"{name} ({value:.0%}, at 0.1%, other data)")  # fmt: skip
-        axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate", yticks=range(len(models)))
-        axes.set_yticklabels([model_title(m) for m in models])
-    panels[0][1].set_ylim(len(models) - 0.5, -0.5)
-    _legend(figure, panels[0][1], columns=2)
+        for line, (name, value) in zip(("--", ":"), TITLES["published_coverage"].items(), strict=True):
+            label = f"{name} ({value:.0%}, at 0.1%, other data)"
+            axes.axvline(value, color="#555555", linestyle=line, linewidth=1.0, label=label)
+        axes.set(xlim=(-0.02, 1.02), xlabel="true-positive rate")
+        axes.set_yticks(range(len(models)), [model_title(model) for model in models])
+    figure.axes[0].set_ylim(len(models) - 0.5, -0.5)
+    _legend(figure, columns=2)
     return figure
 
 
@@ -114,7 +108,7 @@ def draw_training(table: pl.DataFrame) -> Figure:
     """Draw the loss of each epoch, one colour a seed: training dashed, validation full."""
     figure, panels = _panels(table, 6.6, 3.0)
     seeds = distinct(table, "seed")
-    for protocol, axes in panels:
+    for protocol, axes in panels.items():
         for n, seed in enumerate(seeds):
             part = where(table, protocol=protocol, seed=seed).sort("epoch")
             style = _style(n, linewidth=1.2, markersize=3)
@@ -122,12 +116,12 @@ def draw_training(table: pl.DataFrame) -> Figure:
             axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
         axes.set(xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-    first = panels[0][1]  # its axis is that of all
-    first.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-    first.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    first.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    first.set_ylabel("binary cross-entropy (nats)")
-    _legend(figure, first, columns=2)
+    losses = figure.axes[0].yaxis  # the axis of all
+    losses.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    losses.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    losses.set_minor_locator(matplotlib.ticker.NullLocator())
+    losses.set_label_text("binary cross-entropy (nats)")
+    _legend(figure, columns=2)
     return figure
 
 
@@ -142,7 +136,7 @@ def draw_robustness(table: pl.DataFrame) -> Figure:
     models, ways = _in_order(table), distinct(table, "transform")
     figure, panels = _panels(table, 7.0, 1.4 + (0.12 + 0.06 * len(models)) * len(ways), grid="x")
     step = 0.8 / len(models)
-    for protocol, axes in panels:
+    for protocol, axes in panels.items():
         axes.axvline(0, color="#666666", linewidth=0.8)
         for n, model in enumerate(models):
             part = where(table, protocol=protocol, model=model)
@@ -151,11 +145,11 @@ def draw_robustness(table: pl.DataFrame) -> Figure:
             style = _style(n, markersize=4.5, linewidth=1.1, capsize=2, linestyle="none")
             style |= {"xerr": _errors(points, "difference"), "label": model_title(model)}
             axes.errorbar(points["difference"], y, **style)
-        axes.set(xlabel="change of the true-positive rate, points", yticks=range(len(ways)))
-        axes.set_yticklabels([way.replace("_", " ") for way in ways])
+        axes.set_xlabel("change of the true-positive rate, points")
+        axes.set_yticks(range(len(ways)), [way.replace("_", " ") for way in ways])
         axes.hlines(np.arange(1, len(ways)) - 0.5, *axes.get_xlim(), color="#DDDDDD", linewidth=0.5)
-    panels[0][1].set_ylim(len(ways) - 0.5, -0.5)
-    _legend(figure, panels[0][1])
+    figure.axes[0].set_ylim(len(ways) - 0.5, -0.5)
+    _legend(figure)
     return figure
 
 
@@ -180,7 +174,7 @@ def draw_budget(table: pl.DataFrame) -> Figure:
 def draw_reliability(table: pl.DataFrame) -> Figure:
     """Draw the share that is malicious by mean score, a panel a protocol; the number of scripts above."""
     figure, panels = _panels(table, 6.6, 3.2)
-    for protocol, axes in panels:
+    for protocol, axes in panels.items():
         part = where(table, protocol=protocol).filter(pl.col("n") > 0).sort("score")
         axes.plot([0, 1], [0, 1], color="#666666", linewidth=0.8, linestyle="--")
         axes.plot(part["score"], part["malicious"], **_style(0, markersize=4.5, linewidth=1.2))
@@ -188,5 +182,5 @@ def draw_reliability(table: pl.DataFrame) -> Figure:
             place = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": 6.5}
             axes.annotate(f"{row['n']:,}", (row["score"], row["malicious"]), **place)
         axes.set(xlim=(-0.05, 1.05), ylim=(-0.03, 1.1), xlabel="score after the temperature")
-    panels[0][1].set_ylabel("share that is malicious")
+    figure.axes[0].set_ylabel("share that is malicious")
     return figure

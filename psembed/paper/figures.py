@@ -141,9 +141,8 @@ def draw_token_groups(table: pl.DataFrame) -> Figure:
         axes.set_title(name)
         panels.append((axes, *_draw_group(axes, table.filter(pl.col("group") == name))))
     keys = {"label": "centre of mass", **CENTRE}, {"label": "odd one out: the farthest from it", **ODD}
-    figure.legend(
-        handles=[Line2D([], [], linewidth=0, **key) for key in keys], loc="outside lower center", ncols=2
-    )
+    handles = [Line2D([], [], linewidth=0, **key) for key in keys]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     _fix(figure)
     for axes, places, texts in panels:
         x, y, _ = proj_transform(*np.vstack([places.mean(axis=0), places]).T, axes.get_proj())
@@ -211,9 +210,8 @@ def _label(
     taken, labels = [_box(x, y, 3.5 * scale, 3.5 * scale) for x, y in points] + list(covered), []
     for point, text in zip(points, texts, strict=True):
         under = {"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0}
-        label = figure.text(
-            0, 0, ha="center", va="center", fontsize=8.5, parse_math=False, bbox=under, **text
-        )
+        look = {"ha": "center", "va": "center", "fontsize": 8.5, "parse_math": False, "bbox": under}
+        label = figure.text(0, 0, **look, **text)
         extent = label.get_window_extent()
         half = extent.width / 2 + scale, extent.height / 2
         places = [(*(point + scale * step + np.sign(step.round()) * (half[0], 0)), *half) for step in AROUND]
@@ -247,9 +245,6 @@ def _hits(box: tuple, others: Iterable[tuple]) -> bool:
     return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
 
 
-# ---- 8: speed ----
-
-
 def draw_speed(table: pl.DataFrame) -> Figure:
     """Draw the speeds of `make bench`: bars against the others, then time and memory by corpus size."""
     figure = new_figure(7.0, 2.4)
@@ -262,10 +257,8 @@ def draw_speed(table: pl.DataFrame) -> Figure:
         axes.set_title(title, fontsize=8)
         axes.margins(y=0.15)
     time, memory = panels[2], panels[2].twinx()
-    for axes, panel, label, colour, marker in (
-        (time, "seconds", "seconds", PALETTE[0], "o"),
-        (memory, "memory", "peak memory, GB", PALETTE[1], "s"),
-    ):
+    measures = (time, "seconds", "seconds"), (memory, "memory", "peak memory, GB")
+    for (axes, panel, label), colour, marker in zip(measures, PALETTE, "os", strict=False):
         part = detection.where(table, panel=panel).sort("x")
         axes.plot(part["x"].to_list(), part["y"].to_list(), color=colour, marker=marker)
         axes.set_ylabel(label, color=colour)

@@ -58,12 +58,11 @@ def _scripts(results: Results) -> Measured | str:
     if head is None:
         return _not_measured("02_tokens")
     ours = tokens.get("unlabeled", {}).get("distinct_history") or head
-    return {
-        "ours": ours,
-        "verdict": _graded(ours >= 368_000, ours >= 36_800),
-        "reason": "the blog says 386K and the paper 368K; ours are distinct after normalisation, older"
-        f" versions included; {head:,} at the pinned commits",
-    }
+    reason = (
+        "the blog says 386K and the paper 368K; ours are distinct after normalisation, older versions"
+        f" included; {head:,} at the pinned commits"
+    )
+    return {"ours": ours, "verdict": _graded(ours >= 368_000, ours >= 36_800), "reason": reason}
 
 
 def _vocabulary(results: Results) -> Measured | str:
@@ -80,13 +79,10 @@ def _groups(results: Results) -> Measured | str:
     policies = groups.get("policies", {}).get("mean_rank")
     if operators is None or policies is None:
         return _missing(results)
-    close = [rank <= 10 for rank in (operators, policies)]
-    return {
-        "ours": max(operators, policies),
-        "n": groups.get("vocabulary"),
-        "verdict": _graded(all(close), any(close)),
-        "reason": f"mean rank: operators {operators:.1f}, policies {policies:.1f}",
-    }
+    worse = max(operators, policies)
+    verdict = _graded(worse <= 10, min(operators, policies) <= 10)
+    reason = f"mean rank: operators {operators:.1f}, policies {policies:.1f}"
+    return {"ours": worse, "n": groups.get("vocabulary"), "verdict": verdict, "reason": reason}
 
 
 def _missing(results: Results) -> str:
@@ -101,12 +97,10 @@ def _alias(alias: str, results: Results) -> Measured | str:
     rank, reverse = pair.get("rank"), pair.get("reverse_rank")
     if rank is None or reverse is None:
         return _missing(results)
-    return {
-        "ours": max(rank, reverse),
-        "n": semantics.get("vocabulary"),
-        "verdict": _graded(rank == reverse == 1, 1 in (rank, reverse) or max(rank, reverse) <= 10),
-        "reason": f"{alias} to {pair['target']}: rank {rank}; back: rank {reverse}",
-    }
+    worse = max(rank, reverse)
+    verdict = _graded(rank == reverse == 1, 1 in (rank, reverse) or worse <= 10)
+    reason = f"{alias} to {pair['target']}: rank {rank}; back: rank {reverse}"
+    return {"ours": worse, "n": semantics.get("vocabulary"), "verdict": verdict, "reason": reason}
 
 
 def _odd(claim_id: str, results: Results) -> Measured | str:
@@ -124,15 +118,9 @@ def _analogy(claim_id: str, results: Results) -> Measured | str:
     rank = answer.get("rank")
     if rank is None:
         return _missing(results)
-    return {
-        "ours": rank,
-        "n": semantics.get("vocabulary"),
-        "verdict": _graded(rank == 1, rank <= 5),
-        "reason": f"nearest: {answer.get('top1')}; expected: {answer.get('expected')}",
-    }
-
-
-# ---- detection ----
+    verdict = _graded(rank == 1, rank <= 5)
+    reason = f"nearest: {answer.get('top1')}; expected: {answer.get('expected')}"
+    return {"ours": rank, "n": semantics.get("vocabulary"), "verdict": verdict, "reason": reason}
 
 
 def coverage_row(results: Results, protocol: str, model: str | None) -> CoverageRow | None:
@@ -151,10 +139,10 @@ def models_of(results: Results, protocol: str) -> dict[str, str | None]:
 
 def _untestable(results: Results, measured: object) -> str:
     """Return why 08_evaluation, which gave `measured`, cannot test the study, "" if it can."""
-    asked = results.get("08_evaluation", {}).get("fpr", STUDY_FPR)
-    if asked != STUDY_FPR:
+    asked = results.get("08_evaluation", {}).get("fpr")
+    if asked is not None and asked != STUDY_FPR:
         return f"this run asked for a false-positive rate of {asked:g}, the study for {STUDY_FPR:g}"
-    return "" if measured else _not_measured("08_evaluation")
+    return "" if asked and measured else _not_measured("08_evaluation")
 
 
 def _realised_too_high(row: CoverageRow | None) -> bool:
@@ -202,11 +190,8 @@ def _gain(results: Results) -> Measured | str:
     clean = not any(_realised_too_high(row) for row in rows)
     better, large = gain["low"] > 0, gain["high"] >= 0.22
     beside = f"; P2: {_gained(gains['p2'])}" if "p2" in gains else ""
-    return {
-        **_measured(gain),
-        "verdict": _graded(better and large and clean, better),
-        "reason": f"P1: against {gain['traditional']}{beside}; published on other data",
-    }
+    reason = f"P1: against {gain['traditional']}{beside}; published on other data"
+    return {**_measured(gain), "verdict": _graded(better and large and clean, better), "reason": reason}
 
 
 def _onnx(results: Results) -> Measured | str:
@@ -255,11 +240,9 @@ def _compared(claim: str, results: Results) -> Measured | str:
     )
     seeds = _least_seeds(results, {name for row in pairs["p1"] for name in row["models"]})
     above = all(row["low"] > 0 for row in pairs["p1"]) and seeds >= SEEDS
-    return {
-        **_measured(least["p1"]),
-        "verdict": _graded(above, least["p1"]["difference"] > 0),
-        "reason": f"the least gain of each protocol ({seeds} seeds): {shown}",
-    }
+    verdict = _graded(above, least["p1"]["difference"] > 0)
+    reason = f"the least gain of each protocol ({seeds} seeds): {shown}"
+    return {**_measured(least["p1"]), "verdict": verdict, "reason": reason}
 
 
 MEASURES: dict[str, Callable[[Results], Measured | str]] = {

@@ -28,9 +28,8 @@ Tokens = TypedDict(
         "planted": NotRequired[dict[str, Counts]],  # kind -> planted, recovered
     },
 )
-Embedding = TypedDict(  # shuffled: alias_mrr, alias_mrr_random
-    "Embedding", {"dimension": int, "vocabulary": int, "shuffled": Numbers}
-)
+# Shuffled: alias_mrr, alias_mrr_random.
+Embedding = TypedDict("Embedding", {"dimension": int, "vocabulary": int, "shuffled": Numbers})
 
 # Ranks count from 1.
 Alias = TypedDict("Alias", {"target": str, "rank": int | None, "reverse_rank": int | None}, total=False)
@@ -53,9 +52,8 @@ Semantics = TypedDict(
     },
 )
 
-Labels = TypedDict(  # p1: part -> positives, negatives
-    "Labels", {"one_line_rule_accuracy": float, "p1": dict[str, Counts]}
-)
+# P1: part -> positives, negatives.
+Labels = TypedDict("Labels", {"one_line_rule_accuracy": float, "p1": dict[str, Counts]})
 Baselines = TypedDict("Baselines", {"shuffled_labels": Numbers})  # tpr, fpr, positives
 Networks = TypedDict("Networks", {"networks": list[str], "parameters": int})
 

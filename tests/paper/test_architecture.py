@@ -25,7 +25,7 @@ def test_every_package_is_named_once_with_a_sentence():
 def test_pages_show_the_tree_as_it_is(page, text):
     written = (ROOT / page).read_text(encoding="utf-8")
     assert text(ROOT) in written
-    assert architecture.with_packages(written, text(ROOT)) == written
+    assert architecture.between_marks(written, "packages", text(ROOT)) == written
 
 
 def test_the_picture_is_the_one_that_the_code_draws(tmp_path):
