@@ -67,7 +67,7 @@ def tokenising(scripts: list[str]) -> dict[str, float | None]:
         If ids differ.
     """
     column, plain = pl.Series(scripts), pl.Series([tokens.normalise(text) for text in scripts])
-    vocabulary = Vocabulary.fit(tokens.tokenise_series(column), min_scripts=5)
+    vocabulary = Vocabulary.fit(tokens.tokenize_series(column), min_scripts=5)
     ids = {token: number for number, token in enumerate(vocabulary.tokens, FIRST)}
     parts = [part.to_list() for part in partitions(column)]
     with ProcessPoolExecutor(THREADS, get_context("spawn"), _hold, (parts, ids)) as pool:

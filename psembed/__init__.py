@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from psembed.embedding import benchmark
     from psembed.embedding.released import load as load_vectors
     from psembed.powershell.encoding import Encoder
-    from psembed.powershell.tokens import tokenise as tokenize
+    from psembed.powershell.tokens import tokenize
     from psembed.powershell.unwrap.layers import unwrap
 
 _PLACES = {
     "Detector": "psembed.detector.detector:Detector",
     "Verdict": "psembed.detector.verdict:Verdict",
     "unwrap": "psembed.powershell.unwrap.layers:unwrap",
-    "tokenize": "psembed.powershell.tokens:tokenise",
+    "tokenize": "psembed.powershell.tokens:tokenize",
     "Encoder": "psembed.powershell.encoding:Encoder",
     "load_vectors": "psembed.embedding.released:load",
     "benchmark": "psembed.embedding.benchmark",

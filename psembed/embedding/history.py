@@ -144,7 +144,7 @@ def count_near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> d
     """
     distinct = table.unique("normalised", keep="first", maintain_order=True)
     batches = (
-        tokens.tokenise_series(pl.Series([clean(text) for text in batch["text"]], dtype=pl.String))
+        tokens.tokenize_series(pl.Series([clean(text) for text in batch["text"]], dtype=pl.String))
         for batch in read_texts(distinct, root=root)
     )
     return near_duplicates.cluster(batches, folder=folder)[1]

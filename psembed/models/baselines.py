@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from psembed.datasets.shingles import shingle_hashes
 from psembed.models import features
 from psembed.powershell.encoding import CHARACTERS, character_ids
-from psembed.powershell.tokens import tokenise_series
+from psembed.powershell.tokens import tokenize_series
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.threads import THREADS
 
@@ -194,7 +194,7 @@ def _classifier(name: str, strength: float, seed: int) -> Classifier:
 
 
 def _tokens(texts: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
-    hashes, bounds = shingle_hashes(tokenise_series(texts), size)
+    hashes, bounds = shingle_hashes(tokenize_series(texts), size)
     return (hashes % np.uint64(HASH_COLUMNS)).astype(np.int64), bounds
 
 

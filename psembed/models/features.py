@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed.powershell.tokens import tokenise_series
+from psembed.powershell.tokens import tokenize_series
 from psembed.runtime.threads import slices
 
 HEAD, TAIL = 15_000, 5_000  # characters read of a text that is longer than both together
@@ -110,7 +110,7 @@ def _longest(inside: np.ndarray) -> int:
 
 def _of_tokens(texts: pl.Series) -> np.ndarray:
     """Return tokens (ln), their mean length in characters and the share of distinct ones, a row a text."""
-    tokens = tokenise_series(texts)
+    tokens = tokenize_series(texts)
     number = tokens.list.len().to_numpy().astype(float)
     characters = tokens.list.eval(pl.element().str.len_chars()).list.sum().to_numpy()
     some = np.maximum(number, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from psembed.powershell.cleaning import AFTER_STRING, IN_STRING, code_lines
-from psembed.powershell.tokens import tokenise_series
+from psembed.powershell.tokens import tokenize_series
 from psembed.runtime.distinct import flat_indices
 
 # No token holds white space, so these cannot be mistaken for tokens.
@@ -68,7 +68,7 @@ def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, 
 
 def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np.ndarray]:
     """Tokenise distinct lines; return distinct tokens, their places, and the tokens of each line."""
-    tokens = tokenise_series(lines)
+    tokens = tokenize_series(lines)
     sizes = tokens.list.len().to_numpy().astype(np.int64)
     flat = flatten(tokens)
     if commands:

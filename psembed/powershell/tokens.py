@@ -68,10 +68,10 @@ def normalise(text: str) -> str:
     return lower.encode().translate(_DIGITS).decode()
 
 
-def tokenise(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """Return the tokens of one text, in order; any text has some or none.
 
-    Many texts are tokenised faster by `tokenise_series`, which gives the same.
+    Many texts are tokenised faster by `tokenize_series`, which gives the same.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def tokenise(text: str) -> list[str]:
     return [token[:TOKEN_CHARS] for token in _MATCHER.findall(normalise(text))]
 
 
-def tokenise_series(texts: pl.Series | Iterable[str]) -> pl.Series:
+def tokenize_series(texts: pl.Series | Iterable[str]) -> pl.Series:
     """Tokenise many texts with polars' Rust engine, on all cores.
 
     Parameters
@@ -145,7 +145,7 @@ class Vocabulary:
     def fit(cls, tokens: pl.Series, *, min_scripts: int) -> "Vocabulary":
         """Keep the tokens that are in at least `min_scripts` of the scripts; the most widespread come first.
 
-        `tokens` has a list for each (training) script, as tokenise_series returns it. Raises CorpusError if
+        `tokens` has a list for each (training) script, as tokenize_series returns it. Raises CorpusError if
         no token is that frequent.
         """
         flat = pl.LazyFrame({"token": tokens}).with_row_index("script").explode("token").drop_nulls()

@@ -22,7 +22,7 @@ from psembed.detector.detector import MAX_BYTES, Detector
 from psembed.detector.manifest import MANIFEST, MODEL, TOKENIZER
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import READ_CHARS, Encoder
-from psembed.powershell.tokens import tokenise
+from psembed.powershell.tokens import tokenize
 from psembed.runtime.errors import ModelError, ParameterError
 from psembed.runtime.files import atomic, sha256
 from psembed.sources import grammar
@@ -201,7 +201,7 @@ def _text_fields(text: str, encoder: Encoder) -> dict:
     rows = [row[row > 0].astype("<i4") for (row,) in encoder.encode([cleaned])]
     tail = READ_CHARS // 4
     seen = cleaned if len(cleaned) <= READ_CHARS else cleaned[: READ_CHARS - tail] + cleaned[-tail:]
-    tokens = tokenise(seen)
+    tokens = tokenize(seen)
     fields = {
         "cleaned_length": len(cleaned),
         "cleaned_sha256": sha256(cleaned.encode()),

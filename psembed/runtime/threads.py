@@ -1,4 +1,4 @@
-"""Partitions: many texts are cut into runs of about equal bytes, and each is worked on by a thread of its own.
+"""Partitions: many texts cut into runs of about equal bytes, each worked on by a thread of its own.
 
 polars hands out rows, 100,000 at a time, and so leaves all cores but one idle over a few thousand long
 scripts. It lets go of Python's lock, so threads suffice.

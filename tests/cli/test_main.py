@@ -13,7 +13,7 @@ from psembed.cli import main, similarity
 from psembed.embedding import released, token_vectors
 from psembed.pipeline import runner
 from psembed.pipeline.runner import RunSummary, StageRun
-from psembed.powershell.tokens import tokenise
+from psembed.powershell.tokens import tokenize
 from psembed.project import published, workspace
 from psembed.runtime import environment
 from psembed.runtime.errors import CorpusError, ParameterError, PsembedError, SourceError, StageError
@@ -321,7 +321,7 @@ def test_an_output_that_cannot_show_a_token_escapes_it(vectors):
 
 
 SOME_TOKENS = st.lists(
-    st.text(alphabet="-+n$hx1*:=é ").map(tokenise).filter(bool).map(lambda tokens: tokens[0])
+    st.text(alphabet="-+n$hx1*:=é ").map(tokenize).filter(bool).map(lambda tokens: tokens[0])
     | st.sampled_from(["-n", "-h", "--", "-", "+", "-word", "-v", "-vectors", "-e", "=="]),
     min_size=1,
 ).filter(lambda tokens: tokens != ["-h"])

@@ -194,7 +194,7 @@ def test_cleaning_is_psembeds(text):
 @given(TEXTS)
 def test_tokens_and_ids_are_psembeds(text):
     found = SCORER.tokens(text)
-    assert found == tokens.tokenise(text)
+    assert found == tokens.tokenize(text)
     rows = [row[row > 0].tolist() for (row,) in ENCODER.encode([text])]
     assert [SCORER.token_ids(found), SCORER.character_ids(text)] == rows
 
@@ -238,7 +238,7 @@ def test_lower_case_of_the_page_is_all_that_matters():
 
 def test_characters_of_the_page_make_the_tokens_of_polars():
     texts = [f"a{c}b" for c in every_character(0x20000)]
-    assert tokens.tokenise_series(texts).to_list() == [SCORER.tokens(text) for text in texts]
+    assert tokens.tokenize_series(texts).to_list() == [SCORER.tokens(text) for text in texts]
 
 
 def test_windows_1252_of_the_page_is_pythons():

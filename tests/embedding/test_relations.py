@@ -7,7 +7,7 @@ import pytest
 
 from psembed.embedding import relations
 from psembed.powershell import aliases
-from psembed.powershell.tokens import tokenise
+from psembed.powershell.tokens import tokenize
 
 HALVES = ("development", "held_out")
 
@@ -80,4 +80,4 @@ def test_every_word_is_one_token_as_it_stands():
     words = [token for pair in aliases.ALIASES for token in pair]
     words += [token for group in sum(relations.ODD_GROUPS.values(), ()) for token in group]
     words += [token for item in sum(relations.ANALOGIES.values(), ()) for token in analogy_tokens(item)]
-    assert [word for word in words if tokenise(word) != [word]] == []
+    assert [word for word in words if tokenize(word) != [word]] == []

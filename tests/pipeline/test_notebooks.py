@@ -158,7 +158,7 @@ def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke,
     work = checkout / "work" / "smoke"
     scripts = pl.read_parquet(work / "scripts.parquet")
     train = scripts.filter((pl.col("part") == "train") & (pl.col("kind") != "labelled"))
-    seen = set(tokens.tokenise_series(train["clean"]).explode())
+    seen = set(tokens.tokenize_series(train["clean"]).explode())
     assert set(pl.read_parquet(work / "vocabulary.parquet")["token"]) <= seen
     marked = set(command_position.marked(train["text"]).explode())
     assert set(token_vectors.load(work / "vectors.npz").index_to_key) <= marked | seen

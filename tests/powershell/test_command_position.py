@@ -15,7 +15,7 @@ from psembed.powershell.command_position import (
     marked,
     marked_codes,
 )
-from psembed.powershell.tokens import tokenise
+from psembed.powershell.tokens import tokenize
 from psembed.runtime.distinct import flat_indices
 
 S = COMMAND_MARK
@@ -105,7 +105,7 @@ def test_a_reading_switches_one_thing_at_a_time():
     assert read(text) == [S, "> sort", "'", "x", "'", S, "$a", "=", '"', "y", '"']
     assert read(text, strings=False) == [S, "> sort", "'", "'", S, "$a", "=", "'", "'"]
     assert read(text, commands=False) == ["sort", "'", "x", "'", "$a", "=", '"', "y", '"']
-    assert unmarked(read(text, comments=True)) == tokenise(text)
+    assert unmarked(read(text, comments=True)) == tokenize(text)
 
 
 def test_rows_of_empty_texts_stay():
@@ -119,7 +119,7 @@ def test_rows_of_empty_texts_stay():
 @settings(max_examples=300)
 def test_only_marks_are_added_to_the_tokens_of_the_text(texts):
     rows = marked(pl.Series(texts, dtype=pl.String)).to_list()
-    assert [unmarked(row) for row in rows] == [tokenise(strip_comments(text)) for text in texts]
+    assert [unmarked(row) for row in rows] == [tokenize(strip_comments(text)) for text in texts]
     assert all(S + S not in "".join(row) and row[-1] != S for row in rows if row)
 
 
@@ -127,7 +127,7 @@ def test_only_marks_are_added_to_the_tokens_of_the_text(texts):
 def test_comments_and_unmarked_commands_can_be_read_as_well(texts):
     series = pl.Series(texts, dtype=pl.String)
     everything = marked(series, Reading(comments=True, commands=False)).to_list()
-    assert everything == [tokenise(text) for text in texts]
+    assert everything == [tokenize(text) for text in texts]
     plain = marked(series, Reading(commands=False)).to_list()
     assert plain == [unmarked(row) for row in marked(series).to_list()]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from psembed.powershell import cleaning, decoding, tokens
 from psembed.powershell.encoding import Encoder
-from psembed.powershell.tokens import Vocabulary, ids, normalise, tokenise, tokenise_series
+from psembed.powershell.tokens import Vocabulary, ids, normalise, tokenize, tokenize_series
 from psembed.runtime import distinct, threads
 from psembed.runtime.errors import CorpusError, ModelError, ParameterError, UnknownTokenError
 from psembed.sources import catalogue, snapshots
@@ -45,7 +45,7 @@ def documented_rows():
 
 @pytest.mark.parametrize(("text", "expected"), documented_rows())
 def test_documented_behaviour(text, expected):
-    assert tokenise(text) == expected.split(" ")
+    assert tokenize(text) == expected.split(" ")
 
 
 def test_the_table_is_there():
@@ -61,11 +61,11 @@ def test_documented_alternatives_are_the_patterns():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SCRIPTS, max_size=8))
 def test_series_and_single_texts_agree(texts):
-    assert tokenise_series(texts).to_list() == [tokenise(text) for text in texts]
+    assert tokenize_series(texts).to_list() == [tokenize(text) for text in texts]
 
 
 def test_rust_and_python_agree_on_every_character():
-    assert tokenise_series(EVERY_CHARACTER).to_list() == [tokenise(text) for text in EVERY_CHARACTER]
+    assert tokenize_series(EVERY_CHARACTER).to_list() == [tokenize(text) for text in EVERY_CHARACTER]
 
 
 KNOWN = Vocabulary(["iex", "$i", "-eq", '"', "'", "*", "\u03c3", "x" * 64, "\u00e4" * 64])
@@ -81,7 +81,7 @@ def cut_small():
 
 
 def check_ids(texts, vocabulary):
-    expected = [[vocabulary._ids.get(token, 1) for token in tokenise(text)] for text in texts]
+    expected = [[vocabulary._ids.get(token, 1) for token in tokenize(text)] for text in texts]
     numbers, lengths = ids(texts, vocabulary)
     assert numbers.dtype == np.int32 and numbers.tolist() == list(chain(*expected))
     assert lengths.dtype == np.int64 and lengths.tolist() == [len(row) for row in expected]
@@ -93,11 +93,11 @@ def test_ids_are_those_of_the_tokens(texts):
     check_ids(texts, KNOWN)
     with cut_small():
         check_ids(texts, KNOWN)
-        assert tokenise_series(texts).to_list() == [tokenise(text) for text in texts]
+        assert tokenize_series(texts).to_list() == [tokenize(text) for text in texts]
 
 
 def test_ids_of_every_character():
-    vocabulary = Vocabulary.fit(tokenise_series(EVERY_CHARACTER), min_scripts=1)
+    vocabulary = Vocabulary.fit(tokenize_series(EVERY_CHARACTER), min_scripts=1)
     check_ids(EVERY_CHARACTER, vocabulary)
     with cut_small():
         check_ids([f"{text} \n{text}\t\u00a0" for text in EVERY_CHARACTER], vocabulary)
@@ -107,7 +107,7 @@ def test_ids_of_every_character():
 def test_ids_of_long_matches_are_those_of_their_first_characters(letter):
     texts = [letter * length for length in (63, 64, 65, 99, 100, 5_000)]
     check_ids(texts, KNOWN)
-    check_ids(texts * 10, Vocabulary([tokenise(text)[0] for text in texts[:2]]))
+    check_ids(texts * 10, Vocabulary([tokenize(text)[0] for text in texts[:2]]))
 
 
 def test_ids_of_little():
@@ -133,7 +133,7 @@ def test_ids_of_real_scripts():
     (source,) = catalogue.find_sources([REAL.stem])
     raw = [decoding.decode(data)[0] for _, data in snapshots.read_snapshot(REAL, source)]
     texts = [text for text in raw if text] + [cleaning.clean(text) for text in raw if text]
-    vocabulary = Vocabulary.fit(tokenise_series(texts), min_scripts=3)
+    vocabulary = Vocabulary.fit(tokenize_series(texts), min_scripts=3)
     assert sum(map(len, texts)) > distinct.MIN_BYTES * threads.THREADS / 2
     check_ids(texts, vocabulary)
 
@@ -197,7 +197,7 @@ def test_javascript_agrees():
     rules = json.loads(Encoder(["a"], token_length=4, char_length=4).to_json())
     content = json.dumps({"rules": rules, "texts": texts}).encode()
     done = subprocess.run([shutil.which("node"), "-e", NODE], input=content, capture_output=True, check=True)
-    expected = [tokenise(text) for text in texts]
+    expected = [tokenize(text) for text in texts]
     without_flag, unicode_flag = json.loads(done.stdout)
     assert without_flag == expected
     assert unicode_flag == expected
@@ -225,30 +225,30 @@ def test_tokens_cover_all_visible_ascii(text):
         re.findall("[!-~]", "".join(match.group() for match in tokens._MATCHER.finditer(normalise(text))))
     )
     assert kept == "".join(re.findall("[!-~]", normalise(text)))
-    assert all(0 < len(token) <= tokens.TOKEN_CHARS and " " not in token for token in tokenise(text))
+    assert all(0 < len(token) <= tokens.TOKEN_CHARS and " " not in token for token in tokenize(text))
 
 
 @settings(max_examples=100, deadline=None)
 @given(SCRIPTS)
 def test_case_and_digits_do_not_matter(text):
     ascii_upper = re.sub("[a-z]", lambda letter: letter.group().upper(), text)
-    assert tokenise(ascii_upper) == tokenise(text)
-    assert tokenise(re.sub("[0-9]", "7", text)) == tokenise(text)
+    assert tokenize(ascii_upper) == tokenize(text)
+    assert tokenize(re.sub("[0-9]", "7", text)) == tokenize(text)
 
 
 def test_base64_is_one_token():
     blob = "QUJD+/x9" * 5000
-    assert tokenise(f"-enc {blob}== -w") == ["-enc", normalise(blob)[:64], "-w"]
-    assert len(tokenise("QUJD+/x9" * 8)) > 8
+    assert tokenize(f"-enc {blob}== -w") == ["-enc", normalise(blob)[:64], "-w"]
+    assert len(tokenize("QUJD+/x9" * 8)) > 8
 
 
 def test_null_stays_null_and_empty_stays_empty():
-    assert tokenise_series(pl.Series(["", None, "  \n", "a"])).to_list() == [[], None, [], ["a"]]
-    assert tokenise_series([]).dtype == pl.List(pl.String)
+    assert tokenize_series(pl.Series(["", None, "  \n", "a"])).to_list() == [[], None, [], ["a"]]
+    assert tokenize_series([]).dtype == pl.List(pl.String)
 
 
 def test_fit_counts_scripts_and_occurrences():
-    table = Vocabulary.fit(tokenise_series(["iex iex b", "IEX c", "", "b"]), min_scripts=2).to_table()
+    table = Vocabulary.fit(tokenize_series(["iex iex b", "IEX c", "", "b"]), min_scripts=2).to_table()
     assert table.rows() == [("b", 2, 2), ("iex", 2, 3)]
     again = Vocabulary.from_table(table)
     assert again.tokens == ["b", "iex"]
@@ -258,13 +258,13 @@ def test_fit_counts_scripts_and_occurrences():
 
 def test_fit_does_not_depend_on_order():
     texts = [f"common w{chr(97 + n % 20)} x{chr(97 + n % 7)}" for n in range(200)]
-    forward = Vocabulary.fit(tokenise_series(texts), min_scripts=2)
-    assert forward.tokens == Vocabulary.fit(tokenise_series(texts[::-1]), min_scripts=2).tokens
+    forward = Vocabulary.fit(tokenize_series(texts), min_scripts=2)
+    assert forward.tokens == Vocabulary.fit(tokenize_series(texts[::-1]), min_scripts=2).tokens
 
 
 def test_vocabulary_refuses_bad_input():
     with pytest.raises(CorpusError, match="lower min_scripts"):
-        Vocabulary.fit(tokenise_series(["a", "b"]), min_scripts=3)
+        Vocabulary.fit(tokenize_series(["a", "b"]), min_scripts=3)
     with pytest.raises(CorpusError, match="'a' comes twice"):
         Vocabulary(["a", "b", "a"])
     with pytest.raises(CorpusError, match="as many script"):
@@ -304,7 +304,7 @@ def test_encode_is_what_it_says(texts):
     encoder = Encoder(["iex", "$i", "-eq", '"', "'"], token_length=9, char_length=13)
     words, characters = encoder.encode(texts)
     for text, word_row, character_row in zip(texts, words.tolist(), characters.tolist(), strict=True):
-        numbers = [encoder.vocabulary._ids.get(token, 1) for token in tokenise(text)]
+        numbers = [encoder.vocabulary._ids.get(token, 1) for token in tokenize(text)]
         numbers = numbers if len(numbers) <= 9 else numbers[:7] + numbers[-2:]
         assert word_row == numbers + [0] * (9 - len(numbers))
         kept = text if len(text) <= 13 else text[:10] + text[-3:]

@@ -1,6 +1,8 @@
 """The contracts on imports in pyproject.toml hold, and they would catch what they are there for."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,10 @@ def copy(tmp_path, monkeypatch):
 
 def broken(folder: Path) -> str:
     """Return what import-linter says of the contracts that are broken in a folder, "" where all are kept."""
-    import subprocess
-    import sys
-
-    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as lint; lint()"
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from importlinter.cli import lint_imports_command as lint; lint()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
     )

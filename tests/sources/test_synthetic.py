@@ -41,9 +41,9 @@ def texts(corpus: dict, truth: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shingles(text: str) -> set:
-    from psembed.powershell.tokens import tokenise
+    from psembed.powershell.tokens import tokenize
 
-    tokens = tokenise(text)
+    tokens = tokenize(text)
     return set(zip(tokens, tokens[1:], tokens[2:], strict=False))
 
 
@@ -112,11 +112,11 @@ def test_hosts_are_reserved_and_no_address_is_real(texts: pl.DataFrame):
 
 def test_no_other_alias_slips_in():
     from psembed.powershell.aliases import ALIASES
-    from psembed.powershell.tokens import Vocabulary, tokenise_series
+    from psembed.powershell.tokens import Vocabulary, tokenize_series
 
     files = synthetic.generate(scripts=1500, seed=3).values()
     texts = [data.decode("latin-1") for source in files for _, data in source if b"\x00" not in data]
-    known = Vocabulary.fit(tokenise_series(texts), min_scripts=10)
+    known = Vocabulary.fit(tokenize_series(texts), min_scripts=10)
     assert {a: c for a, c in ALIASES if a in known and c in known} == PLANTED_ALIASES
 
 
@@ -155,9 +155,9 @@ def test_recovered_refuses_the_truth_of_another_seed(truth: pl.DataFrame):
 
 def test_word_vectors_find_the_planted_relations(texts: pl.DataFrame):
     word2vec = pytest.importorskip("gensim.models").Word2Vec
-    from psembed.powershell.tokens import tokenise_series
+    from psembed.powershell.tokens import tokenize_series
 
-    sentences = tokenise_series(texts["text"]).to_list()
+    sentences = tokenize_series(texts["text"]).to_list()
     words = word2vec(sentences, vector_size=64, window=2, min_count=10, epochs=10, seed=1, workers=1).wv
     ranks = []
     for alias, command in PLANTED_ALIASES.items():
