@@ -84,10 +84,10 @@ def _check(slug: str, table: pl.DataFrame) -> None:
 
 def _read(path: Path) -> pl.DataFrame:
     """Read a figure's csv: text columns stay text, even where a token looks like a number."""
+    texts = dict.fromkeys(TEXTS, pl.String)
     try:
-        return pl.read_csv(
-            path, infer_schema_length=None, schema_overrides=dict.fromkeys(TEXTS, pl.String)
-        ).with_columns(pl.col(pl.String).fill_null(""))
+        table = pl.read_csv(path, infer_schema_length=None, schema_overrides=texts)
+        return table.with_columns(pl.col(pl.String).fill_null(""))
     except pl.exceptions.PolarsError as error:
         raise CorpusError(f"{path.name} cannot be read ({error}); run the notebook that makes it") from error
 
@@ -155,11 +155,12 @@ def draw_token_groups(table: pl.DataFrame) -> Figure:
 def _draw_group(axes: Axes, part: pl.DataFrame) -> tuple[np.ndarray, list[dict]]:
     """Draw one group; return where its tokens are, float64 (n, 3), and how to write each."""
     places = part.select("x", "y", "z").to_numpy()
-    centre, odd = places.mean(axis=0), _odd(part)
+    centre = places.mean(axis=0)
+    named = "odd" in part.columns and part["odd"].any()
+    odd = part["odd"].arg_max() if named else np.linalg.norm(places - centre, axis=1).argmax()
     wide = np.abs(places - centre).max() * 1.05 or 1.0
     deep = max(np.abs(places - centre)[:, 2].max() * 1.2, 0.7 * wide)
-    reach = np.array([wide, wide, deep])
-    low, high = centre - reach, centre + reach
+    low, high = (centre + side * np.array([wide, wide, deep]) for side in (-1, 1))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
     axes.set_box_aspect(high - low, zoom=1.05)
@@ -176,13 +177,6 @@ def _draw_group(axes: Axes, part: pl.DataFrame) -> tuple[np.ndarray, list[dict]]
         texts.append({"s": token, "color": _ink(look["color"]), "weight": "bold" if k == odd else "normal"})
     axes.plot(*centre[:, None], **CENTRE)
     return places, texts
-
-
-def _odd(part: pl.DataFrame) -> int:
-    if "odd" in part.columns and part["odd"].any():
-        return part["odd"].arg_max()
-    places = part.select("x", "y", "z").to_numpy()
-    return int(np.linalg.norm(places - places.mean(axis=0), axis=1).argmax())
 
 
 # ---- labels that cover nothing ----

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from synthetic_results import results as synthetic
+from typed_numbers import ALLOWED, typed_numbers
 
 from psembed.paper import build, claims, figures, recovery
 from psembed.project.workspace import Workspace
@@ -85,7 +86,7 @@ def test_a_paper_that_does_not_compile_is_a_clear_error(checkout: Path):
 
 
 def test_no_result_is_typed_into_the_prose():
-    assert build.typed_numbers(SOURCE) == []
+    assert typed_numbers(SOURCE) == []
 
 
 @pytest.mark.parametrize(
@@ -114,11 +115,11 @@ def test_no_result_is_typed_into_the_prose():
 def test_a_planted_result_is_found(planted: str):
     marked = SOURCE.replace("= Limits", f"{planted}\n\n= Limits", 1)
     assert marked != SOURCE
-    assert [text for _, text in build.typed_numbers(marked)] == [planted]
+    assert [text for _, text in typed_numbers(marked)] == [planted]
 
 
 def test_numbers_spelt_as_share_are_not_typed_either():
-    prose = build.ALLOWED.sub("", SOURCE)
+    prose = ALLOWED.sub("", SOURCE)
     assert not re.search(r"\b(percent|per cent|%)", prose)
 
 
