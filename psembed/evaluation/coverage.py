@@ -106,20 +106,13 @@ def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
     return sum(tprs) / len(tprs)
 
 
-# ---- what else the rates could be of ----
-
-
 def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates are when near-duplicates of test scripts count, too.
 
     Thresholds stay those of one script per validation cluster. Seeds that have not scored the copies are left
-    out, and so is P0, where every copy counts anyway. Without columns if no copies were scored.
-
-    Returns
-    -------
-    DataFrame
-        protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per cluster",
-        "clusters weighted" (a script of a cluster of n weighs 1/n) or "every script".
+    out, and so is P0, where every copy counts anyway. Columns are protocol, model, tpr, positives, fpr,
+    negatives (scripts looked at) and counting: "one per cluster", "clusters weighted" (a script of a cluster
+    of n weighs 1/n) or "every script"; none if no copies were scored.
     """
     test = _with_part(rows, COPIES, fpr=fpr)
     if test.is_empty():
@@ -137,8 +130,8 @@ def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates would be, had no rule dropped a script of the test part.
 
     Training and thresholds stay as they are. Seeds that have not scored the dropped scripts are left out.
-    Columns are protocol, model, tpr, positives, fpr, negatives and, with dropped scripts counted under their
-    source's label, tpr_kept, positives_kept, fpr_kept, negatives_kept; none if no such were scored.
+    Columns are those of `by_weighting` without counting; with _kept at the end, dropped scripts count under
+    their source's label. None if no such were scored.
     """
     test = _with_part(rows, DROPPED, fpr=fpr)
     if test.is_empty():

@@ -44,8 +44,7 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
 def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
     """Return how many scores reach `threshold`: flagged, total (counts), share, low, high.
 
-    The exact (Clopper-Pearson) 95% interval low..high treats scripts as independent. No score, or one that is
-    NaN, is a CorpusError.
+    The exact (Clopper-Pearson) 95% interval low..high treats scripts as independent.
     """
     scores = checked_scores(scores)
     flagged = int(np.count_nonzero(scores >= threshold))

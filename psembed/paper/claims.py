@@ -25,10 +25,7 @@ class ClaimRow(Measured):
 
 
 def evaluate(results: Results) -> list[ClaimRow]:
-    """Judge every claim, a row each; missing stages and keys count as not measured.
-
-    Rows have a `reason` where there is something to add, always with not_testable.
-    """
+    """Judge every claim, a row each; what is missing counts as not measured, and a `reason` says so."""
     generated = results.get("01_corpus", {}).get("generated", False)
     return [_judge(claim, results, generated=generated) for claim in CLAIMS]
 
@@ -46,10 +43,7 @@ def _judge(claim: Claim, results: Results, *, generated: bool) -> ClaimRow:
 
 
 def verify(results_dir: Path) -> str:
-    """Return the ledger of a results folder as a text table, computed again from its results.
-
-    A last line says so if the committed claims.json is not what its inputs give.
-    """
+    """Compute a results folder's ledger again: a text table, and a last line if claims.json differs."""
     rows = evaluate(load_results(results_dir))
     cells = [("id", "verdict", "published", "ours", "95% interval", "claim")]
     for row in rows:

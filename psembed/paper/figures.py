@@ -75,8 +75,7 @@ def redraw(workspace: Workspace) -> list[str]:
 def _check(slug: str, table: pl.DataFrame) -> None:
     if slug not in FIGURES:
         raise ParameterError(f"no figure {slug!r}: choose one of {', '.join(FIGURES)}")
-    missing = [name for name in FIGURES[slug].columns if name not in table.columns]
-    if missing:
+    if missing := [name for name in FIGURES[slug].columns if name not in table.columns]:
         raise CorpusError(f"figure {slug}: the table lacks {', '.join(missing)}; it has {table.columns}")
     if table.is_empty():
         raise CorpusError(f"figure {slug}: the table is empty; run the notebook that measures it")
@@ -99,9 +98,6 @@ def _render(slug: str, table: pl.DataFrame, folder: Path) -> None:
         for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             with atomic(folder / f"{slug}.{kind}") as temporary:
                 figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
-
-
-# ---- 1 and 2: the embedding ----
 
 
 def draw_token_map(table: pl.DataFrame) -> Figure:

@@ -52,8 +52,7 @@ def interactive(layout: pl.DataFrame, vectors: Vectors, path: Path, *, neighbour
 def _check(layout: pl.DataFrame, neighbours: int) -> None:
     if neighbours < 1:
         raise ParameterError(f"neighbours is {neighbours}: give 1 or more")
-    missing = [name for name in COLUMNS if name not in layout.columns]
-    if missing:
+    if missing := [name for name in COLUMNS if name not in layout.columns]:
         raise CorpusError(f"the layout lacks {', '.join(missing)}; give what similarity.layout_2d returns")
     if layout.is_empty():
         raise CorpusError("the layout has no token: give what similarity.layout_2d returns")

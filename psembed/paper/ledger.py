@@ -212,14 +212,9 @@ def _case(claim_id: Literal["C22", "C23", "C24"], results: Results) -> Measured 
         return _not_measured("10_case_studies")
     row = coverage_row(results, "p1", models_of(results, "p1")["deep"])
     many = n >= 20 and deep >= 0.9 and deep > traditional and not _realised_too_high(row)
-    return {
-        "ours": deep,
-        "low": case.get("deep_low"),
-        "high": case.get("deep_high"),
-        "n": n,
-        "verdict": _graded(many, deep > 0.5),
-        "reason": f"detected: network {deep:.1%}, best traditional {traditional:.1%}",
-    }
+    interval: Measured = {"low": case.get("deep_low"), "high": case.get("deep_high")}
+    reason = f"detected: network {deep:.1%}, best traditional {traditional:.1%}"
+    return {"ours": deep, **interval, "n": n, "verdict": _graded(many, deep > 0.5), "reason": reason}
 
 
 def _least_seeds(results: Results, models: set[str]) -> int:
