@@ -101,7 +101,7 @@ def files(
 
     def target(data: bytes) -> object:
         path.write_bytes(data)
-        return [item.name for item in inputs.items([str(path)])]
+        return [item.name for item in inputs.Inputs([str(path)])]
 
     return target, seeds(folder)
 

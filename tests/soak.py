@@ -46,7 +46,7 @@ def soak(seconds: float) -> tuple[int, list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         paths = corpus(Path(folder))
         for _ in itertools.count():
-            for _ in detector.verdicts(inputs.items(paths)):
+            for _ in detector.verdicts(inputs.Inputs(paths)):
                 scored += 1
                 passed = time.monotonic() - started
                 if passed > EVERY * (len(resident) + 1):

@@ -68,10 +68,10 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _scored(options: argparse.Namespace, counts: Counter) -> int:
-    """Score what is named, count the verdicts that were written by their word, and return the exit code."""
+    """Score what is named, count the verdicts that were written by their label, and return the exit code."""
     from psembed.detector.detector import released
-    from psembed.detector.inputs import items
-    from psembed.detector.reports import BINARY, WRITERS, word
+    from psembed.detector.inputs import Inputs
+    from psembed.detector.reports import BINARY, WRITERS, label
 
     _heed_interrupts()
     binary = options.format in BINARY
@@ -80,7 +80,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
     detector = released()
-    given = items(options.paths, column=options.column)
+    given = Inputs(options.paths, column=options.column)
     total = given.total() if sys.stderr.isatty() else None
     with (
         _verdicts(given, options.cluster) as verdicts,
@@ -88,7 +88,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     ):
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
         meter = Meter(sys.stderr, "scored", total)
-        with contextlib.closing(_watched(verdicts, counts, word, meter, stream)) as watched:
+        with contextlib.closing(_watched(verdicts, counts, label, meter, stream)) as watched:
             WRITERS[options.format](watched, stream, **why)
             stream.flush()
     print(_summary(counts, given), file=sys.stderr)
@@ -141,8 +141,8 @@ def _opened(path: Path, *, binary: bool) -> IO:
     return path.open("wb") if binary else path.open("w", encoding="utf-8", newline="")
 
 
-def _watched(verdicts: Iterable, counts: Counter, word: Callable, meter: Meter, stream: IO) -> Iterator:
-    """Yield verdicts, count by word those that were written, and keep the meter out of a terminal's lines."""
+def _watched(verdicts: Iterable, counts: Counter, label: Callable, meter: Meter, stream: IO) -> Iterator:
+    """Yield verdicts, count those that were written, and keep the meter out of a terminal's lines."""
     shared = stream.isatty()
     with meter:
         meter.show(0)
@@ -150,7 +150,7 @@ def _watched(verdicts: Iterable, counts: Counter, word: Callable, meter: Meter, 
             if shared:
                 meter.erase()
             yield verdict
-            counts[word(verdict)] += 1
+            counts[label(verdict)] += 1
             meter.show(counts.total())
 
 
@@ -166,5 +166,5 @@ def _summary(counts: Counter, given) -> str:
     others = f"{given.left_out:,} files of other kinds left out" * bool(given.left_out)
     if not counts.total():
         return f"psembed: nothing to score; {others}".removesuffix("; ")
-    told = [_counted(counts), others, f"{given.links:,} links not followed" * bool(given.links)]
-    return f"psembed: {'; '.join(filter(None, told))}"
+    sentences = [_counted(counts), others, f"{given.links:,} links not followed" * bool(given.links)]
+    return f"psembed: {'; '.join(filter(None, sentences))}"

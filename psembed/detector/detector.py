@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +60,6 @@ class Detector:
     def load(cls, folder: Path | None = None) -> "Detector":
         """Open the detector in `folder`, by default the released one.
 
-        Parameters
-        ----------
-        folder : Path, optional
-
         Raises
         ------
         ModelError
@@ -96,8 +91,9 @@ class Detector:
 
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores) as pool:
-            found = workers.ahead(partial(pool.submit, scores), workers.chunks(texts), most=2 * cores)
-            return np.fromiter(found, dtype=np.float32)
+            chunks = workers.chunks(texts)
+            results = workers.ahead(lambda chunk: pool.submit(scores, chunk), chunks, most=2 * cores)
+            return np.fromiter(results, dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:
         """Return float32[n, d], what the network's last hidden layer makes of clean texts."""
@@ -142,60 +138,62 @@ class Detector:
 
     def judge(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order."""
-        known = [_read(item) for item in items]
-        given = [text for _, text in known if text is not None]
-        runs = iter(may_run(given))
-        judged: list[Verdict] = []
-        pending: list[tuple[Verdict, Unwrapped, list[str]]] = []
+        unscored = [_read(item) for item in items]
+        runs = iter(may_run([text for _, text in unscored if text is not None]))
+        verdicts: list[Verdict] = []
+        pending: list[tuple[Verdict, Unwrapped]] = []
         size = 0
-        for verdict, text in known:
-            found = Unwrapped([], "") if text is None else unwrap(text, next(runs))
-            pending.append((verdict, found, [cleaning.clean(layer.text) for layer in found.layers]))
-            size += sum(len(layer.text) for layer in found.layers)
+        for verdict, text in unscored:
+            unwrapped = Unwrapped([], "") if text is None else unwrap(text, next(runs))
+            pending.append((verdict, unwrapped))
+            size += sum(len(layer.text) for layer in unwrapped.layers)
             if size > workers.CHARACTERS:
-                judged += self._flushed(pending)
+                verdicts += self._score_layers(pending)
                 pending, size = [], 0
-        return judged + self._flushed(pending)
+        return verdicts + self._score_layers(pending)
 
-    def _flushed(self, pending: list[tuple[Verdict, Unwrapped, list[str]]]) -> list[Verdict]:
-        """Score the clean layers of several items together; return the verdicts."""
-        clean = [layer for *_, layers in pending for layer in layers]
+    def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]]) -> list[Verdict]:
+        """Score the layers of several items together; return the verdicts."""
+        clean = [cleaning.clean(layer.text) for _, unwrapped in pending for layer in unwrapped.layers]
         scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
         scored = zip(clean, scores, strict=True)
         return [
-            self._decided(verdict, found, list(itertools.islice(scored, len(layers)))) if layers else verdict
-            for verdict, found, layers in pending
+            self._decide(verdict, unwrapped, scored) if unwrapped.layers else verdict
+            for verdict, unwrapped in pending
         ]
 
-    def _decided(self, verdict: Verdict, found: Unwrapped, scored: list[tuple[str, float]]) -> Verdict:
-        """Add to a verdict what its layers, clean, and their scores say."""
+    def _decide(self, verdict: Verdict, unwrapped: Unwrapped, scored: Iterator[tuple[str, float]]) -> Verdict:
+        """Add to a verdict what its layers and the next of their clean texts and scores say."""
+        clean, scores = zip(*itertools.islice(scored, len(unwrapped.layers)), strict=True)
         layers = tuple(
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
-            for layer, (_, score) in zip(found.layers, scored, strict=True)
+            for layer, score in zip(unwrapped.layers, scores, strict=True)
         )
-        outermost, inner = _judged(found.layers)
-        guilty = [number for number in outermost if layers[number].score >= self.threshold]
-        guilty += [number for number in inner if layers[number].score >= self.layer_threshold]
-        highest = max(guilty or outermost, key=lambda number: (layers[number].score, -number))
-        cut = f"not all layers were uncovered: limit of {found.cut}" if found.cut else ""
+        outermost, inner = _deciding(unwrapped.layers)
+        guilty = [number for number in outermost if scores[number] >= self.threshold]
+        guilty += [number for number in inner if scores[number] >= self.layer_threshold]
+        highest = max(guilty or outermost, key=lambda number: (scores[number], -number))
+        cut = f"not all layers were uncovered: limit of {unwrapped.cut}" if unwrapped.cut else ""
         return replace(
             verdict,
-            score=layers[highest].score,
+            score=scores[highest],
             malicious=bool(guilty),
             layer=highest,
             layers=layers,
-            read=self.view(scored[highest][0]),
+            read=self.view(clean[highest]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
         )
 
 
-def _judged(layers: list[Layer]) -> tuple[list[int], list[int]]:
+def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
     """Return the layers that may convict: the script, or what it only hands over, and those within.
 
     One that only hands another over is neither, nor is its text with constants folded.
     """
     carriers = {layer.parent for layer in layers if layer.carried}
-    handed_over, outermost, inner = {0}, [], []
+    handed_over = {0}
+    outermost: list[int] = []
+    inner: list[int] = []
     for number, layer in enumerate(layers):
         if layer.carried and layer.parent in handed_over:
             handed_over.add(number)
@@ -209,16 +207,18 @@ def _read(item: Item) -> tuple[Verdict, str | None]:
     content = item.data
     if content is None:
         return Verdict(item.name, reason=item.reason or "nothing could be read"), None
-    size = len(content)
-    if size > MAX_BYTES:
+    if len(content) > MAX_BYTES:
         return Verdict(item.name, reason=f"larger than {MAX_BYTES} bytes"), None
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    text, encoding = (content, "text") if isinstance(content, str) else decoding.decode(content)
-    known = Verdict(item.name, sha256(data), encoding, reason=item.reason)
+    text: str | None
+    if isinstance(content, str):
+        data, text, encoding = content.encode("utf-8", "surrogatepass"), content, "text"
+    else:
+        data, (text, encoding) = content, decoding.decode(content)
+    verdict = Verdict(item.name, sha256(data), encoding, reason=item.reason)
     if text is None or not text.strip():
         why = "no text in it" if encoding != "binary" else "binary data, not a script"
-        return replace(known, reason=why), None
-    return known, text
+        return replace(verdict, reason=why), None
+    return verdict, text
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -4,8 +4,8 @@ Windows logs a script as one or more events of id 4104, each with its number (Me
 are (MessageTotal), a part of the text, and the id of the script block they belong to. They need not be in
 order, and a log that was rotated or damaged lacks some.
 
-The parser runs in a process of its own (psembed.runtime.isolated), one chunk of the log at a time: a damaged or crafted
-chunk can make it loop for ever, panic or exhaust memory, and then costs that chunk only.
+The parser runs in a process of its own (psembed.runtime.isolated), one chunk of the log at a time: a damaged
+or crafted chunk can make it loop for ever, panic or exhaust memory, and then costs that chunk only.
 """
 
 import importlib.util
@@ -15,12 +15,12 @@ import struct
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from psembed.runtime.errors import SourceError
 from psembed.runtime.isolated import IsolatedProcess, module, panics_as_errors, printable, serve
@@ -45,20 +45,10 @@ CHUNKS_AT = 42  # offset of the number of chunks in the header, uint16
 class ScriptBlock:
     """A script as Windows logged it.
 
-    Attributes
-    ----------
-    id : str
-        ScriptBlockId, a GUID; empty where the event has none.
-    text : str
-        The parts that are there, in their order, with nothing between them.
-    path : str
-        The script's file as the log names it; empty for what was typed or made at run time.
-    parts : int
-        How many parts it has, by the largest total that its events give.
-    missing : tuple of int
-        Numbers, from 1, of parts that are not in the log.
-    time : str
-        ISO time (UTC) of the first part met in the log.
+    `id` is its ScriptBlockId, a GUID, empty where the event has none; `text` the parts that are there, in
+    their order; `path` its file as the log names it, empty for what was typed or made at run time; `parts`
+    how many it has, by the largest total that its events give; `missing` the numbers, from 1, of those that
+    are not in the log; `time` the ISO time (UTC) of the first part met.
     """
 
     id: str
@@ -72,16 +62,14 @@ class ScriptBlock:
 class EventLog(Iterator[ScriptBlock]):
     """The script blocks of an event log; see `script_blocks`.
 
-    Attributes
-    ----------
-    damaged : int
-        Records and chunks met so far that cannot be read, and chunks that the header counts and the file
-        lacks; final after the last block.
+    `damaged` counts the records and chunks met so far that cannot be read, and the chunks that the header
+    counts and the file lacks; it is final after the last block.
     """
 
     def __init__(self, source: Path | BinaryIO):
         self.damaged = self._lost = 0
-        self._name = _shown(getattr(source, "name", source))
+        name = getattr(source, "name", source)
+        self._name = printable(os.path.basename(name) if isinstance(name, str | Path) else str(name))
         self._blocks = self._read(source)
 
     def __next__(self) -> ScriptBlock:
@@ -92,21 +80,23 @@ class EventLog(Iterator[ScriptBlock]):
         """Close the log, if it was given by its path."""
         self._blocks.close()
 
-    def _read(self, source: Path | BinaryIO) -> Iterator[ScriptBlock]:
+    def _read(self, source: Path | BinaryIO) -> Generator[ScriptBlock, None, None]:
         if importlib.util.find_spec("evtx") is None:
             raise SourceError("reading event logs needs: pip install 'psembed[events]'")
         assembly = _Assembly()
+        failure: Exception | None = None
         try:
-            with nullcontext(source) if hasattr(source, "read") else Path(source).open("rb") as stream:
+            with Path(source).open("rb") if isinstance(source, str | Path) else nullcontext(source) as stream:
                 for part in self._parts(stream):
                     yield from assembly.add(part)
-        except OSError as error:
-            yield from assembly.rest()
-            raise SourceError(f"{self._name} cannot be read ({error.strerror or error})") from error
-        except SourceError:
-            yield from assembly.rest()
-            raise
+        except (OSError, SourceError) as error:
+            failure = error
         yield from assembly.rest()
+        if isinstance(failure, OSError):
+            reason = failure.strerror or failure
+            raise SourceError(f"{self._name} cannot be read ({reason})") from failure
+        if failure:
+            raise failure
 
     def _parts(self, stream: BinaryIO) -> Iterator["_Part"]:
         for chunk in self._chunks(stream):
@@ -157,18 +147,13 @@ def script_blocks(path: Path | BinaryIO) -> EventLog:
     A block is given once its last part is met; those with missing parts come at the end, in the order of
     their first parts. Parts wait in bounded memory: beyond MAX_PENDING bytes the oldest block is given as it
     is. A part that comes twice counts once. One that has the number of another but a different text begins a
-    block of its own, so that nothing logged is hidden; so does one whose numbers make no sense.
-
-    Parameters
-    ----------
-    path : Path or file
-        The log, or a binary file open for reading, which is not closed.
+    block of its own, so that nothing logged is hidden; so does one whose numbers make no sense. A damaged
+    record or chunk is left out and counted. A binary file that is open for reading is not closed.
 
     Raises
     ------
     SourceError
-        While iterating: if the file cannot be read, is no event log, or the package `evtx` is missing. A
-        damaged record or chunk is left out and counted in the attribute `damaged`.
+        While iterating: if the file cannot be read, is no event log, or the package `evtx` is missing.
     """
     return EventLog(path)
 
@@ -180,21 +165,22 @@ def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:
     """
     from evtx import PyEvtxParser
 
-    damaged, found, size = 0, [], 0
+    damaged, size = 0, 0
+    scripts: list[tuple[str, str]] = []
     with suppress(Exception), panics_as_errors():
-        records = PyEvtxParser(BytesIO(_header() + chunk), 1).records_json()
+        records: Any = PyEvtxParser(BytesIO(_header() + chunk), 1).records_json()
         while size < MAX_REPLY:
             try:
                 record = next(records)
             except StopIteration:
-                return damaged, found
+                return damaged, scripts
             except (RuntimeError, NotImplementedError, ValueError, OSError):
                 damaged += 1
                 continue
             if str(SCRIPT_BLOCK) in record["data"]:
-                found.append((record["timestamp"], record["data"]))
+                scripts.append((record["timestamp"], record["data"]))
                 size += len(record["data"])
-    return damaged + 1, found
+    return damaged + 1, scripts
 
 
 def _declared(header: bytes) -> int:
@@ -343,11 +329,6 @@ class _Assembly:
                 self._met.popitem(last=False)
             return False
         return True
-
-
-def _shown(value: object) -> str:
-    """Return a name or message that can be printed, whatever bytes are in it."""
-    return printable(os.path.basename(value) if isinstance(value, str | Path) else str(value))
 
 
 if __name__ == "__main__":

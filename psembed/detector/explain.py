@@ -93,10 +93,7 @@ class Explanation:
     def shades(self) -> list[tuple[str, float]]:
         """Return each piece, defanged, with its weight as a share (0..1) of the heaviest's, or of one nat."""
         heaviest = max([1.0, *(piece.weight for piece in self.pieces)])
-        return [
-            (_shown(self.text[piece.start : piece.end]), max(0.0, piece.weight / heaviest))
-            for piece in self.pieces
-        ]
+        return [(self._shown(piece), max(0.0, piece.weight / heaviest)) for piece in self.pieces]
 
     def to_terminal(self) -> str:
         """Return the pieces with red behind what raises the score."""
@@ -109,10 +106,11 @@ class Explanation:
     def to_text(self, *, most: int = 8) -> str:
         """Return the heaviest pieces, a line each with its weight, for where there is no colour."""
         heavy = sorted(self.pieces, key=lambda piece: -piece.weight)[:most]
-        lines = [(piece.weight, _shown(self.text[piece.start : piece.end])) for piece in heavy]
-        return "\n".join(
-            [*(f"{weight:+7.2f}  {text}" for weight, text in lines if weight > 0), *self._alike()]
-        )
+        lines = [f"{piece.weight:+7.2f}  {self._shown(piece)}" for piece in heavy if piece.weight > 0]
+        return "\n".join([*lines, *self._alike()])
+
+    def _shown(self, piece: Piece) -> str:
+        return defanging.defang(self.text[piece.start : piece.end], limit=SHOWN)
 
     def _alike(self) -> list[str]:
         """Return a line for each of the nearest training clusters."""
@@ -132,18 +130,8 @@ class Explanation:
         return f"<p>{html.escape(head)}</p><pre style='white-space:pre-wrap'>{marked}</pre><ul>{alike}</ul>"
 
 
-def _shown(piece: str) -> str:
-    return defanging.defang(piece, limit=SHOWN)
-
-
 def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
-    """Explain the score of the layer of a script that decides.
-
-    Parameters
-    ----------
-    detector : Scorer
-    script : Verdict, str or bytes
-        The detector's verdict on it, or the script as it is.
+    """Explain the score of the layer of a script that decides, given as it is or by its verdict.
 
     Raises
     ------
@@ -151,7 +139,7 @@ def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
         If the script cannot be scored; the message says why.
     """
     verdict = script if isinstance(script, Verdict) else detector.verdict(script)
-    if verdict.layer is None:
+    if verdict.layer is None or verdict.score is None:
         raise ParameterError(f"{verdict.name}: {verdict.reason}; there is no score to explain")
     text = verdict.read
     coarse = _weighed(detector, text, _grouped(_words(text), COARSE))
@@ -205,32 +193,21 @@ def _weighed(detector: Scorer, text: str, spans: list[tuple[int, int]]) -> list[
     first, last = text[: spans[0][0]], text[spans[-1][1] :]
     texts = [first + "".join(itertools.compress(parts, row)) + last for row in kept.tolist()]
     odds = log_odds(detector.score_clean(texts), nearest=1e-7)
-    present, told = kept - kept.mean(axis=0), odds - odds.mean()
-    weights = np.linalg.solve(present.T @ present + RIDGE * np.eye(len(spans)), present.T @ told)
+    present, gained = kept - kept.mean(axis=0), odds - odds.mean()
+    weights = np.linalg.solve(present.T @ present + RIDGE * np.eye(len(spans)), present.T @ gained)
     return [Piece(*span, weight) for span, weight in zip(spans, weights.tolist(), strict=True)]
 
 
 def deletion_curve(detector: Scorer, explained: Explanation, *, seed: int | None = None) -> np.ndarray:
-    """Return the score after leaving out 0, 1, 2, ... pieces, the heaviest first, or at random.
+    """Return the score after leaving out 0, 1, 2, ... pieces, float32[pieces + 1].
 
-    Parameters
-    ----------
-    detector : Scorer
-    explained : Explanation
-        Of a text by this detector.
-    seed : int, optional
-        Draws a random order, to compare with.
-
-    Returns
-    -------
-    float32[pieces + 1]
+    The heaviest go first, or, with a seed, those of a random order, to compare with.
     """
     order = np.argsort([-piece.weight for piece in explained.pieces], kind="stable")
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)
-    gone, texts = set(), [explained.text]
+    parts, texts = [explained.text[piece.start : piece.end] for piece in explained.pieces], [explained.text]
     for number in order.tolist():
-        gone.add(number)
-        kept = (p for n, p in enumerate(explained.pieces) if n not in gone)
-        texts.append("".join(explained.text[piece.start : piece.end] for piece in kept))
+        parts[number] = ""
+        texts.append("".join(parts))
     return detector.score_clean(texts)

@@ -1,8 +1,9 @@
 """What the user names, as items to score: files, folders, tables (Parquet), event logs and standard input.
 
 Items come lazily, in the order of the names, and memory stays bounded: by one file of at most MAX_BYTES, by
-one row group of a table (psembed.detector.parquet), or by the parts of scripts in an event log (psembed.detector.eventlogs).
-Whatever cannot be read becomes an item that says why; nothing that is not a regular file is opened.
+one row group of a table (psembed.detector.parquet), or by the parts of scripts in an event log
+(psembed.detector.eventlogs). Whatever cannot be read becomes an item that says why; nothing that is not a
+regular file is opened.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from io import BufferedReader
+from io import BufferedIOBase, BufferedReader
 from typing import BinaryIO
 
 from psembed.detector.detector import MAX_BYTES
@@ -23,6 +24,7 @@ from psembed.runtime.isolated import reason
 STDIN = "-"
 TABLE, LOG = ".parquet", ".evtx"
 EXTENSIONS = (".ps1", ".psm1", ".psd1", ".ps1xml", TABLE, LOG)  # taken from folders
+CHUNK_BYTES = 1 << 16  # of standard input, read at once
 MAX_LISTED = 20  # part numbers in a message
 JUNCTION = 0xA0000003  # st_reparse_tag of a folder that Windows keeps elsewhere
 CHANGED = "changed while it was read"
@@ -35,8 +37,11 @@ KINDS = {
 }
 
 
-def items(paths: Sequence[str], *, column: str | None = None, stdin: BinaryIO | None = None) -> "Inputs":
-    """Return the items that `paths` name, to iterate over.
+class Inputs:
+    """The items that `paths` name; iterating starts over, but standard input can be read only once.
+
+    An item's name is the path as given, with / before what a folder adds, then for a row of a table
+    ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id.
 
     Parameters
     ----------
@@ -46,35 +51,25 @@ def items(paths: Sequence[str], *, column: str | None = None, stdin: BinaryIO | 
         paths' bytes; of it, files with one of EXTENSIONS are taken, and links are not followed. "-" is
         standard input, one script.
     column : str, optional
-        The column of tables that holds the scripts; by default the first of psembed.detector.parquet.COLUMNS there.
+        The column of tables that holds the scripts; by default the first of `parquet.COLUMNS` there.
     stdin : file, optional
         Standard input, binary; sys.stdin by default.
+
+    Attributes
+    ----------
+    left_out, links, damaged : int
+        Met so far: files of folders whose extension is none of EXTENSIONS; symbolic links in folders, of
+        which none is followed; records and chunks of event logs that cannot be read.
 
     Raises
     ------
     ParameterError
         If standard input is named twice.
     """
-    return Inputs(paths, column=column, stdin=stdin)
 
-
-class Inputs:
-    """Items to score; iterating starts over, but standard input can be read only once.
-
-    An item's name is the path as given, with / before what a folder adds, then for a row of a table
-    ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id.
-
-    Attributes
-    ----------
-    left_out : int
-        Files of folders, met so far, whose extension is none of EXTENSIONS.
-    links : int
-        Symbolic links in folders, met so far; none is followed.
-    damaged : int
-        Records and chunks of event logs, read so far, that cannot be read.
-    """
-
-    def __init__(self, paths: Sequence[str], *, column: str | None = None, stdin: BinaryIO | None = None):
+    def __init__(
+        self, paths: Sequence[str], *, column: str | None = None, stdin: BufferedIOBase | None = None
+    ):
         self._paths = [os.fsdecode(path) for path in paths]
         if self._paths.count(STDIN) > 1:
             raise ParameterError("standard input (-) is named twice, but can be read only once")
@@ -84,22 +79,22 @@ class Inputs:
     def __iter__(self) -> Iterator[Item]:
         """Yield the items; an error of one file is told in its item and does not stop the others."""
         self.damaged = 0
-        for found in self._found():
-            if isinstance(found, Item):
-                yield found
-            elif found == STDIN:
+        for path in self._walk():
+            if isinstance(path, Item):
+                yield path
+            elif path == STDIN:
                 yield self._standard_input()
             else:
-                yield from self._file(found)
+                yield from self._file(path)
 
     def total(self) -> int | None:
         """Return how many items there will be; None with standard input or event logs: only reading tells."""
-        found = list(self._found())
-        if any(path == STDIN or path.lower().endswith(LOG) for path in found if isinstance(path, str)):
+        paths = list(self._walk())
+        if any(path == STDIN or path.lower().endswith(LOG) for path in paths if isinstance(path, str)):
             return None
-        return sum(_count(path) if isinstance(path, str) else 1 for path in found)
+        return sum(_count(path) if isinstance(path, str) else 1 for path in paths)
 
-    def _found(self) -> Iterator[str | Item]:
+    def _walk(self) -> Iterator[str | Item]:
         """Yield the paths of files, and STDIN, in order, and an item for each folder that cannot be read."""
         self.left_out = self.links = 0
         for path in self._paths:
@@ -109,17 +104,20 @@ class Inputs:
                 yield path
 
     def _standard_input(self) -> Item:
-        stream = self._stdin or getattr(sys.stdin, "buffer", None)
+        stream: BufferedIOBase | None = self._stdin or getattr(sys.stdin, "buffer", None)
         if stream is None:
             return Item(STDIN, None, "there is no standard input")
         try:
-            return _bounded(STDIN, stream.read(MAX_BYTES + 1) or b"")
+            data = bytearray()
+            while len(data) <= MAX_BYTES and (chunk := stream.read1(CHUNK_BYTES)):
+                data += chunk  # piece by piece, since Ctrl-C is heeded between two reads
+            return _bounded(STDIN, bytes(data), len(data))
         except OSError as error:
             return Item(STDIN, None, reason(error))
 
     def _folder(self, folder: str) -> Iterator[str | Item]:
         """Walk a folder without recursion, so that no depth is too much."""
-        open_folders = [iter([_with_slash(folder)])]
+        open_folders = [iter([folder if folder.endswith("/") else folder + "/"])]
         while open_folders:
             path = next(open_folders[-1], None)
             if path is None:
@@ -170,8 +168,8 @@ class Inputs:
             yield Item(path, None, f"{log.damaged:,} records or chunks of the log are damaged and left out")
 
     def _table(self, path: str, stream: BufferedReader) -> Iterator[Item]:
-        with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as found:
-            for row in found:
+        with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as table:
+            for row in table:
                 yield _cell(path, row)
 
 
@@ -191,7 +189,7 @@ def _cell(path: str, row: Row) -> Item:
     name = f"{path}:{row.number if row.name is None else row.name}"
     if row.size is None:
         return Item(name, None, "the cell is empty (null)")
-    return Item(name, None, _too_large()) if row.size > MAX_BYTES else Item(name, row.data)
+    return _bounded(name, row.data, row.size)
 
 
 def _script(path: str) -> Item:
@@ -199,20 +197,14 @@ def _script(path: str) -> Item:
     for _ in range(2):
         with _open_regular(path) as stream:
             before = _state(stream)
-            if before[0] > MAX_BYTES:
-                return Item(path, None, _too_large())
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(MAX_BYTES + 1) if before[0] <= MAX_BYTES else b""
             if _state(stream) == before:
-                return _bounded(path, data)
+                return _bounded(path, data, max(before[0], len(data)))
     return Item(path, None, CHANGED)
 
 
-def _bounded(name: str, data: bytes) -> Item:
-    return Item(name, None, _too_large()) if len(data) > MAX_BYTES else Item(name, data)
-
-
-def _too_large() -> str:
-    return f"larger than {MAX_BYTES} bytes"
+def _bounded(name: str, data: bytes | str | None, size: int) -> Item:
+    return Item(name, None, f"larger than {MAX_BYTES} bytes") if size > MAX_BYTES else Item(name, data)
 
 
 def _open_regular(path: str) -> BufferedReader:
@@ -243,21 +235,16 @@ def _state(stream: BinaryIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _with_slash(folder: str) -> str:
-    return folder if folder.endswith("/") else folder + "/"
-
-
 def _is_junction(entry: os.DirEntry) -> bool:
-    return os.name == "nt" and entry.stat(follow_symlinks=False).st_reparse_tag == JUNCTION
+    return os.name == "nt" and getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) == JUNCTION
 
 
 def _remark(block: ScriptBlock) -> str:
     """Return which parts of a script block are missing."""
     if not block.missing:
         return ""
-    listed = ", ".join(str(number) for number in block.missing[:MAX_LISTED])
-    more = len(block.missing) - MAX_LISTED
+    listed = ", ".join(map(str, block.missing[:MAX_LISTED]))
+    more, plural = len(block.missing) - MAX_LISTED, len(block.missing) > 1
     if more > 0:
         listed += f" and {more:,} more"
-    plural = len(block.missing) > 1
     return f"part{'s' * plural} {listed} of {block.parts:,} {'are' if plural else 'is'} missing"

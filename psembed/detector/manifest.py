@@ -25,29 +25,11 @@ def write(
 ) -> dict:
     """Write manifest.json beside detector.onnx and tokenizer.json, which must be there, and what else is.
 
-    Parameters
-    ----------
-    folder : Path
-    threshold : float
-        A script is called malicious if its score is at least this.
-    layer_threshold : float
-        Or if a layer within it scores at least this (`release.assembly.fit_layer_threshold`).
-    temperature : float
-        Divides the log-odds of a score (psembed.evaluation.calibration); fitted on validation data.
-    fpr : float
-        False-positive rate (0..1) at which the threshold was fixed on validation data.
-    profile : str
-        The run that made the model.
-
-    Returns
-    -------
-    dict
-        The manifest.
-
-    Raises
-    ------
-    ModelError
-        If a file is missing, or a number is out of range.
+    A script is called malicious if its score is at least `threshold`, or that of a layer within it
+    `layer_threshold`. `temperature` divides the log-odds of a score (psembed.evaluation.calibration); `fpr`
+    (0..1) is the false-positive rate at which the threshold was fixed on validation data; `profile` names the
+    run that made the model. Returns the manifest. Raises ModelError where a file is missing, or a number is
+    out of range.
     """
     folder = Path(folder)
     files = [MODEL, TOKENIZER] + [NEIGHBOURS] * (folder / NEIGHBOURS).exists()

@@ -31,14 +31,7 @@ class Neighbour(NamedTuple):
 
 
 class Neighbours:
-    """Training clusters and their features; read them with `read`.
-
-    Parameters
-    ----------
-    clusters : DataFrame
-        COLUMNS, a row each.
-    features : float32[n, d]
-    """
+    """Training clusters, a row of COLUMNS each, and their features (float32[n, d]); `read` reads them."""
 
     def __init__(self, clusters: pl.DataFrame, features: np.ndarray):
         self._clusters, self._mean = clusters, features.mean(axis=0)
@@ -49,8 +42,8 @@ class Neighbours:
         """Return the `count` clusters whose features point most nearly where `features` (float32[d]) do."""
         similar = self._directions @ self._directed(features[None])[0]
         order = np.argsort(-similar, kind="stable")[:count]
-        rows = self._clusters[order].iter_rows()
-        return [Neighbour(*row, near) for row, near in zip(rows, similar[order].tolist(), strict=True)]
+        nearest = self._clusters[order].with_columns(similarity=pl.Series(similar[order]))
+        return [Neighbour(**row) for row in nearest.iter_rows(named=True)]
 
     def _directed(self, features: np.ndarray) -> np.ndarray:
         """Return unit vectors, or zeros, from the mean of all."""
@@ -58,21 +51,15 @@ class Neighbours:
         return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), SMALLEST)
 
 
-def write(path: Path, found: pl.DataFrame, features: np.ndarray) -> None:
+def write(path: Path, clusters: pl.DataFrame, features: np.ndarray) -> None:
     """Write clusters and their features (float32[n, d]) as Parquet, whole or not at all."""
-    kept = found.select(*COLUMNS).with_columns(features=pl.Series(features.astype(np.float32)))
+    table = clusters.select(*COLUMNS).with_columns(features=pl.Series(features.astype(np.float32)))
     with atomic(Path(path)) as temporary:
-        kept.write_parquet(temporary, compression="zstd")
+        table.write_parquet(temporary, compression="zstd")
 
 
 def read(path: Path) -> Neighbours:
-    """Read what `write` wrote.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, or holds something else.
-    """
+    """Read what `write` wrote. Raises ModelError where it is missing, damaged, or something else."""
     try:
         table = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:

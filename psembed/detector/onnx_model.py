@@ -16,14 +16,9 @@ SCORE, FEATURES = "score", "features"
 
 
 def open_session(path: Path):
-    """Open an exported model with ONNX Runtime on the CPU, one thread a run; runs go side by side.
+    """Open an exported model with ONNX Runtime on the CPU; ModelError where it is none of this format.
 
-    Several threads on one run of so small a network wait for each other more than they work.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, or of another psembed format.
+    One thread a run; runs go side by side. Several on so small a network wait for each other more than work.
     """
     import onnxruntime
 
@@ -34,9 +29,9 @@ def open_session(path: Path):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many unrelated types, none with a common base
         raise ModelError(f"{Path(path).name} is no readable ONNX model ({error}); export it again") from error
-    found = session.get_modelmeta().custom_metadata_map.get("psembed_format")
-    if found != str(FORMAT):
-        raise ModelError(f"{Path(path).name} has psembed_format {found!r}, this version reads {FORMAT}")
+    version = session.get_modelmeta().custom_metadata_map.get("psembed_format")
+    if version != str(FORMAT):
+        raise ModelError(f"{Path(path).name} has psembed_format {version!r}, this version reads {FORMAT}")
     return session
 
 

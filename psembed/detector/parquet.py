@@ -12,7 +12,7 @@ import json
 import os
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from io import BufferedReader, BytesIO
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
@@ -40,7 +40,9 @@ TABLE_SECONDS = 120  # for one of its answers
 COMMAND = module("psembed.detector.parquet")
 TYPES = {"Binary": pl.Binary, "String": pl.String}  # of a column with scripts
 FAILED = "the table is damaged: reading it made the reader fail"
-ROW_GROUPS = {4: {2: {}, 3: {}}}  # field of the footer, and in it bytes and rows of a row group
+ROW_GROUPS: dict[int, dict] = {
+    4: {2: {}, 3: {}}
+}  # field of the footer, and in it bytes and rows of a row group
 NUMBERS, LISTS, STRUCTURE = (4, 5, 6), (9, 10), 12  # kinds of values in Thrift's compact protocol
 
 
@@ -57,7 +59,7 @@ class Row(NamedTuple):
     data: str | bytes | None
 
 
-def rows(stream: BufferedReader, column: str | None, *, most: int) -> Iterator[Row]:
+def rows(stream: BufferedReader, column: str | None, *, most: int) -> Generator[Row, None, None]:
     """Yield the rows of a table, in order.
 
     Memory is bounded by a row group in the process that reads, and by PART_BYTES and one row here. The
@@ -292,7 +294,7 @@ class _Reader:
         part, answer = self._slice.slice(start), BytesIO()
         held = pl.col("size").fill_null(0) + pl.col("name").str.len_bytes().fill_null(0)
         fitting = part.select(held.cum_sum() <= PART_BYTES).to_series().sum()
-        part.head(max(1, fitting)).write_ipc_stream(answer)
+        part.head(max(1, int(fitting))).write_ipc_stream(answer)
         return answer.getvalue()
 
     def _read(self, first: int, count: int, *, column: str, named: bool, most: int) -> pl.DataFrame:

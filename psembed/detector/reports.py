@@ -39,20 +39,19 @@ RULE = {
 }
 
 
-def word(verdict: Verdict) -> str:
+def label(verdict: Verdict) -> str:
     """Return malicious, clean or not scored."""
     return {True: "malicious", False: "clean", None: "not scored"}[verdict.malicious]
 
 
 def row(verdict: Verdict) -> dict:
     """Return a verdict as a flat row of SCHEMA."""
-    known = verdict.layer is not None
     return {
         "path": printable(verdict.name),
-        "verdict": word(verdict),
+        "verdict": label(verdict),
         "score": verdict.score,
         "layer": verdict.layer,
-        "uncovered_by": verdict.layers[verdict.layer].how if known else None,
+        "uncovered_by": None if verdict.layer is None else verdict.layers[verdict.layer].how,
         "layers": len(verdict.layers),
         "encoding": verdict.encoding,
         "sha256": verdict.sha256,
@@ -67,10 +66,9 @@ def write_table(
     print(f"{'score':>8}  {'verdict':<10}  {'layer':<18}  path", file=stream)
     for verdict in verdicts:
         score = "-" if verdict.score is None else f"{verdict.score:.6f}"
-        found = row(verdict)
-        layer = "-" if verdict.layer is None else f"{verdict.layer} {found['uncovered_by']}"
+        layer = "-" if verdict.layer is None else f"{verdict.layer} {row(verdict)['uncovered_by']}"
         name = escaped(verdict.name) + (f"  ({escaped(verdict.reason)})" if verdict.reason else "")
-        print(f"{score:>8}  {found['verdict']:<10}  {layer:<18}  {name}", file=stream)
+        print(f"{score:>8}  {label(verdict):<10}  {layer:<18}  {name}", file=stream)
         if verdict.malicious:
             lines = [*(tree(verdict) if len(verdict.layers) > 1 else ()), *why(verdict).splitlines()]
             for line in lines:
@@ -101,8 +99,8 @@ def escaped(text: str) -> str:
 def write_json_lines(verdicts: Iterable[Verdict], stream: TextIO) -> None:
     """Write an object of the keys of SCHEMA a line; `layers` is the list of them."""
     for verdict in verdicts:
-        found = row(verdict) | {"layers": [asdict(layer) for layer in verdict.layers]}
-        print(json.dumps(found, ensure_ascii=False), file=stream)
+        fields = row(verdict) | {"layers": [asdict(layer) for layer in verdict.layers]}
+        print(json.dumps(fields, ensure_ascii=False), file=stream)
 
 
 def write_csv(verdicts: Iterable[Verdict], stream: TextIO) -> None:
@@ -137,8 +135,8 @@ def write_sarif(verdicts: Iterable[Verdict], stream: TextIO) -> None:
 
 
 def _result(verdict: Verdict) -> dict:
-    found = row(verdict)
-    where = "the script itself" if verdict.layer == 0 else f"layer {verdict.layer}, {found['uncovered_by']}"
+    layer = f"layer {verdict.layer}, {row(verdict)['uncovered_by']}"
+    where = "the script itself" if verdict.layer == 0 else layer
     return {
         "ruleId": RULE["id"],
         "level": "error",
@@ -154,7 +152,7 @@ def _location(verdict: Verdict) -> dict:
     return {"physicalLocation": {"artifactLocation": {"uri": quote(name)}}}
 
 
-WRITERS: dict[str, Callable[[Iterable[Verdict], TextIO | BinaryIO], None]] = {
+WRITERS: dict[str, Callable[..., None]] = {
     "table": write_table,
     "jsonl": write_json_lines,
     "csv": write_csv,

@@ -34,17 +34,11 @@ def checkout() -> Path | None:
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
-    """Refuse a Python other than the one that the lock was made for.
-
-    Raises
-    ------
-    PsembedError
-        Naming the version found and the version needed.
-    """
+    """Refuse, by a PsembedError, a Python other than the one that the lock was made for."""
     if tuple(version[:2]) != PYTHON:
-        found, needed = (".".join(map(str, pair)) for pair in (version[:2], PYTHON))
+        given, needed = (".".join(map(str, pair)) for pair in (version[:2], PYTHON))
         raise PsembedError(
-            f"psembed needs Python {needed}, this is {found}: "
+            f"psembed needs Python {needed}, this is {given}: "
             f"run it with python{needed} (on Windows: py -{needed})"
         )
 
@@ -70,12 +64,8 @@ def set_up(root: Path) -> bool:
     """Make .venv and install the lock and the project into it; return whether there was anything to do.
 
     An interrupted set-up goes on where it stopped: the stamp that ends it is written last, and a package
-    that was half installed is installed again.
-
-    Raises
-    ------
-    PsembedError
-        If Python has the wrong version, or pip fails.
+    that was half installed is installed again. Raises PsembedError where Python has the wrong version, or
+    pip fails.
     """
     check_python()
     if is_ready(root):
@@ -110,12 +100,8 @@ def has_packages(names: tuple[str, ...]) -> bool:
 def write_lock(root: Path) -> None:
     """Write requirements.lock anew from pyproject.toml, all platforms at once, with `uv export`.
 
-    The result names no package index and no folder of this machine.
-
-    Raises
-    ------
-    PsembedError
-        If uv is missing or finds no solution; the old lock stays.
+    The result names no package index and no folder of this machine. Raises PsembedError where uv is missing
+    or finds no solution; the old lock stays.
     """
     if not has_packages(("uv",)):
         raise PsembedError("uv is not installed: run `python -m psembed setup`, which installs it")

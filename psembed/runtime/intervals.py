@@ -61,7 +61,7 @@ def cluster_bootstrap(
 
 def _draws(totals: list[np.ndarray], sizes: np.ndarray, *, seed: int, rounds: int) -> np.ndarray:
     """Return the rate of the first table, less that of the second if there is one, in each round."""
-    generator, found = np.random.default_rng(seed), []
+    generator, draws = np.random.default_rng(seed), []
     step = max(1, _BLOCK // len(sizes))
     for start in range(0, rounds, step):
         times = _drawn_clusters(len(sizes), min(step, rounds - start), (seed, start))
@@ -70,8 +70,8 @@ def _draws(totals: list[np.ndarray], sizes: np.ndarray, *, seed: int, rounds: in
             of_seed = times @ table / (times @ sizes)[:, None]
             drawn = generator.integers(table.shape[1], size=of_seed.shape)
             rates.append(np.take_along_axis(of_seed, drawn, axis=1).mean(axis=1))
-        found.append(rates[0] - sum(rates[1:]))
-    return np.concatenate(found)
+        draws.append(rates[0] - sum(rates[1:]))
+    return np.concatenate(draws)
 
 
 @functools.lru_cache(maxsize=8)
@@ -87,10 +87,7 @@ def _drawn_clusters(count: int, rounds: int, seed: tuple[int, int]) -> np.ndarra
 def binomial_interval(count: int, total: int) -> tuple[float, float]:
     """Return the exact (Clopper-Pearson) 95% interval of a share of `count` in `total`.
 
-    Raises
-    ------
-    CorpusError
-        If `total` is 0 or `count` is not between 0 and `total`.
+    Raises CorpusError if `total` is 0 or `count` is not between 0 and `total`.
     """
     if not 0 <= count <= total or total == 0:
         raise CorpusError(

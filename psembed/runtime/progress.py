@@ -12,10 +12,7 @@ STEP = 0.2  # seconds between two pictures of a meter
 class Progress:
     """One line per step: redrawn while it goes on where there is a terminal, written once in a pipe.
 
-    Parameters
-    ----------
-    stream : TextIO or None
-        Where to; None for silence.
+    Without a stream there is silence.
     """
 
     def __init__(self, stream: TextIO | None = None):
@@ -43,16 +40,8 @@ class Progress:
 class Meter:
     """How many things are done, and how fast, in a line that is redrawn on a terminal; elsewhere nothing.
 
-    Leaving it as a context erases the line.
-
-    Parameters
-    ----------
-    stream : TextIO
-        Where to.
-    done : str
-        What has been done to a thing: scored.
-    total : int, optional
-        How many things there are, for a bar; None if that is not known.
+    `done` is what has been done to a thing, such as "scored"; `total`, for a bar, how many there are, if that
+    is known. Leaving it as a context erases the line.
     """
 
     def __init__(self, stream: TextIO, done: str, total: int | None = None):

@@ -52,19 +52,11 @@ def in_order(
     *,
     lost: Callable[[Given], Result],
 ) -> Iterator[Result]:
-    """Yield what `work` makes of each batch, in the order of the batches.
+    """Yield what `work`, a function that another process can import, makes of each thing, in order.
 
-    The first ALONE batches are worked on here; a process a core is started where there are more. Where one
-    dies, what was waiting is worked on anew, one thing at a time, and only the thing that kills is lost.
-
-    Parameters
-    ----------
-    work : callable
-        A function that another process can import; gives a result for each thing of a batch.
-    batches : iterable of list
-        Read no further ahead than two batches a process.
-    lost : callable
-        Gives the result for a thing whose process died of it.
+    The first ALONE batches are worked on here; a process a core is started where there are more, and batches
+    are read no further ahead than two a process. Where one dies, what was waiting is worked on anew, one
+    thing at a time, and `lost` gives the result of the thing that kills.
     """
     batches = iter(batches)
     for batch in itertools.islice(batches, ALONE):
@@ -105,12 +97,9 @@ def each(
     processes: int,
     prepare: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """Yield work(*job) of each job, in order, `processes` at a time after `prepare`; with one here, without.
+    """Yield work(*job) of each job, in order, `processes` at a time; each process calls `prepare` first.
 
-    Raises
-    ------
-    StageError
-        If a process is killed. What the others have finished is kept.
+    With one, or of one job, in this process, unprepared. Raises StageError where a process is killed.
     """
     if processes == 1 or len(jobs) < 2:
         yield from itertools.starmap(work, jobs)
@@ -120,7 +109,7 @@ def each(
             yield from pool.map(work, *zip(*jobs, strict=True))
     except BrokenProcessPool as error:
         raise StageError(
-            f"a process was killed in {work.__module__}, perhaps for want of memory: run again, with"
+            f"a process of {work.__module__} was killed, perhaps for want of memory: run again, with"
             " processes = 1 if it happens again; what was finished is kept"
         ) from error
 
@@ -143,10 +132,10 @@ def _processes(count: int, prepare: Callable[[], None] | None = None) -> Iterato
 class _Pool(ProcessPoolExecutor):
     """A pool whose processes import nothing of the working folder and leave Ctrl-C to the one that asked."""
 
-    def submit(self, *arguments, **named) -> Future:
+    def submit(self, work, /, *arguments, **named) -> Future:
         """Submit as usual; processes, which this may start, inherit what is set meanwhile."""
         with _safe_path(), _without_interrupts():
-            return super().submit(*arguments, **named)
+            return super().submit(work, *arguments, **named)
 
 
 @contextlib.contextmanager
@@ -197,7 +186,7 @@ def ahead(
 ) -> Iterator:
     """Yield the results of submitted batches, in order, with up to `most` at work ahead.
 
-    What has not begun is dropped when the caller stops; `waiting` then holds the batches without results.
+    What has not started is dropped when the caller stops; `waiting` then holds the batches without results.
     """
     waiting = deque() if waiting is None else waiting
     try:
@@ -214,25 +203,17 @@ def ahead(
 
 
 def _next(waiting: deque[tuple[Given, Future]]) -> Iterable:
-    found = waiting[0][1].result()
-    waiting.popleft()
-    return found
+    results = waiting[0][1].result()
+    waiting.popleft()  # only now: where this fails the batch is still without results
+    return results
 
 
 @contextlib.contextmanager
 def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
-    """Open a Dask client: of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
+    """Open a Dask client of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
 
-    Parameters
-    ----------
-    address : str
-    workers : int, optional
-        Of LOCAL; one a core unless told.
-
-    Raises
-    ------
-    ParameterError
-        If Dask is not installed, or nothing answers at the address.
+    Of these there are `workers`, or one a core. Raises ParameterError where Dask is not installed, or nothing
+    answers at the address.
     """
     try:
         from distributed import Client, LocalCluster
@@ -256,17 +237,9 @@ def on_dask(
 ) -> Iterator[Result]:
     """Yield what `work` makes of each batch on the client's workers, in the order of the batches.
 
-    A batch whose worker dies is worked on again by another; each gives its results once.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    work : callable
-        A function that a worker can import: psembed must be installed there, in the same version.
-    batches : iterable
-        Read no further ahead than two batches a thread of the cluster.
-    *shared
-        What `work` takes beside a batch, sent to each worker once.
+    A batch whose worker dies is worked on again by another; each gives its results once. Workers import
+    `work`: psembed must be installed there, in the same version. What it takes beside a batch, `shared`, is
+    sent to each worker once. Batches are read no further ahead than two a thread of the cluster.
     """
     threads = max(1, sum(client.nthreads().values()))
     # named apart from what an earlier call sent: that may be on its way out

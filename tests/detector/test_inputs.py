@@ -13,7 +13,7 @@ from evtx_files import damage_record, part, write_log
 from test_parquet import ABORTS, failing
 
 from psembed.detector import inputs, parquet
-from psembed.detector.inputs import Inputs, items
+from psembed.detector.inputs import Inputs
 from psembed.detector.verdict import Item
 from psembed.runtime.errors import ParameterError
 
@@ -43,18 +43,18 @@ def put(*paths: str) -> None:
 
 
 def names(*paths: str) -> list[str]:
-    return [item.name for item in items(paths)]
+    return [item.name for item in Inputs(paths)]
 
 
 def reason(path: str, **options) -> str:
-    (item,) = items([path], **options)
+    (item,) = Inputs([path], **options)
     assert item.data is None and item.name == path
     return item.reason
 
 
 def test_files_come_in_the_order_of_their_names_whatever_their_extension(folder):
     put("b.txt", "a.ps1", "c")
-    assert list(items(["b.txt", "a.ps1", "c", "a.ps1"])) == [
+    assert list(Inputs(["b.txt", "a.ps1", "c", "a.ps1"])) == [
         Item("b.txt", b"b.txt"),
         Item("a.ps1", b"a.ps1"),
         Item("c", b"c"),
@@ -64,7 +64,7 @@ def test_files_come_in_the_order_of_their_names_whatever_their_extension(folder)
 
 def test_items_are_read_when_they_are_asked_for(folder):
     put("a", "b")
-    found = iter(items(["a", "b"]))
+    found = iter(Inputs(["a", "b"]))
     assert next(found).data == b"a"
     os.remove("b")
     assert "No such file" in next(found).reason
@@ -157,7 +157,7 @@ def test_a_file_that_becomes_a_fifo_does_not_hang(folder, monkeypatch):
     with monkeypatch.context() as change:
         change.setattr(inputs.os, "stat", lambda path: status)
         change.setattr(inputs.os.path, "isdir", lambda path: False)
-        (item,) = items(["a.ps1"])
+        (item,) = Inputs(["a.ps1"])
     assert item == Item("a.ps1", None, "not a regular file but a FIFO; not opened")
 
 
@@ -172,7 +172,7 @@ def test_what_may_not_be_read_says_so(folder, monkeypatch):
     scandir, open_ = os.scandir, os.open
     monkeypatch.setattr(inputs.os, "open", refuse)
     monkeypatch.setattr(inputs.os, "scandir", refuse)
-    assert list(items(["d"])) == [
+    assert list(Inputs(["d"])) == [
         Item("d/a.ps1", None, "Permission denied"),
         Item("d/b.ps1", b"d/b.ps1"),
         Item("d/sub", None, "Permission denied"),
@@ -198,7 +198,7 @@ def test_an_impossible_name_says_so(folder, path):
 
 def test_a_file_that_vanishes_during_the_walk_says_so(folder):
     put("d/a.ps1", "d/b.ps1")
-    found = iter(items(["d"]))
+    found = iter(Inputs(["d"]))
     next(found)
     os.remove("d/b.ps1")
     assert list(found) == [Item("d/b.ps1", None, "No such file or directory")]
@@ -207,7 +207,7 @@ def test_a_file_that_vanishes_during_the_walk_says_so(folder):
 def test_too_large_a_file_is_not_read(folder, monkeypatch):
     monkeypatch.setattr(inputs, "MAX_BYTES", 5)
     put("12345", "123456")
-    assert list(items(["12345", "123456"])) == [
+    assert list(Inputs(["12345", "123456"])) == [
         Item("12345", b"12345"),
         Item("123456", None, "larger than 5 bytes"),
     ]
@@ -225,7 +225,7 @@ def test_a_file_that_changes_is_read_once_more(folder, monkeypatch, times, data,
     put("a.ps1")
     states = [(number, 0) for number in range(2 * times)] + [(5, 5)] * 9
     monkeypatch.setattr(inputs, "_state", lambda stream: states.pop(0))
-    assert list(items(["a.ps1"])) == [Item("a.ps1", data, why)]
+    assert list(Inputs(["a.ps1"])) == [Item("a.ps1", data, why)]
 
 
 def test_a_file_that_grows_between_two_looks_is_not_taken_for_whole(folder):
@@ -239,14 +239,14 @@ def test_a_file_that_grows_between_two_looks_is_not_taken_for_whole(folder):
 
 def test_standard_input_is_one_item(folder):
     put("a")
-    assert list(items(["-", "a"], stdin=BytesIO(b"iex"))) == [Item("-", b"iex"), Item("a", b"a")]
+    assert list(Inputs(["-", "a"], stdin=BytesIO(b"iex"))) == [Item("-", b"iex"), Item("a", b"a")]
     put("-")
     assert names("./-") == ["./-"]
 
 
 def test_standard_input_can_be_named_once(folder):
     with pytest.raises(ParameterError, match="named twice"):
-        items(["-", "a", "-"])
+        Inputs(["-", "a", "-"])
 
 
 def test_standard_input_may_be_too_large_or_not_there(folder, monkeypatch):
@@ -264,7 +264,7 @@ def test_names_of_undecodable_bytes(folder):
         pytest.skip("the file system takes no such names")
     pl.DataFrame({"data": [b"x"]}).write_parquet("x.parquet")
     os.rename("x.parquet", f"{name}.parquet")
-    found = list(items(["d"]))
+    found = list(Inputs(["d"]))
     assert [item.name for item in found] == [
         f"{name}.evtx",
         f"{name}.parquet:0",
@@ -277,24 +277,24 @@ def test_names_of_undecodable_bytes(folder):
 @pytest.mark.parametrize("column", ["data", "text", "script", "ScriptBlockText", "content"])
 def test_a_table_gives_an_item_for_each_row(table, column):
     expected = [Item("t.parquet:0", "é"), Item("t.parquet:1", ""), Item("t.parquet:2", "c")]
-    assert list(items([table(other=[1, 2, 3], **{column: ["é", "", "c"]})])) == expected
+    assert list(Inputs([table(other=[1, 2, 3], **{column: ["é", "", "c"]})])) == expected
 
 
 def test_cells_of_bytes_come_as_bytes(table):
-    assert [item.data for item in items([table(data=[b"\xff\x00", b""])])] == [b"\xff\x00", b""]
+    assert [item.data for item in Inputs([table(data=[b"\xff\x00", b""])])] == [b"\xff\x00", b""]
 
 
 def test_a_column_of_paths_names_the_rows(table):
     name = table(path=["x/a.ps1", None, "é"], data=[b"a", b"b", b"c"])
     assert names(name) == ["t.parquet:x/a.ps1", "t.parquet:1", "t.parquet:é"]
-    assert [item.data for item in items([name], column="path")] == ["x/a.ps1", None, "é"]
+    assert [item.data for item in Inputs([name], column="path")] == ["x/a.ps1", None, "é"]
     assert names(table(path=[7], data=[b"a"])) == ["t.parquet:0"]
 
 
 def test_empty_and_too_large_cells_say_so(table, monkeypatch):
     monkeypatch.setattr(inputs, "MAX_BYTES", 5)
     for column in (["12345", None, "123456", "ééé"], [b"12345", None, b"123456", b"1234567"]):
-        found = list(items([table(data=column)]))
+        found = list(Inputs([table(data=column)]))
         assert [item.data for item in found] == [column[0], None, None, None]
         assert [item.reason[:12] for item in found] == ["", "the cell is ", "larger than ", "larger than "]
 
@@ -315,14 +315,14 @@ def test_rows_before_the_damage_of_a_table_stay(folder):
     with open("t.parquet", "r+b") as stream:
         stream.seek(os.path.getsize("t.parquet") * 6 // 10)
         stream.write(b"\xff" * 500)
-    *rows, last = items(["t.parquet"])
+    *rows, last = Inputs(["t.parquet"])
     assert [item.data for item in rows] == texts[: len(rows)] and len(rows) in (5, 10)
     assert last.name == "t.parquet" and "the table is damaged" in last.reason
 
 
 def test_other_files_follow_a_damaged_one(table):
     put("bad.parquet", "bad.evtx", "good.ps1")
-    found = list(items(["bad.parquet", "bad.evtx", "good.ps1"]))
+    found = list(Inputs(["bad.parquet", "bad.evtx", "good.ps1"]))
     assert [item.data is None for item in found] == [True, True, False]
 
 
@@ -330,7 +330,7 @@ def test_other_files_follow_a_table_at_which_the_reader_crashes(table):
     with open("bad.parquet", "wb") as stream:
         stream.write(ABORTS)
     put("good.ps1")
-    bad, *good = items(["bad.parquet", table(data=["x"]), "good.ps1"])
+    bad, *good = Inputs(["bad.parquet", table(data=["x"]), "good.ps1"])
     assert bad.name == "bad.parquet" and bad.reason.startswith("the table is damaged")
     assert good == [Item("t.parquet:0", "x"), Item("good.ps1", b"good.ps1")]
 
@@ -338,7 +338,7 @@ def test_other_files_follow_a_table_at_which_the_reader_crashes(table):
 def test_a_reader_that_crashes_in_the_middle_costs_the_rest_of_its_table(table, monkeypatch):
     failing(monkeypatch, 3, "os.abort()")
     put("good.ps1")
-    *read, last = items([table(row_group_size=1, data=["x", "y", "z"]), "good.ps1"])
+    *read, last = Inputs([table(row_group_size=1, data=["x", "y", "z"]), "good.ps1"])
     assert read == [Item("t.parquet:0", "x"), Item("t.parquet", None, parquet.FAILED)]
     assert last.data == b"good.ps1"
 
@@ -348,7 +348,7 @@ def test_the_reader_ends_with_the_items(table, monkeypatch):
     monkeypatch.setattr(
         parquet.IsolatedProcess, "close", lambda process: ended.append(process) or close(process)
     )
-    found = iter(items([table(data=["x", "y"])]))
+    found = iter(Inputs([table(data=["x", "y"])]))
     assert next(found).data == "x" and not ended
     found.close()
     assert ended
@@ -358,7 +358,7 @@ def test_a_table_or_log_that_changes_says_so_at_the_end(table, monkeypatch):
     name = table(data=["x", "y"])
     states = iter([(1, 1), (2, 2)])
     monkeypatch.setattr(inputs, "_state", lambda stream: next(states))
-    assert list(items([name])) == [
+    assert list(Inputs([name])) == [
         Item(f"{name}:0", "x"),
         Item(f"{name}:1", "y"),
         Item(name, None, inputs.CHANGED),
@@ -377,7 +377,7 @@ def test_an_event_log_gives_an_item_for_each_script_block(folder):
             part(1, 99, "d", block="four"),
         ],
     )
-    whole, *cut = items(["A.EVTX"])
+    whole, *cut = Inputs(["A.EVTX"])
     assert whole == Item("A.EVTX:one", "whole")
     assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing")
     assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing")

@@ -1,4 +1,4 @@
-"""A process that crashes, hangs or talks nonsense costs an answer, and is started again; none is left behind."""
+"""A process that crashes, hangs or talks nonsense costs an answer and is started again; none is left."""
 
 import os
 import subprocess
