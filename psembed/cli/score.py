@@ -53,7 +53,7 @@ def add_command(add) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Score what is named, write the verdicts, tell what came of every input, and return the exit code."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     try:
         return _scored(options, counts)
     except KeyboardInterrupt:

@@ -60,10 +60,23 @@ class ScriptBlock:
 
 
 class EventLog(Iterator[ScriptBlock]):
-    """The script blocks of an event log; see `script_blocks`.
+    """The PowerShell script blocks of a log, to iterate over; a file that is open for reading is not closed.
 
-    `damaged` counts the records and chunks met so far that cannot be read, and the chunks that the header
-    counts and the file lacks; it is final after the last block.
+    A block is given once its last part is met; those with missing parts come at the end, in the order of
+    their first parts. Parts wait in bounded memory: beyond MAX_PENDING bytes the oldest block is given as it
+    is. A part that comes twice counts once. One that has the number of another but a different text begins a
+    block of its own, so that nothing logged is hidden; so does one whose numbers make no sense.
+
+    Attributes
+    ----------
+    damaged : int
+        Records and chunks left out so far, as they cannot be read, and chunks that the header counts and the
+        file lacks; final after the last block.
+
+    Raises
+    ------
+    SourceError
+        While iterating: if the file cannot be read, is no event log, or the package `evtx` is missing.
     """
 
     def __init__(self, source: Path | BinaryIO):
@@ -139,23 +152,6 @@ class EventLog(Iterator[ScriptBlock]):
         damaged, records = parsed
         self.damaged += damaged
         return records
-
-
-def script_blocks(path: Path | BinaryIO) -> EventLog:
-    """Return an iterator over the PowerShell script blocks of a log, with the number of damaged records.
-
-    A block is given once its last part is met; those with missing parts come at the end, in the order of
-    their first parts. Parts wait in bounded memory: beyond MAX_PENDING bytes the oldest block is given as it
-    is. A part that comes twice counts once. One that has the number of another but a different text begins a
-    block of its own, so that nothing logged is hidden; so does one whose numbers make no sense. A damaged
-    record or chunk is left out and counted. A binary file that is open for reading is not closed.
-
-    Raises
-    ------
-    SourceError
-        While iterating: if the file cannot be read, is no event log, or the package `evtx` is missing.
-    """
-    return EventLog(path)
 
 
 def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:

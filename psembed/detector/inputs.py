@@ -15,7 +15,7 @@ from io import BufferedIOBase, BufferedReader
 from typing import BinaryIO
 
 from psembed.detector.detector import MAX_BYTES
-from psembed.detector.eventlogs import ScriptBlock, script_blocks
+from psembed.detector.eventlogs import EventLog, ScriptBlock
 from psembed.detector.parquet import Row, row_groups, rows
 from psembed.detector.verdict import Item
 from psembed.runtime.errors import ParameterError, SourceError
@@ -158,7 +158,7 @@ class Inputs:
             yield Item(path, None, reason(error))
 
     def _log(self, path: str, stream: BinaryIO) -> Iterator[Item]:
-        log = script_blocks(stream)
+        log = EventLog(stream)
         try:
             for block in log:
                 yield Item(f"{path}:{block.id}", block.text, _remark(block))

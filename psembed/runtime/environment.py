@@ -50,8 +50,7 @@ def venv_python(root: Path) -> Path:
 
 def wanted(root: Path) -> str:
     """Return the identity of a finished set-up: the hash of what it installs."""
-    content = (root / LOCK).read_bytes() + (root / "pyproject.toml").read_bytes()
-    return sha256(content)
+    return sha256((root / LOCK).read_bytes() + (root / "pyproject.toml").read_bytes())
 
 
 def is_ready(root: Path) -> bool:

@@ -99,22 +99,15 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         for i in range(len(headers))
     ]
     lines = [headers, ["-" * width for width in widths], *cells]
-    return "\n".join(_line(line, widths, numeric) for line in lines)
-
-
-def _line(line: Sequence[str], widths: list[int], numeric: list[bool]) -> str:
-    padded = [
-        text.rjust(width) if right else text.ljust(width)
-        for text, width, right in zip(line, widths, numeric, strict=True)
-    ]
-    return "  ".join(padded).rstrip()
+    layout = "  ".join(
+        f"{{:{'>' if right else '<'}{width}}}" for width, right in zip(widths, numeric, strict=True)
+    )
+    return "\n".join(layout.format(*line).rstrip() for line in lines)
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else _plain(value)
-
-
-def _plain(value: object) -> str:
-    return f"{value:,.0f}" if isinstance(value, float) else " ".join(str(value).split())
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return " ".join(str(value).split())

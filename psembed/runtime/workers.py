@@ -233,16 +233,14 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
 
 
 def on_dask(
-    client: "Client", work: Callable[..., list[Result]], batches: Iterable[Given], *shared: Any
+    client: "Client", work: Callable[[Given], list[Result]], batches: Iterable[Given]
 ) -> Iterator[Result]:
     """Yield what `work` makes of each batch on the client's workers, in the order of the batches.
 
     A batch whose worker dies is worked on again by another; each gives its results once. Workers import
-    `work`: psembed must be installed there, in the same version. What it takes beside a batch, `shared`, is
-    sent to each worker once. Batches are read no further ahead than two a thread of the cluster.
+    `work`: psembed must be installed there, in the same version. Batches are read no further ahead than two
+    a thread of the cluster.
     """
     threads = max(1, sum(client.nthreads().values()))
-    # named apart from what an earlier call sent: that may be on its way out
-    held = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
     pool = client.get_executor(pure=False, retries=RETRIES)
-    yield from ahead(lambda batch: pool.submit(work, batch, *held), batches, most=2 * threads)
+    yield from ahead(lambda batch: pool.submit(work, batch), batches, most=2 * threads)

@@ -18,7 +18,7 @@ from evtx_files import (
 from patience import GUARD
 
 from psembed.detector import eventlogs
-from psembed.detector.eventlogs import ScriptBlock, script_blocks
+from psembed.detector.eventlogs import EventLog, ScriptBlock
 from psembed.runtime import isolated
 from psembed.runtime.errors import SourceError
 
@@ -35,11 +35,11 @@ def log(tmp_path):
 
 
 def texts(path) -> list[str]:
-    return [block.text for block in script_blocks(path)]
+    return [block.text for block in EventLog(path)]
 
 
 def test_one_part_gives_all_its_fields(log):
-    (block,) = script_blocks(log(part(1, 1, UNICODE, block="4ab9", path="C:\\é\\x.ps1")))
+    (block,) = EventLog(log(part(1, 1, UNICODE, block="4ab9", path="C:\\é\\x.ps1")))
     assert block == ScriptBlock("4ab9", UNICODE, "C:\\é\\x.ps1", 1, (), "2024-01-01T00:00:01Z")
 
 
@@ -52,7 +52,7 @@ def test_parts_out_of_order_and_interleaved_are_put_together(log):
         part(1, 1, "alone", block="three"),
         part(2, 3, "b", block="one"),
     )
-    blocks = list(script_blocks(path))
+    blocks = list(EventLog(path))
     assert [(block.id, block.text) for block in blocks] == [("two", "yz"), ("three", "alone"), ("one", "abc")]
     assert blocks[2] == ScriptBlock("one", "abc", "C:\\one.ps1", 3, (), "2024-01-01T00:00:01Z")
 
@@ -71,25 +71,25 @@ def test_missing_parts_are_reported_and_come_at_the_end_by_their_first_part(log)
         part(1, 5, "a", block="late"),
         part(1, 1, "x"),
     )
-    found = [(block.id, block.text, block.parts, block.missing) for block in script_blocks(path)]
+    found = [(block.id, block.text, block.parts, block.missing) for block in EventLog(path)]
     assert found == [("b1", "x", 1, ()), ("late", "ad", 5, (2, 3, 5)), ("b", "b", 3, (1, 3))]
 
 
 def test_a_part_that_comes_again_counts_once(log):
     first, second = part(1, 2, "a"), part(2, 2, "b")
-    log_of_two = script_blocks(log(first, first, second, first, second))
+    log_of_two = EventLog(log(first, first, second, first, second))
     assert [block.text for block in log_of_two] == ["ab"]
     assert log_of_two.damaged == 0
 
 
 def test_another_text_under_the_same_number_is_not_hidden(log):
     path = log(part(1, 2, "harmless"), part(1, 2, "other "), part(2, 2, "end"), part(1, 1, "once more"))
-    found = [(block.text, block.missing) for block in script_blocks(path)]
+    found = [(block.text, block.missing) for block in EventLog(path)]
     assert found == [("harmless", (2,)), ("other end", ()), ("once more", ())]
 
 
 def test_of_contradictory_totals_the_largest_holds(log):
-    (block,) = script_blocks(log(part(1, 2, "a"), part(2, 4, "b"), part(3, 3, "c")))
+    (block,) = EventLog(log(part(1, 2, "a"), part(2, 4, "b"), part(3, 3, "c")))
     assert (block.text, block.parts, block.missing) == ("abc", 4, (4,))
 
 
@@ -127,20 +127,20 @@ def test_other_events_are_ignored(log):
         part(1, 1, "by channel", block="q", provider=""),
         part(1, 1, "core", block="r", provider=CORE, channel=f"{CORE}/Operational"),
     )
-    found = script_blocks(path)
+    found = EventLog(path)
     assert [block.text for block in found] == ["by provider", "by channel", "core"]
     assert found.damaged == 0
 
 
 def test_an_event_without_its_fields_has_an_empty_text(log):
-    (block,) = script_blocks(log(part(1, 1, "") | {"data": {"Other": "x"}}))
+    (block,) = EventLog(log(part(1, 1, "") | {"data": {"Other": "x"}}))
     assert block == ScriptBlock("", "", "", 1, (), "2024-01-01T00:00:01Z")
 
 
 def test_a_complete_block_is_given_before_the_rest_is_read(log):
     path = log(part(1, 1, "first"), *(part(1, 1, "x" * 15_000, block=str(number)) for number in range(8)))
     damage_chunk(path, 2)
-    found = script_blocks(path)
+    found = EventLog(path)
     assert next(found).text == "first" and found.damaged == 0
     assert len(list(found)) < 8 and found.damaged == 1
     found.close()
@@ -150,14 +150,14 @@ def test_too_much_waiting_text_pushes_out_the_oldest(log, monkeypatch):
     monkeypatch.setattr(eventlogs, "MAX_PENDING", 2 * eventlogs.PART_BYTES + 3_000)
     firsts = [part(1, 2, name * 1_000, block=name) for name in "0123"]
     path = log(*firsts, part(2, 2, "e", block="3"))
-    found = [(block.text[0], block.missing) for block in script_blocks(path)]
+    found = [(block.text[0], block.missing) for block in EventLog(path)]
     assert found[0] == ("0", (2,)) and sorted(found) == [("0", (2,)), ("1", (2,)), ("2", (2,)), ("3", ())]
 
 
 def test_what_was_met_long_ago_is_forgotten_not_lost(log, monkeypatch):
     monkeypatch.setattr(eventlogs, "MAX_REMEMBERED", 2)
     path = log(*(part(1, 1, "x", block=name) for name in "aabca"))
-    assert [block.id for block in script_blocks(path)] == ["a", "b", "c", "a"]
+    assert [block.id for block in EventLog(path)] == ["a", "b", "c", "a"]
 
 
 def test_damaged_records_and_chunks_are_counted_and_the_rest_is_read(log):
@@ -165,7 +165,7 @@ def test_damaged_records_and_chunks_are_counted_and_the_rest_is_read(log):
     path = log(*parts)
     damage_record(path, 0, 1)
     damage_chunk(path, 1)
-    found = script_blocks(path)
+    found = EventLog(path)
     assert [block.id for block in found] == ["0", "2", "6", "7", "8"]
     assert found.damaged == 2
 
@@ -175,10 +175,10 @@ def test_a_log_cut_between_chunks_is_noticed(log):
     whole = path.read_bytes()
     assert len(whole) == HEADER + 4 * CHUNK
     path.write_bytes(whole[: HEADER + 2 * CHUNK])
-    found = script_blocks(path)
+    found = EventLog(path)
     assert len(list(found)) == 4 and found.damaged == 2
     damage(path, 42, b"\xff\xff")  # the number of chunks, which then does not match the checksum
-    found = script_blocks(path)
+    found = EventLog(path)
     assert len(list(found)) == 4 and found.damaged == 0
 
 
@@ -193,18 +193,18 @@ def test_what_is_no_event_log_is_refused(tmp_path, content):
     path = tmp_path / "a.evtx"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"a\.evtx is (no Windows event log|cut off|damaged)"):
-        list(script_blocks(path))
+        list(EventLog(path))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"none\.evtx cannot be read \(No such file"):
-        next(script_blocks(tmp_path / "none.evtx"))
+        next(EventLog(tmp_path / "none.evtx"))
 
 
 def test_without_the_package_the_message_says_what_to_install(log, monkeypatch):
     monkeypatch.setitem(sys.modules, "evtx", None)
     with pytest.raises(SourceError, match=r"reading event logs needs: pip install 'psembed\[events\]'"):
-        list(script_blocks(log(part(1, 1, "x"))))
+        list(EventLog(log(part(1, 1, "x"))))
 
 
 class PanicException(BaseException):
@@ -259,7 +259,7 @@ def test_a_chunk_that_grows_without_bound_is_given_up(log, monkeypatch):
 def test_a_parser_that_fails_costs_its_chunk_and_begins_anew(log, monkeypatch, does):
     working = eventlogs._PARSER.command
     path = log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(6)))
-    found = script_blocks(path)
+    found = EventLog(path)
     eventlogs._PARSER.close()
     monkeypatch.setattr(isolated, "START_SECONDS", 0.2 if "sleep" in does else GUARD)
     monkeypatch.setattr(eventlogs._PARSER, "command", (sys.executable, "-c", does))
@@ -274,7 +274,7 @@ def test_a_parser_that_fails_again_and_again_stops_the_log(log, monkeypatch):
     monkeypatch.setattr(eventlogs, "MAX_LOST", 2)
     monkeypatch.setattr(eventlogs._PARSER, "command", (sys.executable, "-c", ""))
     with pytest.raises(SourceError, match=r"a\.evtx is damaged: 2 chunks made the parser fail"):
-        list(script_blocks(log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(9)))))
+        list(EventLog(log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(9)))))
 
 
 def test_the_parser_imports_nothing_of_the_working_folder(log, monkeypatch, tmp_path):
@@ -317,7 +317,7 @@ def test_noise_after_the_headers_gives_blocks_or_an_error(log):
 
 
 def read_or_refused(path, expected: str = "") -> None:
-    found = script_blocks(path)
+    found = EventLog(path)
     try:
         for block in found:
             assert isinstance(block, ScriptBlock) and len(block.text) < 2**24
