@@ -299,8 +299,8 @@ def test_processes_and_a_cluster_give_the_verdicts_that_this_process_gives(files
         target = str(tmp_path / f"{name}.jsonl")
         codes.add(main.main(["score", *paths, "--format", "jsonl", "--output", target, *more]))
     assert len(codes) == 1
-    found = [(tmp_path / f"{name}.jsonl").read_text() for name in ("here", "pool", "dask")]
-    assert found[0] == found[1] == found[2] and found[0].count("\n") == 4
+    outputs = [(tmp_path / f"{name}.jsonl").read_text() for name in ("here", "pool", "dask")]
+    assert outputs[0] == outputs[1] == outputs[2] and outputs[0].count("\n") == 4
 
 
 def test_the_base_install_suffices(files):

@@ -60,8 +60,8 @@ def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
     alone = Detector.load(copy)
     assert alone.nearest(texts[0]) == []
     rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
-    found = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
-    assembly.remember(alone, found.with_columns(clean=pl.Series(texts)))
+    clusters = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
+    assembly.remember(alone, clusters.with_columns(clean=pl.Series(texts)))
     loaded = Detector.load(copy)
     assert set(loaded.manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
     others = [name for name in loaded.manifest if name != "sha256"]
@@ -125,9 +125,9 @@ def test_verdict_follows_the_threshold(copy):
 def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
     loaded = Detector.load(folder)
     text = "write-host hello; iex (payload)"
-    found = loaded.verdict(text.encode(encoding))
-    assert found.score == pytest.approx(loaded.verdict(text).score, abs=1e-6)
-    assert found.encoding
+    verdict = loaded.verdict(text.encode(encoding))
+    assert verdict.score == pytest.approx(loaded.verdict(text).score, abs=1e-6)
+    assert verdict.encoding
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
     [(b"", "no text"), (b"MZ\x00\x01\x02\x00\xff\xfe\x00" * 50, "binary data"), (b" \r\n ", "no text")],
 )
 def test_what_cannot_be_read_has_a_reason_and_no_score(folder, data, reason):
-    found = Detector.load(folder).verdict(data)
-    assert found.score is None and found.malicious is None and reason in found.reason
+    verdict = Detector.load(folder).verdict(data)
+    assert verdict.score is None and verdict.malicious is None and reason in verdict.reason
 
 
 def test_too_large_a_file_is_refused_not_cut(folder, monkeypatch):
@@ -219,11 +219,11 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
 )
 def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, layer):
     payload = encoded("inside and long enough")
-    found = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}; exit")
-    assert (found.malicious, found.layer) == (malicious, layer)
-    assert found.score == pytest.approx((outer, inner)[layer])
-    assert [one.how for one in found.layers] == ["script", "-EncodedCommand"]
-    assert found.read.split()[0] == ("powershell", "inside")[layer]
+    verdict = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}; exit")
+    assert (verdict.malicious, verdict.layer) == (malicious, layer)
+    assert verdict.score == pytest.approx((outer, inner)[layer])
+    assert [one.how for one in verdict.layers] == ["script", "-EncodedCommand"]
+    assert verdict.read.split()[0] == ("powershell", "inside")[layer]
 
 
 @pytest.mark.parametrize(
@@ -232,22 +232,22 @@ def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, lay
 )
 def test_a_command_line_that_only_hands_a_script_over_is_judged_by_it(outer, inner, malicious):
     line = f"powershell.exe -NoProfile -w hidden -enc {encoded('inside and long enough')}"
-    found = Layered(**{"powershell.exe": outer, "inside": inner}).verdict(line)
-    assert (found.malicious, found.layer, found.score) == (malicious, 1, pytest.approx(inner))
+    verdict = Layered(**{"powershell.exe": outer, "inside": inner}).verdict(line)
+    assert (verdict.malicious, verdict.layer, verdict.score) == (malicious, 1, pytest.approx(inner))
 
 
 def test_where_no_layer_convicts_the_script_decides_whatever_the_thresholds():
     layered = Layered(powershell=0.1, inside=0.4)
     layered.layer_threshold = layered.threshold
-    found = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; exit")
-    assert (found.malicious, found.layer, found.score) == (False, 0, pytest.approx(0.1))
+    verdict = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; exit")
+    assert (verdict.malicious, verdict.layer, verdict.score) == (False, 0, pytest.approx(0.1))
 
 
 def test_what_is_handed_over_twice_is_judged_by_the_innermost_script():
     within = f"powershell -enc {encoded('inside and long enough')}"
-    found = Layered(powershell=0.9, pwsh=0.9, inside=0.6).verdict(f"pwsh -ec {encoded(within)}")
-    assert [one.score for one in found.layers] == pytest.approx([0.9, 0.9, 0.6])
-    assert (found.malicious, found.layer) == (True, 2)
+    verdict = Layered(powershell=0.9, pwsh=0.9, inside=0.6).verdict(f"pwsh -ec {encoded(within)}")
+    assert [one.score for one in verdict.layers] == pytest.approx([0.9, 0.9, 0.6])
+    assert (verdict.malicious, verdict.layer) == (True, 2)
 
 
 def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():

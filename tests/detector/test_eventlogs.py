@@ -71,8 +71,8 @@ def test_missing_parts_are_reported_and_come_at_the_end_by_their_first_part(log)
         part(1, 5, "a", block="late"),
         part(1, 1, "x"),
     )
-    found = [(block.id, block.text, block.parts, block.missing) for block in EventLog(path)]
-    assert found == [("b1", "x", 1, ()), ("late", "ad", 5, (2, 3, 5)), ("b", "b", 3, (1, 3))]
+    blocks_met = [(block.id, block.text, block.parts, block.missing) for block in EventLog(path)]
+    assert blocks_met == [("b1", "x", 1, ()), ("late", "ad", 5, (2, 3, 5)), ("b", "b", 3, (1, 3))]
 
 
 def test_a_part_that_comes_again_counts_once(log):
@@ -84,8 +84,8 @@ def test_a_part_that_comes_again_counts_once(log):
 
 def test_another_text_under_the_same_number_is_not_hidden(log):
     path = log(part(1, 2, "harmless"), part(1, 2, "other "), part(2, 2, "end"), part(1, 1, "once more"))
-    found = [(block.text, block.missing) for block in EventLog(path)]
-    assert found == [("harmless", (2,)), ("other end", ()), ("once more", ())]
+    blocks_met = [(block.text, block.missing) for block in EventLog(path)]
+    assert blocks_met == [("harmless", (2,)), ("other end", ()), ("once more", ())]
 
 
 def test_of_contradictory_totals_the_largest_holds(log):
@@ -127,9 +127,9 @@ def test_other_events_are_ignored(log):
         part(1, 1, "by channel", block="q", provider=""),
         part(1, 1, "core", block="r", provider=CORE, channel=f"{CORE}/Operational"),
     )
-    found = EventLog(path)
-    assert [block.text for block in found] == ["by provider", "by channel", "core"]
-    assert found.damaged == 0
+    blocks_met = EventLog(path)
+    assert [block.text for block in blocks_met] == ["by provider", "by channel", "core"]
+    assert blocks_met.damaged == 0
 
 
 def test_an_event_without_its_fields_has_an_empty_text(log):
@@ -140,18 +140,23 @@ def test_an_event_without_its_fields_has_an_empty_text(log):
 def test_a_complete_block_is_given_before_the_rest_is_read(log):
     path = log(part(1, 1, "first"), *(part(1, 1, "x" * 15_000, block=str(number)) for number in range(8)))
     damage_chunk(path, 2)
-    found = EventLog(path)
-    assert next(found).text == "first" and found.damaged == 0
-    assert len(list(found)) < 8 and found.damaged == 1
-    found.close()
+    blocks_met = EventLog(path)
+    assert next(blocks_met).text == "first" and blocks_met.damaged == 0
+    assert len(list(blocks_met)) < 8 and blocks_met.damaged == 1
+    blocks_met.close()
 
 
 def test_too_much_waiting_text_pushes_out_the_oldest(log, monkeypatch):
     monkeypatch.setattr(eventlogs, "MAX_PENDING", 2 * eventlogs.PART_BYTES + 3_000)
     firsts = [part(1, 2, name * 1_000, block=name) for name in "0123"]
     path = log(*firsts, part(2, 2, "e", block="3"))
-    found = [(block.text[0], block.missing) for block in EventLog(path)]
-    assert found[0] == ("0", (2,)) and sorted(found) == [("0", (2,)), ("1", (2,)), ("2", (2,)), ("3", ())]
+    blocks_met = [(block.text[0], block.missing) for block in EventLog(path)]
+    assert blocks_met[0] == ("0", (2,)) and sorted(blocks_met) == [
+        ("0", (2,)),
+        ("1", (2,)),
+        ("2", (2,)),
+        ("3", ()),
+    ]
 
 
 def test_what_was_met_long_ago_is_forgotten_not_lost(log, monkeypatch):
@@ -165,9 +170,9 @@ def test_damaged_records_and_chunks_are_counted_and_the_rest_is_read(log):
     path = log(*parts)
     damage_record(path, 0, 1)
     damage_chunk(path, 1)
-    found = EventLog(path)
-    assert [block.id for block in found] == ["0", "2", "6", "7", "8"]
-    assert found.damaged == 2
+    blocks_met = EventLog(path)
+    assert [block.id for block in blocks_met] == ["0", "2", "6", "7", "8"]
+    assert blocks_met.damaged == 2
 
 
 def test_a_log_cut_between_chunks_is_noticed(log):
@@ -175,11 +180,11 @@ def test_a_log_cut_between_chunks_is_noticed(log):
     whole = path.read_bytes()
     assert len(whole) == HEADER + 4 * CHUNK
     path.write_bytes(whole[: HEADER + 2 * CHUNK])
-    found = EventLog(path)
-    assert len(list(found)) == 4 and found.damaged == 2
+    blocks_met = EventLog(path)
+    assert len(list(blocks_met)) == 4 and blocks_met.damaged == 2
     damage(path, 42, b"\xff\xff")  # the number of chunks, which then does not match the checksum
-    found = EventLog(path)
-    assert len(list(found)) == 4 and found.damaged == 0
+    blocks_met = EventLog(path)
+    assert len(list(blocks_met)) == 4 and blocks_met.damaged == 0
 
 
 def test_an_open_file_is_read_and_left_open(log):
@@ -259,14 +264,14 @@ def test_a_chunk_that_grows_without_bound_is_given_up(log, monkeypatch):
 def test_a_parser_that_fails_costs_its_chunk_and_begins_anew(log, monkeypatch, does):
     working = eventlogs._PARSER.command
     path = log(*(part(1, 1, "x" * 15_000, block=str(number)) for number in range(6)))
-    found = EventLog(path)
+    blocks_met = EventLog(path)
     eventlogs._PARSER.close()
     monkeypatch.setattr(isolated, "START_SECONDS", 0.2 if "sleep" in does else GUARD)
     monkeypatch.setattr(eventlogs._PARSER, "command", (sys.executable, "-c", does))
-    assert found._records(b"\0" * CHUNK) == [] and found.damaged == 1
+    assert blocks_met._records(b"\0" * CHUNK) == [] and blocks_met.damaged == 1
     monkeypatch.setattr(isolated, "START_SECONDS", GUARD)
     monkeypatch.setattr(eventlogs._PARSER, "command", working)
-    assert [block.id for block in found] == list("012345")
+    assert [block.id for block in blocks_met] == list("012345")
 
 
 def test_a_parser_that_fails_again_and_again_stops_the_log(log, monkeypatch):
@@ -317,9 +322,9 @@ def test_noise_after_the_headers_gives_blocks_or_an_error(log):
 
 
 def read_or_refused(path, expected: str = "") -> None:
-    found = EventLog(path)
+    blocks_met = EventLog(path)
     try:
-        for block in found:
+        for block in blocks_met:
             assert isinstance(block, ScriptBlock) and len(block.text) < 2**24
             assert expected in block.text
     except SourceError as error:

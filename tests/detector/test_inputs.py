@@ -64,10 +64,10 @@ def test_files_come_in_the_order_of_their_names_whatever_their_extension(folder)
 
 def test_items_are_read_when_they_are_asked_for(folder):
     put("a", "b")
-    found = iter(Inputs(["a", "b"]))
-    assert next(found).data == b"a"
+    listed = iter(Inputs(["a", "b"]))
+    assert next(listed).data == b"a"
     os.remove("b")
-    assert "No such file" in next(found).reason
+    assert "No such file" in next(listed).reason
 
 
 def test_a_folder_is_walked_in_the_order_of_its_paths_bytes(folder):
@@ -75,8 +75,8 @@ def test_a_folder_is_walked_in_the_order_of_its_paths_bytes(folder):
     put("d/b.PS1", "d/a/z.psm1", "d/a.ps1", "d/a-/x.psd1", "d/B.ps1xml", accented, "d/a/y/deep.ps1")
     put("d/readme.txt", "d/a/x.exe", "d/ps1")
     os.mkdir("d/empty.ps1")
-    found = Inputs(["d"])
-    assert [item.name for item in found] == [
+    listed = Inputs(["d"])
+    assert [item.name for item in listed] == [
         "d/B.ps1xml",
         "d/a-/x.psd1",
         "d/a.ps1",
@@ -85,15 +85,15 @@ def test_a_folder_is_walked_in_the_order_of_its_paths_bytes(folder):
         "d/b.PS1",
         accented,
     ]
-    assert (found.left_out, found.links) == (3, 0)
+    assert (listed.left_out, listed.links) == (3, 0)
     assert names("d/") == names("d") and names("./d//a") == ["./d//a/y/deep.ps1", "./d//a/z.psm1"]
 
 
 def test_iterating_again_counts_again_from_nought(folder):
     put("d/a.ps1", "d/b.txt")
-    found = Inputs(["d"])
-    assert list(found) == list(found)
-    assert found.left_out == 1
+    listed = Inputs(["d"])
+    assert list(listed) == list(listed)
+    assert listed.left_out == 1
 
 
 @pytest.fixture
@@ -120,13 +120,13 @@ def test_links_are_followed_only_where_they_are_named(folder):
     os.symlink("a.ps1", "d/file.ps1")
     os.symlink(".", "d/loop")
     os.symlink("nowhere", "d/broken.ps1")
-    found = Inputs(["d", "d/file.ps1", "d/folder"])
-    assert [(item.name, item.data) for item in found] == [
+    listed = Inputs(["d", "d/file.ps1", "d/folder"])
+    assert [(item.name, item.data) for item in listed] == [
         ("d/a.ps1", b"d/a.ps1"),
         ("d/file.ps1", b"d/a.ps1"),
         ("d/folder/b.ps1", b"elsewhere/b.ps1"),
     ]
-    assert found.links == 4
+    assert listed.links == 4
     assert "No such file" in reason("d/broken.ps1")
     os.symlink("circle", "circle")
     assert "symbolic links" in reason("circle")
@@ -137,9 +137,9 @@ def test_what_is_no_regular_file_is_refused_and_never_opened(folder, monkeypatch
     os.mkdir("d")
     for name in ("d/fifo.ps1", "d/fifo.evtx", "d/fifo.txt"):
         os.mkfifo(name)
-    found = Inputs(["d"])
-    assert [(item.name, item.data) for item in found] == [("d/fifo.evtx", None), ("d/fifo.ps1", None)]
-    assert found.left_out == 1
+    listed = Inputs(["d"])
+    assert [(item.name, item.data) for item in listed] == [("d/fifo.evtx", None), ("d/fifo.ps1", None)]
+    assert listed.left_out == 1
     monkeypatch.setattr(builtins, "open", None)
     assert reason("d/fifo.ps1") == "not a regular file but a FIFO; not opened"
     assert "a device" in reason(os.devnull)
@@ -198,10 +198,10 @@ def test_an_impossible_name_says_so(folder, path):
 
 def test_a_file_that_vanishes_during_the_walk_says_so(folder):
     put("d/a.ps1", "d/b.ps1")
-    found = iter(Inputs(["d"]))
-    next(found)
+    listed = iter(Inputs(["d"]))
+    next(listed)
     os.remove("d/b.ps1")
-    assert list(found) == [Item("d/b.ps1", None, "No such file or directory")]
+    assert list(listed) == [Item("d/b.ps1", None, "No such file or directory")]
 
 
 def test_too_large_a_file_is_not_read(folder, monkeypatch):
@@ -264,14 +264,14 @@ def test_names_of_undecodable_bytes(folder):
         pytest.skip("the file system takes no such names")
     pl.DataFrame({"data": [b"x"]}).write_parquet("x.parquet")
     os.rename("x.parquet", f"{name}.parquet")
-    found = list(Inputs(["d"]))
-    assert [item.name for item in found] == [
+    listed = list(Inputs(["d"]))
+    assert [item.name for item in listed] == [
         f"{name}.evtx",
         f"{name}.parquet:0",
         f"{name}.ps1",
         f"{name}/a.ps1",
     ]
-    assert found[1].data == b"x" and "no Windows event log" in found[0].reason.encode().decode()
+    assert listed[1].data == b"x" and "no Windows event log" in listed[0].reason.encode().decode()
 
 
 @pytest.mark.parametrize("column", ["data", "text", "script", "ScriptBlockText", "content"])
@@ -294,9 +294,9 @@ def test_a_column_of_paths_names_the_rows(table):
 def test_empty_and_too_large_cells_say_so(table, monkeypatch):
     monkeypatch.setattr(inputs, "MAX_BYTES", 5)
     for column in (["12345", None, "123456", "ééé"], [b"12345", None, b"123456", b"1234567"]):
-        found = list(Inputs([table(data=column)]))
-        assert [item.data for item in found] == [column[0], None, None, None]
-        assert [item.reason[:12] for item in found] == ["", "the cell is ", "larger than ", "larger than "]
+        listed = list(Inputs([table(data=column)]))
+        assert [item.data for item in listed] == [column[0], None, None, None]
+        assert [item.reason[:12] for item in listed] == ["", "the cell is ", "larger than ", "larger than "]
 
 
 def test_what_is_wrong_with_a_table_is_told_in_a_short_line(table):
@@ -322,8 +322,8 @@ def test_rows_before_the_damage_of_a_table_stay(folder):
 
 def test_other_files_follow_a_damaged_one(table):
     put("bad.parquet", "bad.evtx", "good.ps1")
-    found = list(Inputs(["bad.parquet", "bad.evtx", "good.ps1"]))
-    assert [item.data is None for item in found] == [True, True, False]
+    listed = list(Inputs(["bad.parquet", "bad.evtx", "good.ps1"]))
+    assert [item.data is None for item in listed] == [True, True, False]
 
 
 def test_other_files_follow_a_table_at_which_the_reader_crashes(table):
@@ -348,9 +348,9 @@ def test_the_reader_ends_with_the_items(table, monkeypatch):
     monkeypatch.setattr(
         parquet.IsolatedProcess, "close", lambda process: ended.append(process) or close(process)
     )
-    found = iter(Inputs([table(data=["x", "y"])]))
-    assert next(found).data == "x" and not ended
-    found.close()
+    listed = iter(Inputs([table(data=["x", "y"])]))
+    assert next(listed).data == "x" and not ended
+    listed.close()
     assert ended
 
 
@@ -388,11 +388,11 @@ def test_damaged_records_of_an_event_log_are_told(folder):
     pytest.importorskip("evtx")
     path = write_log(folder / "a.evtx", [part(1, 1, name, block=name) for name in "abc"])
     damage_record(path, 0, 1)
-    found = Inputs(["a.evtx"])
-    *blocks, last = found
+    listed = Inputs(["a.evtx"])
+    *blocks, last = listed
     assert [item.name for item in blocks] == ["a.evtx:a", "a.evtx:c"]
     assert last == Item("a.evtx", None, "1 records or chunks of the log are damaged and left out")
-    assert found.damaged == 1
+    assert listed.damaged == 1
 
 
 def test_without_the_package_an_event_log_says_what_to_install(folder, monkeypatch):

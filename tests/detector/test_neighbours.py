@@ -9,7 +9,7 @@ from psembed.release import assembly
 from psembed.runtime.errors import ModelError
 
 
-def found(count: int) -> pl.DataFrame:
+def clusters(count: int) -> pl.DataFrame:
     rows = {
         "sha256": [f"{n:064x}" for n in range(count)],
         "source": ["a"] * count,
@@ -24,7 +24,7 @@ def found(count: int) -> pl.DataFrame:
 def written(tmp_path):
     features = np.abs(np.random.default_rng(1).normal(size=(20, 5))).astype(np.float32)
     path = tmp_path / "neighbours.parquet"
-    neighbours.write(path, found(20), features)
+    neighbours.write(path, clusters(20), features)
     return path, features
 
 
@@ -50,7 +50,7 @@ def test_order_is_that_of_the_cosine_between_standard_scores(written):
 
 def test_the_mean_is_like_nothing_and_a_constant_feature_says_nothing(tmp_path):
     features = np.array([[1, 5], [2, 5], [3, 5]], dtype=np.float32)
-    known = neighbours.Neighbours(found(3).drop("clean"), features)
+    known = neighbours.Neighbours(clusters(3).drop("clean"), features)
     assert {one.similarity for one in known.nearest(features.mean(axis=0))} == {0.0}
     assert known.nearest(features[2])[0].similarity == pytest.approx(1)
 
@@ -90,6 +90,6 @@ def test_damaged_files_are_refused(tmp_path, content):
 
 def test_a_table_of_something_else_is_refused(tmp_path):
     path = tmp_path / "neighbours.parquet"
-    found(3).write_parquet(path)
+    clusters(3).write_parquet(path)
     with pytest.raises(ModelError, match="no neighbours of this version"):
         neighbours.read(path)

@@ -68,13 +68,13 @@ def cells(name: str, column: str | None = None) -> list[str | bytes | None]:
 
 def read_until_it_fails(name: str) -> tuple[list[Row], str]:
     """Return the rows and the error, if any."""
-    found = []
+    read_rows = []
     with open(name, "rb") as stream:
         try:
-            found.extend(rows(stream, None, most=MOST))
+            read_rows.extend(rows(stream, None, most=MOST))
         except SourceError as error:
-            return found, str(error)
-    return found, ""
+            return read_rows, str(error)
+    return read_rows, ""
 
 
 def groups_of(name: str) -> list[tuple[int, int]]:
@@ -124,9 +124,14 @@ def test_no_name_or_text_is_taken_for_anything_else(column):
 
 def test_of_a_too_large_cell_only_the_size_is_given():
     for values in (["12345", "123456", "ééé", "x"], [b"12345", b"123456", b"1234567", b"x"]):
-        found = read(write(data=values), most=5)
-        assert [row.data for row in found] == [values[0], None, None, values[3]]
-        assert [row.size for row in found] == [5, 6, len("ééé".encode()) + isinstance(values[2], bytes), 1]
+        read_rows = read(write(data=values), most=5)
+        assert [row.data for row in read_rows] == [values[0], None, None, values[3]]
+        assert [row.size for row in read_rows] == [
+            5,
+            6,
+            len("ééé".encode()) + isinstance(values[2], bytes),
+            1,
+        ]
 
 
 def test_rows_keep_their_numbers_across_row_groups_and_parts_of_them(monkeypatch):
@@ -241,8 +246,8 @@ def test_a_table_cut_anywhere_is_refused():
 
 def test_fewer_rows_than_the_footer_says_are_noticed(monkeypatch):
     monkeypatch.setattr(parquet, "row_groups", lambda stream: [(9, 2), (9, 4)])
-    found, error = read_until_it_fails(write(data=["a", "b", "c"]))
-    assert [row.data for row in found] == ["a", "b"]
+    read_rows, error = read_until_it_fails(write(data=["a", "b", "c"]))
+    assert [row.data for row in read_rows] == ["a", "b"]
     assert error == "the table is damaged: 1 rows from row 2, not 4"
 
 
@@ -261,8 +266,8 @@ def test_a_table_at_which_polars_aborts_costs_that_table_only(capfd):
     for name, content in (("bad.parquet", ABORTS), ("good.parquet", sound)):
         with open(name, "wb") as stream:
             stream.write(content)
-    found, error = read_until_it_fails("bad.parquet")
-    assert not found and error.startswith("the table is damaged")
+    read_rows, error = read_until_it_fails("bad.parquet")
+    assert not read_rows and error.startswith("the table is damaged")
     assert cells("good.parquet") == ["a", None]
     assert capfd.readouterr() == ("", "")
 
@@ -279,9 +284,9 @@ def test_changed_bytes_of_a_table_give_rows_or_a_reason(capfd):
             changed[chance.randrange(len(whole))] = chance.choice((1, 127, 255, chance.randrange(256)))
         with open("t.parquet", "wb") as stream:
             stream.write(changed)
-        found, error = read_until_it_fails("t.parquet")
-        assert error or len(found) == 20
-        assert [row.number for row in found] == list(range(len(found)))
+        read_rows, error = read_until_it_fails("t.parquet")
+        assert error or len(read_rows) == 20
+        assert [row.number for row in read_rows] == list(range(len(read_rows)))
     assert capfd.readouterr().err == ""
 
 
@@ -296,9 +301,9 @@ reader, requests = tables._Reader(), []
 
 def frame(name="x", size=1, data="x", count=1, **more):
     columns = {"name": name, "size": size, "data": data} | more
-    found = pl.DataFrame({column: [value] * 6 for column, value in columns.items()}).head(count)
+    read_rows = pl.DataFrame({column: [value] * 6 for column, value in columns.items()}).head(count)
     stream = BytesIO()
-    found.cast({pl.Int64: pl.UInt64}).write_ipc_stream(stream)
+    read_rows.cast({pl.Int64: pl.UInt64}).write_ipc_stream(stream)
     return stream.getvalue()
 
 def answer(request):
@@ -336,8 +341,8 @@ FRAMES = [
 def test_a_reader_that_fails_in_the_middle_costs_the_rest_of_the_table(monkeypatch, started_processes, does):
     name = write(row_group_size=5, data=[str(number) for number in range(20)])
     failing(monkeypatch, 4, does)
-    found, error = read_until_it_fails(name)
-    assert [row.data for row in found] == [str(number) for number in range(10)]
+    read_rows, error = read_until_it_fails(name)
+    assert [row.data for row in read_rows] == [str(number) for number in range(10)]
     assert error == parquet.FAILED
     assert len(started_processes) == 1 and started_processes[0].returncode is not None
 
@@ -360,11 +365,11 @@ def test_no_process_or_file_is_left_where_the_caller_stops(started_processes):
     name = write(row_group_size=1, data=["x", "y", "z"])
     with open(name, "rb") as stream:
         before = open_files()
-        found = rows(stream, None, most=MOST)
+        read_rows = rows(stream, None, most=MOST)
         assert not started_processes
-        assert next(found).data == "x"
+        assert next(read_rows).data == "x"
         assert started_processes[0].returncode is None
-        found.close()
+        read_rows.close()
         assert started_processes[0].returncode is not None and open_files() == before
     with suppress(ProcessLookupError):
         os.kill(started_processes[0].pid, 0)

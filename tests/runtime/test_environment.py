@@ -27,15 +27,15 @@ DIRECT = [
 
 def locked() -> dict[str, list[tuple[str, str]]]:
     """Name -> [(version, marker), ...]."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    required: dict[str, list[tuple[str, str]]] = {}
     for line in re.findall(r"^[A-Za-z0-9].*", LOCK, re.MULTILINE):
         requirement = Requirement(line.rstrip(" \\"))
         (pin,) = requirement.specifier
         assert pin.operator == "=="
-        found.setdefault(canonicalize_name(requirement.name), []).append(
+        required.setdefault(canonicalize_name(requirement.name), []).append(
             (pin.version, str(requirement.marker))
         )
-    return found
+    return required
 
 
 def test_every_direct_dependency_is_locked_within_its_range():

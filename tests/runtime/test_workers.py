@@ -60,10 +60,10 @@ def test_results_are_in_the_order_of_the_batches():
 
 def test_batches_are_read_little_ahead_and_stopping_early_leaves_no_process_behind():
     read = itertools.count()
-    found = in_order(numbers, ([next(read)] for _ in range(10**6)))
-    assert list(itertools.islice(found, 2)) == [0, 1]
+    results = in_order(numbers, ([next(read)] for _ in range(10**6)))
+    assert list(itertools.islice(results, 2)) == [0, 1]
     assert next(read) <= 2 * workers.PROCESSES + 3
-    found.close()
+    results.close()
     assert not multiprocessing.active_children()
 
 
@@ -74,10 +74,10 @@ def fails(batch: list[int]) -> list[int]:
 
 
 def test_an_error_comes_out_where_its_batch_would():
-    found = in_order(fails)
-    assert list(itertools.islice(found, 20)) == list(range(20))
+    results = in_order(fails)
+    assert list(itertools.islice(results, 20)) == list(range(20))
     with pytest.raises(ValueError, match="batch 20"):
-        next(found)
+        next(results)
 
 
 def dies(batch: list[int]) -> list[int]:
@@ -100,9 +100,9 @@ def test_an_interruption_does_not_wait_for_what_is_at_work():
         yield from BATCHES[:5]
         raise KeyboardInterrupt
 
-    found = in_order(waits, stopped())
+    results = in_order(waits, stopped())
     with pytest.raises(KeyboardInterrupt):
-        list(found)
+        list(results)
     assert not multiprocessing.active_children()
 
 
@@ -182,13 +182,13 @@ def process_of(batch: list[int]) -> list[tuple[int, int]]:
 
 def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing():
     with workers.dask(workers.LOCAL) as client:
-        found, killed = [], None
+        results, killed = [], None
         for number, process in workers.on_dask(client, process_of, BATCHES):
-            found.append(number)
-            if len(found) == 10:
+            results.append(number)
+            if len(results) == 10:
                 killed = process
                 os.kill(process, signal.SIGKILL)
-    assert killed and found == list(range(60))
+    assert killed and results == list(range(60))
 
 
 def test_an_address_where_nobody_is(monkeypatch):
