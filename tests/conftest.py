@@ -28,6 +28,11 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the chain of notebooks, which takes longest, so that other cores have enough to do."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(autouse=True)
 def _no_clock():
     """Let no limit in seconds be reached in this process, however slow or busy the machine."""
