@@ -11,8 +11,9 @@ import sys
 import types
 
 import polars as pl
+import psutil
 import pytest
-from patience import GUARD
+from patience import GUARD, wait_for
 
 from psembed.cli import main, score
 from psembed.detector import detector, reports
@@ -140,7 +141,10 @@ def test_what_was_not_yet_written_is_not_told(files, monkeypatch, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="no signal can be sent")
 def test_ctrl_c_ends_a_wait_for_standard_input():
-    """It is read from once more has been written than a pipe can hold."""
+    """It is waited for where more has been written than a pipe holds, and the process sleeps.
+
+    A signal just before it sleeps would be seen only once it wakes up.
+    """
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from psembed.cli.main import main; sys.exit(main(['score', '--format', 'csv', '-']))"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -149,6 +153,7 @@ def test_ctrl_c_ends_a_wait_for_standard_input():
         assert process.stdout.readline().startswith("path,")
         process.stdin.write("x" * 2**21)
         process.stdin.flush()
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
         process.send_signal(signal.SIGINT)
         try:
             assert process.wait(timeout=GUARD) == 130

@@ -319,7 +319,7 @@ def test_no_text_raises_and_the_first_layer_is_the_text(text):
 def test_bait_ends_within_the_limits(bait, monkeypatch):
     """The clock goes on by a second a look, so that what never looks would never be cut."""
     monkeypatch.setattr(CLOCK, itertools.count().__next__)
-    layers, cut = unwrap(BAITS[bait], limits=Limits(seconds=5_000))
+    layers, cut = unwrap(BAITS[bait], limits=Limits(seconds=1_000))
     assert layers[0].text == BAITS[bait]
     assert cut in LIMITS
     assert not [layer.how for layer in layers[1:] if layer.how not in ("literals", "replace", "characters")]
