@@ -20,7 +20,7 @@ LIMITS = (
 
 for name in [name for name in os.environ if name.startswith("PSEMBED_")]:
     del os.environ[name]
-os.environ |= {"MPLBACKEND": "Agg", "COLUMNS": "80"}
+os.environ |= {"MPLBACKEND": "Agg", "COLUMNS": "80", "ORT_DISABLE_TELEMETRY": "1"}
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -4,6 +4,7 @@ It has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
 float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of encoding.BLOCK).
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ def open_session(path: Path):
 
     One thread a run; runs go side by side. Several on so small a network wait for each other more than work.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # heeded on import: no file at home, no connection
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

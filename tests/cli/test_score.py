@@ -209,6 +209,16 @@ def test_standard_output_on_a_full_disk_is_no_verdict(files):
     assert done.stderr == "psembed: the disk is full, make room; the output is cut short\n"
 
 
+def test_nothing_is_left_in_the_home_folder(files, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(home), "USERPROFILE": str(home)}
+    command = [sys.executable, "-m", "psembed", "score", files["b"]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("psembed: 1 scored") and list(home.iterdir()) == []
+
+
 def test_a_closed_pipe_ends_quietly(files):
     reader, writer = os.pipe()
     os.close(reader)
