@@ -21,7 +21,7 @@ def open_session(path: Path):
 
     One thread a run; runs go side by side. Several on so small a network wait for each other more than work.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # heeded on import: no file at home, no connection
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # heeded on import: else it writes files at home
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
