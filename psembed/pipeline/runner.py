@@ -313,17 +313,17 @@ def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
     Raises StageError if they have not been made yet; ModelError if the detector is larger than 10 MB or the
     vectors than 20 MB; the released ones stay as they are.
     """
-    workspace, written = Workspace(profile, root=root), []
-    for stage, names, limit in RELEASES:
-        made = [path for name in names for path in _files(workspace.work / name)] if stage in stages else []
+    workspace, released = Workspace(profile, root=root), []
+    for stage, names, limit in (row for row in RELEASES if row[0] in stages):
+        made = [path for name in names for path in _files(workspace.input(workspace.work / name))]
         size = sum(path.stat().st_size for path in made)
         if size > limit:
             raise ModelError(
                 f"what {stage} releases is {size / 1e6:.1f} MB, over the {limit / 1e6:.0f} MB for a release:"
                 " make the network or the vocabulary smaller"
             )
-        written += [_copy(path, root / "psembed" / "released" / path.name) for path in made]
-    return written
+        released += made
+    return [_copy(path, root / "psembed" / "released" / path.name) for path in released]
 
 
 def _files(path: Path) -> list[Path]:
