@@ -14,6 +14,7 @@ from psembed.sources.archives import FILE_LIMIT
 
 KINDS = ("labelled", "benign", "offensive")
 CATALOGUE = Path(__file__).with_name("sources.toml")
+REQUIRED = {"name", "url", "commit", "include", "licence", "kind", "stratum", "group"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,17 @@ class Source:
     group: str
     format: str = "files"
     limit: int = FILE_LIMIT
+    snippets: tuple[str, ...] = ()
+    history: bool = True
     labels: dict[str, int | str] = field(default_factory=dict, hash=False)
 
     def matches(self, path: str) -> bool:
         """Whether the source includes `path`; letter case does not count."""
-        return _pattern(self.include).match(path.lower()) is not None
+        return _pattern(self.include + self.snippets).match(path.lower()) is not None
+
+    def holds_snippets(self, path: str) -> bool:
+        """Whether `path` is no script but a file with snippets."""
+        return bool(self.snippets) and _pattern(self.snippets).match(path.lower()) is not None
 
     @property
     def repository(self) -> str:
@@ -73,23 +80,27 @@ def _source(entry: dict, file: str) -> Source:
     if unknown := sorted(set(entry) - known):
         close = get_close_matches(unknown[0], known, 1)
         raise ParameterError(f"{file}: source {name!r} has unknown key {unknown[0]!r}; did you mean {close}?")
-    if missing := sorted(known - {"format", "limit", "labels"} - set(entry)):
+    if missing := sorted(REQUIRED - set(entry)):
         raise ParameterError(f"{file}: source {name!r} lacks {', '.join(missing)}")
-    source = Source(**{**entry, "include": tuple(entry["include"])})
-    for expected, good in _checks(source, entry["include"]):
+    patterns = {key: tuple(entry.get(key, ())) for key in ("include", "snippets")}
+    source = Source(**{**entry, **patterns})
+    for expected, good in _checks(source, entry):
         if not good:
             raise ParameterError(f"{file}: source {name!r} needs {expected}")
     return source
 
 
-def _checks(source: Source, include: object) -> Iterable[tuple[str, bool]]:
+def _checks(source: Source, entry: dict) -> Iterable[tuple[str, bool]]:
     """Yield what an entry has to have, and whether it has."""
     texts = (source.name, source.url, source.commit, source.licence, source.stratum, source.group)
-    yield "text in every other key", all(isinstance(text, str) for text in (*texts, *source.include))
+    patterns = (*source.include, *source.snippets)
+    lists = all(isinstance(entry.get(key, []), list) for key in ("include", "snippets"))
+    yield "text in every other key", all(isinstance(text, str) for text in (*texts, *patterns))
     yield "a lower-case name", bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", source.name))
     yield "an https:// or file:// url", source.url.startswith(("https://", "file://"))
     yield "a commit of 40 hexadecimal digits", bool(re.fullmatch(r"[0-9a-f]{40}", source.commit))
-    yield "include patterns", isinstance(include, list) and bool(include)
+    yield "include patterns", lists and bool(patterns)
+    yield "history true or false", isinstance(source.history, bool)
     yield f"a kind among {KINDS}", source.kind in KINDS
     yield "format files or unit42", source.format in ("files", "unit42")
     yield "a limit above 0", isinstance(source.limit, int) and source.limit > 0

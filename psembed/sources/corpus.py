@@ -10,10 +10,11 @@ from typing import Protocol
 import polars as pl
 
 from psembed.powershell.decoding import decode, read_script
-from psembed.runtime.errors import CorpusError
+from psembed.runtime.errors import CorpusError, SourceError
 from psembed.runtime.files import sha256
+from psembed.sources import snippets
 from psembed.sources.archives import unit42_records, zip_members
-from psembed.sources.catalogue import find_sources
+from psembed.sources.catalogue import Source, find_sources
 from psembed.sources.snapshots import left_out, read_snapshot, snapshot_path
 
 SCHEMA = {
@@ -23,6 +24,7 @@ SCHEMA = {
 }  # fmt: skip
 TRIAGE_FILE, TRIAGE_MALICIOUS = "triage_data.json", 8  # a lower Triage score is no malicious label
 KIND_LABELS = {"benign": 0, "offensive": None}
+SNIPPETS = {"benign": "snippets", "offensive": "offensive snippets"}  # their strata
 Rows = Iterable[tuple[str, bytes]]
 
 
@@ -55,8 +57,8 @@ def build(
     table : polars.DataFrame
         One row per distinct content of each source; the columns are `SCHEMA`.
     counts : dict
-        By source: files, bytes, rows, and files by encoding, by reason skipped, and rows by label; files
-        is rows plus everything skipped.
+        By source: files (each snippet counts as one), bytes, rows, and files by encoding, by reason skipped,
+        and rows by label; files is rows plus everything skipped.
     """
     frames, counts = [], {}
     given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))
@@ -130,19 +132,20 @@ def _label(source: Described, path: str, scores: dict) -> tuple[int | None, str,
 
 def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> tuple[pl.DataFrame, dict]:
     scripts, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
-    for path, data, *known in rows:
-        if path == TRIAGE_FILE:
+    for given, raw, *known in rows:
+        if given == TRIAGE_FILE:
             continue
-        files, size = files + 1, size + len(data)
-        label, family, reason = _label(source, path, scores)
-        text, encoding, unread = read_script(data, max_bytes=max_bytes)
-        if encoding:
-            encodings[encoding] += 1
-        if reason := reason or unread:
-            skipped[reason] += 1
-            continue
+        label, family, reason = _label(source, given, scores)
         family = known[0] if known else family
-        scripts.append((sha256(data), path, len(data), encoding, label, family, text))
+        for path, data, text, encoding, unread in _texts(source, given, raw, max_bytes):
+            files, size = files + 1, size + len(data)
+            if encoding:
+                encodings[encoding] += 1
+            if why := reason or unread:
+                skipped[why] += 1
+                continue
+            stratum = source.stratum if path == given else SNIPPETS[source.kind]
+            scripts.append((sha256(data), stratum, path, len(data), encoding, label, family, text))
     frame = _distinct(source, scripts, skipped)
     labels = Counter("none" if label is None else str(label) for label in frame["label"])
     counters = {"encodings": encodings, "skipped": skipped, "labels": labels}
@@ -150,10 +153,25 @@ def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> t
     return frame, counts | {name: dict(sorted(counter.items())) for name, counter in counters.items()}
 
 
+def _texts(source: Described, path: str, data: bytes, max_bytes: int) -> Iterator[tuple]:
+    """Yield (path, bytes, text, encoding, reason it is of no use) of a script, or of each snippet in a file."""
+    text, encoding, reason = read_script(data, max_bytes=max_bytes)
+    if reason or not (isinstance(source, Source) and source.holds_snippets(path)):
+        yield path, data, text, encoding, reason
+        return
+    try:
+        found, reason = snippets.read(path, text), "no snippet"
+    except SourceError as error:
+        found, reason = [], str(error)
+    if not found:
+        yield path, data, text, encoding, reason
+    for number, snippet in enumerate(found, 1):
+        yield f"{path}#{number:04d}", snippet.encode(errors="replace"), snippet, encoding, ""
+
+
 def _distinct(source: Described, scripts: list[tuple], skipped: Counter) -> pl.DataFrame:
     """Return the source's rows, one per distinct content, without those under both labels."""
-    same = {"source": source.name, "kind": source.kind, "stratum": source.stratum}
-    same["repository_group"] = source.group
+    same = {"source": source.name, "kind": source.kind, "repository_group": source.group}
     columns = {name: kind for name, kind in SCHEMA.items() if name not in same}
     frame = pl.DataFrame(scripts, schema=columns, orient="row")
     single = frame.filter(pl.col("label").n_unique().over("sha256") == 1)
