@@ -5,6 +5,7 @@ and keeps a row but no text of each version; `choose_versions` chooses a few of 
 those again. What is reserved for testing a classifier is left out here, old versions included.
 """
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,7 @@ SCHEMA = {
 def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tuple[pl.DataFrame, dict]:
     """List every distinct version of every script in the histories of `names`, sources or kinds of sources.
 
-    Labelled sets have no history and are passed over; versions of more than `max_bytes` are left out. Raises
+    Sources without history are passed over; versions of more than `max_bytes` are left out. Raises
     CorpusError if nothing can be read.
 
     Returns
@@ -46,7 +47,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
     """
     tables, counts = [], {}
     for source in catalogue.find_sources(names):
-        if source.kind == "labelled":
+        if source.kind == "labelled" or not source.history:
             continue
         path = snapshots.snapshot_path(source.name, root=root, history=True)
         skipped: Counter[str] = Counter()
@@ -136,65 +137,77 @@ def read_texts(table: pl.DataFrame, *, root: Path, max_bytes: int = MAX_BYTES) -
             yield rows.join(texts, on="row", how="inner", maintain_order="left").drop("row")
 
 
-def count_near_duplicates(table: pl.DataFrame, *, root: Path, folder: Path) -> dict[str, int]:
-    """Count clusters of near-duplicates among all distinct versions of an `index`.
+def count_distinct(table: pl.DataFrame, *, root: Path, folder: Path, in_scripts: int = 10) -> dict:
+    """Count near-duplicates and tokens among all distinct versions of an `index`.
 
     Of versions with one normalised text the first counts. A temporary file is made in `folder`, of about the
-    size of the texts. Returns what `near_duplicates.cluster` counts.
+    size of the texts. Returns near_duplicates, what `near_duplicates.cluster` counts, and tokens (int), those
+    that `in_scripts` paths hold in any version.
     """
     distinct = table.unique("normalised", keep="first", maintain_order=True)
-    batches = (
-        tokens.tokenize_series(pl.Series([clean(text) for text in batch["text"]], dtype=pl.String))
-        for batch in read_texts(distinct, root=root)
-    )
-    return near_duplicates.cluster(batches, folder=folder)[1]
+    paths: Counter[str] = Counter()
+
+    def tokenised() -> Iterator[pl.Series]:
+        for batch in read_texts(distinct, root=root):
+            texts = pl.Series([clean(text) for text in batch["text"]], dtype=pl.String)
+            lists = tokens.tokenize_series(texts)
+            paths.update(_holders(batch["path"], lists))
+            yield lists
+
+    counts = near_duplicates.cluster(tokenised(), folder=folder)[1]
+    return {"near_duplicates": counts, "tokens": sum(n >= in_scripts for n in paths.values())}
+
+
+def _holders(paths: pl.Series, lists: pl.Series) -> dict[str, int]:
+    """Return how many of the paths hold each token."""
+    flat = pl.LazyFrame({"path": paths, "token": lists}).explode("token").drop_nulls().unique()
+    return dict(flat.group_by("token").len().collect(engine="streaming").iter_rows())
 
 
 def collect(
     scripts: pl.DataFrame, *, root: Path, folder: Path, versions: int
 ) -> tuple[Iterator[pl.DataFrame], dict[str, object]]:
-    """Gather what the embedding may learn from.
+    """Gather what embeddings may learn from.
 
     `scripts` are those at the pinned commits with their texts, as 02_tokens splits them; of one path at most
     so many `versions` are taken, 0 leaves history out. `root` is the project's, `folder` as for
-    `count_near_duplicates`.
+    `count_distinct`.
 
     Returns
     -------
     batches : iterator of DataFrame
-        Columns source, path, normalised, head (bool: at the pinned commit) and text.
+        Columns source, path, normalised, head (bool: at the pinned commit), train (bool: no script that is
+        reserved for validating and testing classifiers) and text.
     counts : dict
-        scripts (those to be read); with history also distinct_history (all repositories) and near_duplicates
-        among those (what `count_near_duplicates` returns), reserved, training (without the cap on versions),
-        read (files by source), left_out (files by source and reason), missing (sources that could not be
-        read, and why), and largest_before, largest_after: the shares of bytes of the five largest
-        repositories.
+        pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to be
+        read); with history also distinct_history (all distinct texts, older versions too), what
+        `count_distinct` returns, reserved (older versions that are), read (files by source), left_out (files
+        by source and reason) and missing (sources that could not be read, and why).
     """
-    train = scripts.filter((pl.col("part") == "train") & (pl.col("kind") != "labelled"))
-    columns = ["source", "path", "normalised", "head", "text"]
+    unlabeled = scripts.filter(pl.col("kind") != "labelled").with_columns(
+        head=pl.lit(True), train=pl.col("part") == "train"
+    )
+    columns = ["source", "path", "normalised", "head", "train", "text"]
+    snippets = int(unlabeled["stratum"].str.ends_with("snippets").sum())
+    counts = {"pinned": len(unlabeled) - snippets, "snippets": snippets, "scripts": len(unlabeled)}
     if not versions:
-        batch = train.with_columns(head=pl.lit(True)).select(columns)
-        return iter([batch]), {"scripts": len(train), "distinct_history": None, "missing": {}}
-    names = scripts.filter(pl.col("kind") != "labelled")["source"].unique(maintain_order=True).to_list()
-    table, files = index(names, root=root)
+        return iter([unlabeled.select(columns)]), counts | {"distinct_history": None, "missing": {}}
+    table, files = index(unlabeled["source"].unique(maintain_order=True).to_list(), root=root)
     table = table.with_columns(reserved=reserved(table, scripts))
     table = table.with_columns(pl.col("reserved").any().over("normalised"))
-    table = table.unique("normalised", keep="first", maintain_order=True)  # before the versions are chosen
-    free = table.filter(~pl.col("reserved"))
-    chosen = free.filter(choose_versions(free, versions=versions)).with_columns(
-        head=pl.col("normalised").is_in(train["normalised"].implode())
-    )
-    counts = {
-        "scripts": len(chosen),
-        "distinct_history": len(table),
-        "near_duplicates": count_near_duplicates(table, root=root, folder=folder),
-        "reserved": len(table) - len(free),
-        "training": len(free),
+    distinct = table.unique("normalised", keep="first", maintain_order=True)  # before the versions are chosen
+    older = distinct.filter(~pl.col("normalised").is_in(unlabeled["normalised"].implode()))
+    chosen = older.filter(choose_versions(older, versions=versions - 1) & (versions > 1))
+    chosen = chosen.with_columns(head=pl.lit(False), train=~pl.col("reserved"))
+    counts |= {
+        "scripts": len(unlabeled) + len(chosen),
+        "distinct_history": len(unlabeled) - snippets + len(older),
+        **count_distinct(table, root=root, folder=folder),
+        "reserved": int(older["reserved"].sum()),
         **_by_fate(files),
-        "largest_before": largest_shares(free, "size"),
-        "largest_after": largest_shares(chosen, "size"),
     }
-    return (batch.select(columns) for batch in read_texts(chosen, root=root)), counts
+    texts = (batch.select(columns) for batch in read_texts(chosen, root=root))
+    return itertools.chain([unlabeled.select(columns)], texts), counts
 
 
 def _by_fate(files: dict[str, dict]) -> dict[str, dict]:

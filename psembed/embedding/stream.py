@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from psembed.powershell.command_position import CODE, COMMAND, Reading, marked_codes
+from psembed.powershell.command_position import CODE, COMMAND, COMMAND_MARK, OPENERS, Reading, marked_codes
 from psembed.runtime.errors import CorpusError
-from psembed.runtime.files import atomic
 
 FORMAT = 1
 CHUNK_TOKENS = 4_000_000  # tokens in memory at a time when a stream is read
@@ -116,19 +115,6 @@ class TokenStream:
             raise CorpusError(f"{self.folder.name} is damaged or of another version; make it again")
         self.ends = np.cumsum(lengths, dtype=np.int64)
 
-    @property
-    def kept(self) -> np.ndarray:
-        """Scripts that `keep` has chosen (bool[n]); all of them before that."""
-        if "kept" in self.scripts.columns:
-            return self.scripts["kept"].to_numpy()
-        return np.ones(len(self), dtype=bool)
-
-    def keep(self, kept: np.ndarray) -> None:
-        """Store which scripts an embedding is to learn from."""
-        self.scripts = self.scripts.with_columns(kept=pl.Series(np.asarray(kept)))
-        with atomic(self.folder / SCRIPTS) as temporary:
-            self.scripts.write_parquet(temporary)
-
     def __len__(self) -> int:
         """Return the number of scripts."""
         return len(self.scripts)
@@ -168,37 +154,61 @@ class TokenStream:
             scripts += np.bincount(held, minlength=size)
         return occurrences, scripts[words]
 
+    def owners(self, kept: np.ndarray | None = None) -> np.ndarray:
+        """Return the repository of each script, or of those `kept`, as a number (int64[n])."""
+        numbers = self.scripts["source"].rank("dense").cast(pl.Int64).to_numpy() - 1
+        return numbers if kept is None else numbers[kept]
+
     def _words(self) -> np.ndarray:
         """Return for each token one id that its two senses share (int64[tokens])."""
         word = self.tokens.str.strip_prefix(COMMAND).to_frame("word").with_row_index("id")
         return word.select(pl.col("id").first().over("word").cast(pl.Int64)).to_series().to_numpy()
 
 
-def capped(tokens: np.ndarray, owners: np.ndarray, *, share: float, seed: int) -> np.ndarray:
-    """Choose scripts at random so that no owner has more than `share` of the tokens that are kept.
+class RepositoryCap:
+    """How much each use of a token counts when no repository may count a token more than `cap` times.
 
-    Scripts are kept whole, so an owner that is cut may stay below its share by less than a script. With fewer
-    than 1 / share owners each is cut to the smallest.
-
-    `tokens` (int64[n]) are those of each script, `owners` (int64[n]) whose it is, numbered from 0. A `share`
-    of 1 or more keeps everything. Returns bool[n].
+    A token that its repository uses n times weighs min(1, cap / n) each time; `cap` None leaves all at 1.
     """
-    totals = np.bincount(owners, weights=tokens)
-    order = np.random.default_rng(seed).permutation(len(tokens))
-    order = order[np.argsort(owners[order], kind="stable")]
-    running = np.cumsum(tokens[order]) - np.concatenate([[0], np.cumsum(totals)])[owners[order]]
-    kept = np.empty(len(tokens), dtype=bool)
-    kept[order] = running <= _limit(totals, share)
-    return kept
+
+    def __init__(self, stream: TokenStream, kept: np.ndarray | None, cap: int | None):
+        self.cap, self.size, self.codes, self.uses = cap, len(stream.tokens), [], []
+        self.owners, self.next = stream.owners(kept), 0
+        if cap is None:
+            return
+        counted = [np.unique(codes, return_counts=True) for codes, _ in self._coded(stream.chunks(kept))]
+        codes, uses = (np.concatenate(part) for part in zip(*counted, strict=True))
+        self.codes, place = np.unique(codes, return_inverse=True)
+        self.uses = np.bincount(place, weights=uses)
+
+    def _coded(self, chunks: Iterable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        start = 0
+        for ids, lengths in chunks:
+            owner = np.repeat(self.owners[start : start + len(lengths)], lengths)
+            start += len(lengths)
+            yield owner * self.size + ids, lengths
+
+    def weights(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the weights of the tokens of the next chunk (float32[m])."""
+        owners = self.owners[self.next : self.next + len(lengths)]
+        self.next += len(lengths)
+        if self.cap is None:
+            return np.ones(len(ids), dtype=np.float32)
+        codes = np.repeat(owners, lengths) * self.size + ids
+        uses = self.uses[np.searchsorted(self.codes, codes)]
+        return np.minimum(1, self.cap / uses).astype(np.float32)
 
 
-def _limit(totals: np.ndarray, share: float) -> float:
-    """Return the most tokens that an owner may keep: at most `share` of what owners then keep together."""
-    ordered = np.sort(totals[totals > 0])[::-1]
-    left = np.arange(len(ordered)) * ordered + np.cumsum(ordered[::-1])[::-1]  # were each total the limit
-    spare = share * left - ordered
-    fair = np.flatnonzero(spare >= 0)
-    if not len(fair):  # fewer than 1 / share owners
-        return ordered.min(initial=np.inf)
-    between = [max(fair[0] - 1, 0), fair[0]]
-    return float(np.interp(0, spare[between], ordered[between]))
+def statement_starts(stream: TokenStream) -> tuple[int, np.ndarray]:
+    """Return the id of COMMAND_MARK (-1 if there is none), and which tokens a command in brackets follows."""
+    mark = stream.tokens.eq(COMMAND_MARK).arg_max() if COMMAND_MARK in stream.tokens else -1
+    return mark, stream.tokens.is_in([token for token in OPENERS if token not in (";", "{")]).to_numpy()
+
+
+def statements(ids: np.ndarray, lengths: np.ndarray, stream: TokenStream) -> np.ndarray:
+    """Return where statements begin in a chunk: at scripts, and commands after no bracket or pipe."""
+    mark, inner = statement_starts(stream)
+    begins = ids == mark
+    begins[1:] &= ~inner[ids[:-1]]
+    begins[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
+    return np.flatnonzero(begins)

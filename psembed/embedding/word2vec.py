@@ -2,12 +2,13 @@
 
 import itertools
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psembed.embedding.stream import TokenStream, store
+from psembed.embedding.stream import RepositoryCap, TokenStream, statements, store
 from psembed.embedding.token_vectors import TokenVectors
 from psembed.powershell.command_position import COMMAND, COMMAND_MARK
 from psembed.runtime import distinct
@@ -31,6 +32,7 @@ def train(
     algorithm: str = "cbow",
     negative: int = 5,
     sample: float = 1e-3,
+    repository_cap: int | None = None,
     kept: np.ndarray | None = None,
     seed: int,
     workers: int = 1,
@@ -52,6 +54,9 @@ def train(
         FastText is skip-gram over n-grams of 3 to 6 characters.
     sample : float
         Frequency above which a token is read less often (word2vec's subsampling).
+    repository_cap : int, optional
+        About how often a repository may count a token: of its statements those are drawn that hold a rarer
+        one (RepositoryCap).
     kept : bool[n], optional
         Scripts of the stream to learn from; all when left out.
     seed, workers : int
@@ -60,8 +65,8 @@ def train(
     Returns
     -------
     gensim.models.KeyedVectors
-        float32, most frequent token first. The attribute "count" holds occurrences, 0 for a word that occurs
-        as a command only: it has the command's vector.
+        float32, most frequent token first. The attribute "count" holds occurrences in the scripts, whatever
+        the cap, 0 for a word that occurs as a command only: it has the command's vector.
 
     Raises
     ------
@@ -72,18 +77,20 @@ def train(
     """
     numbers = {"dimension": dimension, "window": window, "epochs": epochs, "negative": negative}
     _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)
-    names, places = _vocabulary(stream, kept, min_scripts)
+    names, places, occurrences = vocabulary(stream, kept, min_scripts)
     words = _short_words(len(names))
     if algorithm == "fasttext":  # which looks into the words, but none may hold white space
         words = [name.replace(" ", "").replace(COMMAND_MARK, "\x02") for name in names]
     with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
         text = Path(folder) / "text"
-        counts = _write_text(text, stream, kept, places, words)
+        chunks = drawn_statements(stream, kept, cap=repository_cap, seed=seed)
+        counts = _write_text(text, chunks, places, words)
         model = _model(algorithm, vector_size=dimension, window=window, negative=negative, sample=sample,
                        seed=seed, workers=workers)  # fmt: skip
         model.build_vocab_from_freq(dict(zip(words, counts.tolist(), strict=True)))
         model.train(corpus_file=str(text), total_words=int(counts.sum()), epochs=epochs)
-    return _named(names, counts, model.wv, words).keyed()
+        rows = np.stack([model.wv[word] if word in model.wv else np.zeros(dimension) for word in words])
+    return named(names, occurrences, rows).keyed()
 
 
 def _model(algorithm: str, **settings):
@@ -94,10 +101,10 @@ def _model(algorithm: str, **settings):
     return Word2Vec(min_count=1, sg=int(algorithm == "skipgram"), **settings)
 
 
-def _vocabulary(
+def vocabulary(
     stream: TokenStream, kept: np.ndarray | None, min_scripts: int
-) -> tuple[list[str], np.ndarray]:
-    """Return the names that are trained, and for each token of the stream its place there, or -1."""
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the names that are trained, the place there of each token of the stream or -1, and counts."""
     counts, scripts = stream.counts(kept)
     tokens = stream.tokens.to_list()
     stands_for = {
@@ -108,7 +115,9 @@ def _vocabulary(
     place = {name: place for place, name in enumerate(dict.fromkeys(stands_for.values()))}
     if len(place.keys() - {COMMAND_MARK}) < 2:
         raise CorpusError(f"fewer than two tokens are in {min_scripts} scripts: give more scripts")
-    return list(place), np.array([place.get(stands_for.get(token), -1) for token in tokens], dtype=np.int32)
+    places = np.array([place.get(stands_for.get(token), -1) for token in tokens], dtype=np.int32)
+    known = places >= 0
+    return list(place), places, np.bincount(places[known], weights=counts[known]).astype(np.int64)
 
 
 def _short_words(n: int) -> list[str]:
@@ -117,16 +126,29 @@ def _short_words(n: int) -> list[str]:
     return ["".join(word) for word in itertools.islice(itertools.product(letters, repeat=3), n)]
 
 
-def _write_text(
-    path: Path, stream: TokenStream, kept: np.ndarray | None, places: np.ndarray, words: list[str]
-) -> np.ndarray:
+def drawn_statements(
+    stream: TokenStream, kept: np.ndarray | None, *, cap: int | None, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the scripts as `stream.chunks` does, with the statements that a repository may count."""
+    weights, draw = RepositoryCap(stream, kept, cap), np.random.default_rng(seed)
+    for ids, lengths in stream.chunks(kept):
+        if cap is not None and len(ids):
+            starts = statements(ids, lengths, stream)
+            chances = np.maximum.reduceat(weights.weights(ids, lengths), starts)
+            chosen = np.repeat(draw.random(len(starts)) < chances, np.diff([*starts, len(ids)]))
+            script = np.repeat(np.arange(len(lengths)), lengths)[chosen]
+            ids, lengths = ids[chosen], np.bincount(script, minlength=len(lengths))
+        yield ids, lengths
+
+
+def _write_text(path: Path, chunks: Iterable, places: np.ndarray, words: list[str]) -> np.ndarray:
     """Write the text gensim reads, a line a sentence; return the occurrences of each word."""
     spelled = [word.encode() + b" " for word in words]
     letters = np.frombuffer(b"".join(spelled), dtype=np.uint8)
     sizes = np.array([len(word) for word in spelled])
     counts = np.zeros(len(words), dtype=np.int64)
     with path.open("wb") as file:
-        for ids, lengths in stream.chunks(kept):
+        for ids, lengths in chunks:
             chosen = places[ids]
             known = chosen >= 0
             script = np.repeat(np.arange(len(lengths)), lengths)[known]
@@ -147,14 +169,14 @@ def _sentence_ends(script: np.ndarray) -> np.ndarray:
     return np.flatnonzero(last | ((np.arange(len(script)) - start + 1) % SENTENCE == 0))
 
 
-def _named(names: list[str], counts: np.ndarray, trained: "KeyedVectors", words: list[str]) -> TokenVectors:
+def named(names: list[str], counts: np.ndarray, rows: np.ndarray) -> TokenVectors:
     """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
-    word_of = dict(zip(names, words, strict=True))
+    place = {name: number for number, name in enumerate(names)}
     seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != COMMAND_MARK}
     only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
     order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
-    rows = trained[[word_of.get(name) or word_of[COMMAND + name] for name in order]]
-    return TokenVectors(order, rows, np.array([seen.get(name, 0) for name in order]))
+    chosen = rows[[place[name] if name in seen else place[COMMAND + name] for name in order]]
+    return TokenVectors(order, chosen, np.array([seen.get(name, 0) for name in order]))
 
 
 def _check(algorithm: str, **numbers: int) -> None:

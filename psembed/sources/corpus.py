@@ -154,7 +154,7 @@ def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> t
 
 
 def _texts(source: Described, path: str, data: bytes, max_bytes: int) -> Iterator[tuple]:
-    """Yield (path, bytes, text, encoding, reason it is of no use) of a script, or of each snippet in a file."""
+    """Yield (path, bytes, text, encoding, why it is of no use) of a script, or of each snippet in a file."""
     text, encoding, reason = read_script(data, max_bytes=max_bytes)
     if reason or not (isinstance(source, Source) and source.holds_snippets(path)):
         yield path, data, text, encoding, reason

@@ -34,7 +34,7 @@ def read(path: str, text: str) -> list[str]:
 
 
 def markdown(text: str) -> Iterator[str]:
-    """Yield fences marked as PowerShell, and what is typed after a prompt (PS C:\\>) in any block of code."""
+    """Yield fences marked as PowerShell, and what is typed after a prompt in any block of code."""
     from markdown_it import MarkdownIt
 
     blocks = MarkdownIt("commonmark", {"maxNesting": DEPTH}).disable(["inline", "html_block"])
@@ -105,9 +105,9 @@ def _steps(node, seen: set[int], shell: str, needs: str) -> Iterator[str]:
     needs = _text(values, "dependency_executor_name") or needs
     executor = _SHELLS.match(_text(values, "name")) is not None
     for key, value in values.items():
-        if _SHELL_KEYS.match(key) or (key == "run" and _SHELLS.match(shell)):
-            yield from _commands(value)
-        elif (executor and key in _COMMAND_KEYS) or (_SHELLS.match(needs) and key in _NEEDS_KEYS):
+        step = _SHELL_KEYS.match(key) or (key == "run" and _SHELLS.match(shell))
+        command = (executor and key in _COMMAND_KEYS) or (key in _NEEDS_KEYS and _SHELLS.match(needs))
+        if step or command:
             yield from _commands(value)
         yield from _steps(value, seen, shell, needs)
 
