@@ -1,4 +1,4 @@
-"""Similarity of tokens on the command line: similar, analogy, odd.
+"""Token vectors on the command line: similar, analogy and odd ask them, vectors export writes them.
 
 Nothing here imports a package before a question is asked.
 """
@@ -9,9 +9,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psembed.runtime.errors import ParameterError
+from psembed.runtime.errors import ParameterError, PsembedError
 
 if TYPE_CHECKING:
     from psembed.embedding.token_vectors import Vectors
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
 COMMANDS = ("similar", "analogy", "odd")
 HELP = """\
 Tokens are read as in a script: in any case, digits as *. What scripts run as a command is taken as the
-command, "iex (command)", unless --word is given. Only the options above are options; all else is a token,
-with dashes too: -eq, -, --. Put tokens such as '$i' in single quotes, or the shell replaces them.
+command, "iex (command)"; with --word all are words but those written command:iex. Only the options above
+are options; all else is a token, with dashes too: -eq, -, --. Put tokens such as '$i' in single quotes, or
+the shell replaces them.
+"""
+EXPORT = """\
+The format of word2vec: binary where FILE ends in .bin, else text. gensim reads it with
+KeyedVectors.load_word2vec_format(FILE, binary=True or False). Names hold no space: iex is the word, and
+command:iex the command. FILE is written whole or not at all, and replaced if there is one.
 """
 
 
@@ -37,7 +44,7 @@ def tokens_last(arguments: list[str]) -> list[str]:
     options, tokens = [], []
     while rest:
         word = rest.pop(0)
-        if word == "--vectors" and rest:
+        if word in ("--vectors", "--model") and rest:
             options.append(f"{word}={rest.pop(0)}")
         elif re.match("--[A-Za-z]", word):
             options.append(word)
@@ -49,7 +56,7 @@ def tokens_last(arguments: list[str]) -> list[str]:
 
 
 def add_commands(add: Callable) -> None:
-    """Add the three commands to the command line; `add` is what psembed.cli.main adds a command with."""
+    """Add the four commands to the command line; `add` is what psembed.cli.main adds a command with."""
     for name, command, usage, n, text in (
         ("similar", _similar, "TOKEN", 10, "list the tokens nearest to one"),
         ("analogy", _analogy, "TOKEN - TOKEN + TOKEN", 5, "list the tokens nearest to a sum or difference"),
@@ -61,7 +68,22 @@ def add_commands(add: Callable) -> None:
         if n:
             made.add_argument("-n", type=_whole, default=n, metavar="N", help=f"how many (default: {n})")
         made.add_argument("--word", action="store_true", help="take tokens as words, never as commands")
-        made.add_argument("--vectors", metavar="FILE", help="an npz of your own (default: the released one)")
+        which = made.add_mutually_exclusive_group()
+        _add_model(which)
+        which.add_argument("--vectors", metavar="FILE", help="an npz of your own instead")
+    made = add("vectors", _export, "write the released vectors for other programs", needs=("polars",))
+    text = "write them in a format that gensim and others read"
+    action = made.add_subparsers(metavar="export", required=True).add_parser(
+        "export", help=text, description=f"{text.capitalize()}.", epilog=EXPORT
+    )
+    action.add_argument("file", metavar="FILE", type=Path, help="such as vectors.txt or vectors.bin")
+    _add_model(action)
+
+
+def _add_model(command) -> None:
+    command.add_argument(
+        "--model", default="joined", help="released vectors: joined (default), or word2vec, the study's"
+    )
 
 
 def _whole(text: str) -> int:
@@ -75,8 +97,20 @@ def _read(options: argparse.Namespace, tokens: Sequence[str]) -> tuple[Vectors, 
     from psembed.embedding import released
     from psembed.embedding.token_vectors import find
 
-    vectors = released.read(options.vectors)
+    vectors = released.read(options.model, path=options.vectors)
     return vectors, [find(vectors, token, word=options.word) for token in tokens]
+
+
+def _export(options: argparse.Namespace) -> None:
+    from psembed.embedding import released, token_vectors
+
+    vectors = released.read(options.model)
+    try:
+        token_vectors.export(options.file, vectors)
+    except OSError as error:
+        raise PsembedError(f"{options.file} cannot be written: {error}; it is as it was") from error
+    rows, dimension = vectors.vectors.shape
+    print(f"{options.file}: {rows:,} tokens, {dimension} dimensions")
 
 
 def _similar(options: argparse.Namespace) -> None:
@@ -127,19 +161,22 @@ def _odd(options: argparse.Namespace) -> None:
         raise ParameterError(f"odd takes three or more different tokens, not: {' '.join(options.tokens)}")
     odd, distances = odd_one_out(vectors, names)
     farthest = sorted(distances.items(), key=lambda row: -row[1])
-    _show(vectors, "odd one out: {}", [odd], farthest, "distance")
+    _show(vectors, "odd one out: {}", [odd, *names], farthest, "distance")
 
 
 def _show(vectors: Vectors, title: str, names: list[str], rows: list[tuple], measure: str) -> None:
     """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped.
 
-    Each {} of `title` is one of `names`.
+    Each {} of `title` is one of `names`, the first ones. Where a name has two senses a line tells them apart.
     """
-    from psembed.embedding.token_vectors import label
+    from psembed.embedding.token_vectors import COMMAND, label
     from psembed.runtime.progress import table
 
     shown = [(label(vectors, name), f"{x:#.4g}", vectors.get_vecattr(name, "count")) for name, x in rows]
     heading = title.format(*(label(vectors, name) for name in names))
+    words = dict.fromkeys(name.removeprefix(COMMAND) for name in names)
+    if two := [word for word in words if {word, COMMAND + word} <= vectors.key_to_index.keys()]:
+        heading += f"\n{', '.join(two)}: {COMMAND}{two[0]} asks for the command, --word for the word"
     text = f"{heading}\n\n{table(('token', measure, 'count'), shown)}"
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -5,7 +5,8 @@ test. Scores stand beside chance and have 95% intervals.
 
 Examples
 --------
->>> scores = psembed.benchmark.run(psembed.load_vectors(), seed=1, half="development")
+>>> vectors = psembed.load_vectors("word2vec")
+>>> scores = psembed.benchmark.run(vectors, seed=1, half="development")
 >>> list(scores["development"])
 ['aliases', 'odd_groups', 'analogies']
 """
@@ -43,7 +44,7 @@ def run(vectors: Vectors, *, seed: int, half: str | None = None, min_count: int 
     ----------
     vectors : gensim.models.KeyedVectors, or TokenVectors
         Of n distinct tokens, normalised as `psembed.tokenize` does; float32, shape (n, dimension), with the
-        attribute "count", the occurrences of each. Commands may have vectors of their own ("> sort"), or not.
+        attribute "count", the occurrences of each. Commands may have vectors of their own, "command:sort".
     seed : int
         Of the random draws for chance and for the intervals.
     half : {"development", "held_out"}, optional
@@ -65,7 +66,7 @@ def run(vectors: Vectors, *, seed: int, half: str | None = None, min_count: int 
 
     Examples
     --------
-    >>> scores = psembed.benchmark.run(psembed.load_vectors(), seed=1)
+    >>> scores = psembed.benchmark.run(psembed.load_vectors("word2vec"), seed=1)
     >>> [report["n"] for report in scores["held_out"].values()]
     [20, 21, 48]
     >>> summary = scores["summary"]["held_out"]

@@ -1,10 +1,12 @@
 """The vectors that come with the package: where they are, and what vouches for them.
 
-vectors.npz is a float16 file of `token_vectors.save`; vectors.json says its SHA-256 and what it was learned
+Each model is an int8 file of `token_vectors.save`; vectors.json says their SHA-256 and what they were learned
 from.
 """
 
+import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,46 +14,46 @@ from psembed.embedding import token_vectors
 from psembed.embedding.token_vectors import TokenVectors, Vectors
 from psembed.runtime import manifests
 from psembed.runtime.environment import has_packages
-from psembed.runtime.errors import PsembedError
+from psembed.runtime.errors import ParameterError, PsembedError
 from psembed.runtime.files import RELEASED, atomic, sha256_of_file, write_json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-FORMAT = 1  # version of vectors.json
-VECTORS, MANIFEST = "vectors.npz", "vectors.json"
-REMEDY = "install psembed again, or write both with released.write_vectors"
-FIELDS = {
-    "sha256": str, "tokens": int, "dimension": int, "settings": dict, "seed": int, "scripts": int,
-    "sources": list, "missing": list,
-}  # fmt: skip
+FORMAT = 2  # version of vectors.json
+MANIFEST = "vectors.json"
+DEFAULT = "joined"  # Word2vec beside counted vectors; "word2vec" is the study's method alone
+REMEDY = "install psembed again, or write all with released.write_vectors"
+FIELDS = {"models": dict, "seed": int, "scripts": int, "sources": list, "missing": list}
+MODEL_FIELDS = {"sha256": str, "tokens": int, "dimension": int, "settings": dict}
 SOURCE_FIELDS = {"name": str, "url": str, "commit": str, "scripts": int, "tokens": int}
 
 
-def read(path: Path | None = None) -> TokenVectors:
-    """Read the released vectors, checked against their manifest, or those of `path`, without gensim.
-
-    ModelError if a file is missing, damaged, of another version, or not the one the manifest names.
-    """
-    return token_vectors.read(_vouched(path))
+def read(model: str = DEFAULT, *, path: Path | None = None) -> TokenVectors:
+    """Return what `load` does, without gensim. Raises as `load` does."""
+    return token_vectors.read(_vouched(model, path))
 
 
-def load(path: Path | None = None) -> "KeyedVectors":
-    """Return the released token vectors, or those of a file that `token_vectors.save` has written.
+def load(model: str = DEFAULT, *, path: Path | None = None) -> "KeyedVectors":
+    """Return released token vectors, or those of a file that `token_vectors.save` has written.
 
     Parameters
     ----------
+    model : {"joined", "word2vec"}
+        The joined ones, which know most, or those of the study's method alone.
     path : Path or str, optional
-        An npz file. The released one, checked against its SHA-256, when left out.
+        An npz file to read instead. Released ones are checked against their SHA-256.
 
     Returns
     -------
     gensim.models.KeyedVectors
         float32, shape (tokens, dimension), most frequent token first; the attribute "count" holds
-        occurrences. Tokens are as `psembed.tokenize` normalises them: "iex" is the word, "> iex" the command.
+        occurrences. Tokens are as `psembed.tokenize` gives them, "iex" the word; "command:iex" the command.
 
     Raises
     ------
+    ParameterError
+        If no released vectors have that name.
     ModelError
         If the file is missing, cut short, changed or of another version.
     PsembedError
@@ -59,7 +61,7 @@ def load(path: Path | None = None) -> "KeyedVectors":
 
     Examples
     --------
-    >>> vectors = psembed.load_vectors()
+    >>> vectors = psembed.load_vectors("word2vec")
     >>> vectors.vectors.shape
     (35814, 100)
     >>> [token for token, _ in vectors.most_similar("-eq", topn=2)]
@@ -67,22 +69,28 @@ def load(path: Path | None = None) -> "KeyedVectors":
     """
     if not has_packages(("gensim",)):
         raise PsembedError("load_vectors needs gensim: pip install 'psembed[study]'")
-    return token_vectors.load(_vouched(path))
+    return read(model, path=path).keyed()
 
 
-def _vouched(path: Path | None) -> Path:
-    """Return `path`, or the released file if it is the one its manifest names."""
+def _vouched(model: str, path: Path | None) -> Path:
+    """Return `path`, or the released file of `model` if it is the one its manifest names."""
     if path is not None:
         return Path(path)
-    remedy = f"the file was changed or cut short; {REMEDY}"
-    manifests.check_hash(RELEASED / VECTORS, vectors_manifest()["sha256"], remedy=remedy)
-    return RELEASED / VECTORS
+    models = vectors_manifest()["models"]
+    if model not in models:
+        raise ParameterError(
+            f"this release has no vectors {model!r}: give {' or '.join(models)}, or the path of a file"
+        )
+    file, remedy = RELEASED / f"{model}.npz", f"the file was changed or cut short; {REMEDY}"
+    manifests.check_hash(file, models[model]["sha256"], remedy=remedy)
+    return file
 
 
 def vectors_manifest() -> dict:
-    """Return the manifest of the released vectors: FIELDS, and format; sources are dicts of SOURCE_FIELDS.
+    """Return the manifest of the released vectors: FIELDS, and format.
 
-    Raises ModelError if it is missing, damaged or of another format version.
+    Its models are a dict of name to MODEL_FIELDS, its sources dicts of SOURCE_FIELDS. Raises ModelError if it
+    is missing, damaged or of another format version.
     """
     manifest = manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY)
     _check_fields(manifest)
@@ -91,29 +99,34 @@ def vectors_manifest() -> dict:
 
 def _check_fields(manifest: dict) -> None:
     manifests.check_fields(MANIFEST, manifest, FIELDS, remedy=REMEDY)
-    for source in manifest["sources"]:
-        manifests.check_fields(MANIFEST, source, SOURCE_FIELDS, remedy=REMEDY)
+    for fields, records in (
+        (MODEL_FIELDS, manifest["models"].values()),
+        (SOURCE_FIELDS, manifest["sources"]),
+    ):
+        for record in records:
+            manifests.check_fields(MANIFEST, record, fields, remedy=REMEDY)
 
 
-def write_vectors(folder: Path, vectors: Vectors, manifest_fields: dict) -> dict:
-    """Write vectors.npz (float16) and vectors.json; return the manifest.
+def write_vectors(folder: Path, models: Mapping[str, tuple[Vectors, dict]], manifest_fields: dict) -> dict:
+    """Write name.npz (int8) of each of the models, and vectors.json; return the manifest.
 
-    Both are read again before they take the place of older ones, so a failure leaves the older ones. The
-    manifest comes last: should the machine stop between the two, the pair is refused when it is read.
+    All are read again before they take the place of older ones, so a failure leaves the older ones. The
+    manifest comes last: should the machine stop before it, they are refused when they are read.
 
-    `manifest_fields` are settings (dict), seed and scripts (int), sources (list of dict: name, url, commit,
-    scripts, tokens) and missing (list); they are the file's meta, too. format, sha256, tokens and dimension
-    are measured. ModelError if a field is missing or of the wrong type, or a vector is too large for float16.
+    `models` are vectors and their settings by name. `manifest_fields` are what they share: seed and scripts
+    (int), sources (list of dict: name, url, commit, scripts, tokens) and missing (list). format, and sha256,
+    tokens and dimension of each are measured. ModelError if a field is missing or of the wrong type.
     """
-    rows, dimension = vectors.vectors.shape
-    with atomic(Path(folder) / MANIFEST) as stated, atomic(Path(folder) / VECTORS) as stored:
-        write_json(stated, manifest_fields)
-        given = json.loads(stated.read_text(encoding="utf-8"))
-        token_vectors.save(stored, vectors, given, dtype="float16")
-        digest = sha256_of_file(stored)
-        measured = {"format": FORMAT, "sha256": digest, "tokens": rows, "dimension": dimension}
-        manifest = measured | given | measured
+    stored = {name: {"settings": settings} for name, (_, settings) in models.items()}
+    with contextlib.ExitStack() as files:
+        stated = files.enter_context(atomic(Path(folder) / MANIFEST))
+        write_json(stated, manifest_fields | {"format": FORMAT, "models": stored})
+        manifest = json.loads(stated.read_text(encoding="utf-8"))
+        for name, (vectors, _) in models.items():
+            file, told = files.enter_context(atomic(Path(folder) / f"{name}.npz")), manifest["models"][name]
+            token_vectors.save(file, vectors, told["settings"], dtype="int8")
+            rows, dimension = token_vectors.read(file).vectors.shape
+            told |= {"sha256": sha256_of_file(file), "tokens": rows, "dimension": dimension}
         _check_fields(manifest)
         write_json(stated, manifest)
-        read(stored)
     return manifest

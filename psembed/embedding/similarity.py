@@ -1,9 +1,9 @@
 """Similarity of tokens: neighbours, ranks, odd ones out, analogies, groups, and maps to draw.
 
 A neighbour is near by cosine, as in word2vec; centres of mass are Euclidean, as in the study. Tokens may be
-given as people write them (Invoke-Expression): they are normalised first; "> sort" is the command, "sort" the
-word, and neither counts against the other. A rank of 1 is the nearest; among equally near tokens the one
-asked for counts as the last, so that nothing is won by ties.
+given as people write them (Invoke-Expression): they are normalised first; "command:sort" is the command,
+"sort" the word, and neither counts against the other. A rank of 1 is the nearest; among equally near tokens
+the one asked for counts as the last, so that nothing is won by ties.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ import polars as pl
 from psembed.powershell.command_position import CODE, COMMAND, COMMAND_MARK, OPENERS, Reading, marked_codes
 from psembed.runtime.errors import CorpusError
 
-FORMAT = 1
+FORMAT = 2  # 1 named commands in another way
 CHUNK_TOKENS = 4_000_000  # tokens in memory at a time when a stream is read
 CHUNK_CHARACTERS = 16 << 20  # characters tokenised at a time when it is written
 IDS, SCRIPTS, TOKENS, ABOUT = "ids.bin", "scripts.parquet", "tokens.parquet", "about.json"
@@ -142,8 +142,8 @@ class TokenStream:
     def counts(self, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each token occurs, and how many scripts hold it in either of its senses.
 
-        Both are int64[tokens], of all scripts or those `kept` (bool[n]). The command "> sort" and the word
-        "sort" have occurrences of their own; a script that holds one of them counts for both.
+        Both are int64[tokens], of all scripts or those `kept` (bool[n]). "command:sort" and "sort", the word,
+        have occurrences of their own; a script that holds one of them counts for both.
         """
         size, words = len(self.tokens), self._words()
         occurrences, scripts = np.zeros((2, size), dtype=np.int64)

@@ -1,6 +1,6 @@
 """Tokens, their vectors and occurrences: how tokens are named in them, and a safe file for them.
 
-A command and the word of that name have vectors of their own: "> sort" and "sort".
+A command and the word of that name have vectors of their own: "command:sort" and "sort".
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from psembed.powershell.aliases import SPELLED
 from psembed.powershell.command_position import COMMAND
 from psembed.powershell.tokens import FIRST, PAD, normalise, unknown_token_message
 from psembed.runtime.errors import ModelError, ParameterError, UnknownTokenError
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from psembed.powershell.tokens import Vocabulary
 
-FORMAT = 1  # version of vectors.npz
-MAX_BYTES = 1 << 30  # a larger vectors file is refused before it is read
+FORMAT = 2  # version of the file; 1 named commands in another way
+MAX_BYTES = 1 << 29  # a larger vectors file is refused before it is read
 
 
 class Vectors(Protocol):
@@ -78,7 +79,7 @@ def counts(vectors: Vectors) -> np.ndarray:
 
 
 def command(vectors: Vectors, token: str) -> str:
-    """Return `token` as a command ("> iex"), or normalised where it has no vector as one (get-item)."""
+    """Return `token` as a command ("command:iex"), or normalised where it has no vector as one (get-item)."""
     name = normalise(token)
     return COMMAND + name if COMMAND + name in vectors.key_to_index else name
 
@@ -101,14 +102,14 @@ def index(vectors: Vectors, token: str) -> int:
 
 
 def label(vectors: Vectors, name: str) -> str:
-    """Write a name for people, with its sense if it may have two: "iex (command)", "iex (word)", "$i"."""
+    """Write a name for people: "iex (command)", "iex (word)" if it is a command, too, "Get-Item", "$i"."""
     if name.startswith(COMMAND):
         return f"{name.removeprefix(COMMAND)} (command)"
-    return f"{name} (word)" if COMMAND + name in vectors.key_to_index else name
+    return f"{name} (word)" if COMMAND + name in vectors.key_to_index else SPELLED.get(name, name)
 
 
 def other_senses(vectors: Vectors) -> np.ndarray:
-    """Return for each row the row of the word's other sense ("sort", "> sort"), or the row itself."""
+    """Return for each row the row of the word's other sense ("sort", "command:sort"), or the row itself."""
     rows, others = vectors.key_to_index, np.arange(len(vectors.index_to_key))
     for token, row in rows.items():
         if token.startswith(COMMAND) and (word := rows.get(token.removeprefix(COMMAND))) is not None:
@@ -135,22 +136,43 @@ def matrix(vectors: Vectors, vocabulary: "Vocabulary") -> np.ndarray:
 
 
 def save(path: Path, vectors: Vectors, meta: dict, *, dtype: str = "float32") -> None:
-    """Write vectors as npz: format, tokens (UTF-8, one a line), counts (int64), vectors, meta (JSON).
+    """Write vectors as npz: format, tokens (UTF-8, one a line), counts (int64), vectors, scale, meta (JSON).
 
-    `meta` says how they were made. A `dtype` of "float16" instead of "float32" halves the file; cosines
-    change by about 1e-3.
+    `meta` says how they were made. Row i is read as vectors[i] * scale[i] (float32). A `dtype` of "float16"
+    halves the file, cosines change by less than 2e-4; of "int8" quarters it, by 7e-4 in the mean.
     """
-    if dtype not in ("float32", "float16"):
-        raise ParameterError(f"dtype is {dtype!r}: give float32 or float16")
+    if dtype not in ("float32", "float16", "int8"):
+        raise ParameterError(f"dtype is {dtype!r}: give float32, float16 or int8")
+    rows, scale = vectors.vectors, np.ones(len(vectors.vectors), dtype=np.float32)
+    if dtype == "int8":  # a scale for each row, since rare tokens have short vectors
+        scale = (np.abs(rows).max(axis=1, initial=0) / 127).astype(np.float32)
+        rows = np.rint(rows / np.where(scale, scale, 1)[:, None])
     with atomic(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             format=np.int64(FORMAT),
             tokens=_bytes("\n".join(vectors.index_to_key)),
             counts=counts(vectors),
-            vectors=vectors.vectors.astype(dtype),
+            vectors=rows.astype(dtype),
+            scale=scale,
             meta=_bytes(json.dumps(meta, sort_keys=True)),
         )
+
+
+def export(path: Path, vectors: Vectors) -> None:
+    """Write vectors in the format of word2vec, whole or not at all: binary if `path` ends in .bin, else text.
+
+    A line with the numbers of tokens and dimensions, then each token (UTF-8), a space, and its numbers:
+    float32, little-endian, or in nine digits, which name the same float32, and a line break.
+    """
+    rows = vectors.vectors.astype("<f4")
+    written = " ".join(["%.9g"] * rows.shape[1]) + "\n"
+    binary = Path(path).suffix == ".bin"
+    with atomic(Path(path)) as temporary, temporary.open("wb") as file:
+        file.write(f"{len(rows)} {rows.shape[1]}\n".encode())
+        for token, row in zip(vectors.index_to_key, rows, strict=True):
+            file.write(f"{token} ".encode())
+            file.write(row.tobytes() if binary else (written % tuple(row.tolist())).encode())
 
 
 def _bytes(text: str) -> np.ndarray:
@@ -169,15 +191,19 @@ def read(path: Path) -> TokenVectors:
         if size > MAX_BYTES:
             raise ModelError(f"{path.name} unpacks to {size} bytes, more than {MAX_BYTES}: {advice}")
         with np.load(path, allow_pickle=False) as stored:
-            version, vectors, counts = int(stored["format"]), stored["vectors"], stored["counts"]
+            if (version := int(stored["format"])) != FORMAT:
+                raise ModelError(f"{path.name} has format {version}; this psembed reads {FORMAT}: {advice}")
+            vectors, scale = (stored[name].astype(np.float32, copy=False) for name in ("vectors", "scale"))
             tokens = stored["tokens"].tobytes().decode().split("\n")
-            meta = json.loads(stored["meta"].tobytes())
+            counts, meta = stored["counts"], json.loads(stored["meta"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path.name} is no readable vectors file ({error}); {advice}") from error
-    if version != FORMAT:
-        raise ModelError(f"{path.name} has format {version}; this psembed reads {FORMAT}: {advice}")
-    if vectors.ndim != 2 or not len(tokens) == len(set(tokens)) == len(vectors) == len(counts):
+    sizes = {(len(tokens),), (len(set(tokens)),), vectors.shape[:1], scale.shape, counts.shape}
+    if vectors.ndim != 2 or len(sizes) > 1:
         raise ModelError(f"{path.name} is damaged: tokens, vectors and counts disagree; {advice}")
+    if odd := next((token for token in tokens if token.split() != [token]), None):
+        raise ModelError(f"{path.name} holds the token {odd!r}; none has white space: {advice}")
+    vectors = vectors * scale[:, None]
     if not np.isfinite(vectors).all():
         raise ModelError(f"{path.name} holds vectors that are not finite; {advice}")
     return TokenVectors(tokens, vectors, counts, meta)

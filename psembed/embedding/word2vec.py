@@ -80,7 +80,7 @@ def train(
     names, places, occurrences = vocabulary(stream, kept, min_scripts)
     words = _short_words(len(names))
     if algorithm == "fasttext":  # which looks into the words, but none may hold white space
-        words = [name.replace(" ", "").replace(COMMAND_MARK, "\x02") for name in names]
+        words = [name.replace(COMMAND, ">").replace(COMMAND_MARK, "\x02") for name in names]
     with tempfile.TemporaryDirectory(dir=stream.folder.parent) as folder:
         text = Path(folder) / "text"
         chunks = drawn_statements(stream, kept, cap=repository_cap, seed=seed)

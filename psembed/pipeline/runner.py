@@ -31,9 +31,9 @@ from psembed.runtime.provenance import commit_of, library_version
 
 log = logging.getLogger(__name__)
 
-RELEASES = (  # which notebook makes what leaves the study, and how many bytes that may have
-    ("03_word2vec", ("vectors.npz", "vectors.json"), 20_000_000),
-    ("09_onnx", ("detector",), 10_000_000),
+RELEASES = (  # which notebook makes what leaves the study, in which folder, and how many bytes that may have
+    ("03_word2vec", "released", 20_000_000),
+    ("09_onnx", "detector", 10_000_000),
 )
 MEASURED = ("seconds", "peak_mb", "commit")  # of a notebook's last real execution
 REPORTED = ("polars", "numpy", "gensim", "tensorflow", "sklearn", "onnxruntime")
@@ -314,8 +314,8 @@ def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
     vectors than 20 MB; the released ones stay as they are.
     """
     workspace, released = Workspace(profile, root=root), []
-    for stage, names, limit in (row for row in RELEASES if row[0] in stages):
-        made = [path for name in names for path in _files(workspace.input(workspace.work / name))]
+    for stage, name, limit in (row for row in RELEASES if row[0] in stages):
+        made = _files(workspace.input(workspace.work / name))
         size = sum(path.stat().st_size for path in made)
         if size > limit:
             raise ModelError(
@@ -326,10 +326,10 @@ def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
     return [_copy(path, root / "psembed" / "released" / path.name) for path in released]
 
 
-def _files(path: Path) -> list[Path]:
-    """Return a file, or the files of a folder, the manifest last, since it vouches for the others."""
-    files = filter(Path.is_file, path.iterdir()) if path.is_dir() else [path]
-    return sorted(files, key=lambda file: file.name == "manifest.json")
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder, the manifest last, which vouches for the others."""
+    files = filter(Path.is_file, folder.iterdir())
+    return sorted(files, key=lambda file: file.name in ("manifest.json", "vectors.json"))
 
 
 def _copy(source: Path, target: Path) -> Path:

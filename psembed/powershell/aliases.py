@@ -4,4 +4,5 @@ import tomllib
 from pathlib import Path
 
 _BUILT_IN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-ALIASES = tuple((alias, command) for command, aliases in _BUILT_IN.items() for alias in aliases.split())
+ALIASES = tuple((a, command.lower()) for command, aliases in _BUILT_IN.items() for a in aliases.split())
+SPELLED = {command.lower(): command for command in _BUILT_IN}  # "get-childitem": "Get-ChildItem"

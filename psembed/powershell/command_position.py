@@ -1,8 +1,8 @@
 """Training text for word vectors: the tokens of a script, with the places marked where a command may stand.
 
 Classifiers read a script as one line of tokens; the embedding is told more. COMMAND_MARK stands before every
-token in command position, and a bare word there is another token: "> sort" is the command, "sort" the word
-in a string or a property of that name. Without it an alias that is also a common word (type, where, ?)
+token in command position, and a bare word there is another token: "command:sort" is the command, "sort" the
+word in a string or a property of that name. Without it an alias that is also a common word (type, where, ?)
 drowns. The parts of a `Reading` can be switched off one at a time, to measure what each is worth.
 """
 
@@ -15,9 +15,11 @@ from psembed.powershell.cleaning import AFTER_STRING, IN_STRING, code_lines
 from psembed.powershell.tokens import tokenize_series
 from psembed.runtime.distinct import flat_indices
 
-# No token holds white space, so these cannot be mistaken for tokens.
+# Neither can be mistaken for a token: none holds a line break, and none that begins with a letter holds a
+# colon (tokens.PATTERN). Names hold no white space, which ends a name in word2vec's file format.
 COMMAND_MARK = "\n"  # stands before a token in command position; used in training only, it has no vector
-COMMAND = "> "  # begins the name of a bare word in command position
+COMMAND = "command:"  # begins the name of a bare word in command position
+OGHAM_SPACE = "\u1680"  # white space to Unicode and to PowerShell, a letter to tokens.PATTERN
 BARE_WORD = r"^(?:[%?]|\w+)$"  # sort, iex, % - and not get-item, $i, -eq, (
 KEY_ENDS = ("=", ":", ",", "+=", "-=", "::")  # before one of these a word is a key, a label or an item
 KEYWORD = "foreach"  # before a bracket the loop, elsewhere the alias
@@ -68,7 +70,7 @@ def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, 
 
 def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np.ndarray]:
     """Tokenise distinct lines; return distinct tokens, their places, and the tokens of each line."""
-    tokens = tokenize_series(lines)
+    tokens = tokenize_series(lines.str.replace_all(OGHAM_SPACE, " ", literal=True))
     sizes = tokens.list.len().to_numpy().astype(np.int64)
     flat = flatten(tokens)
     if commands:

@@ -2,10 +2,12 @@ import os
 import subprocess
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +22,8 @@ from psembed.runtime.errors import CorpusError, ParameterError, PsembedError, So
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "setup", "reproduce", "run", "fetch", "similar", "analogy", "odd", "score", "verify", "paper", "test",
-    "lab", "lint", "lock", "bench",
+    "setup", "reproduce", "run", "fetch", "similar", "analogy", "odd", "vectors", "score", "verify", "paper",
+    "test", "lab", "lint", "lock", "bench",
 )  # fmt: skip
 
 
@@ -201,8 +203,8 @@ def test_a_closed_pipe_is_no_traceback():
 
 TABLE = {
     "-eq": [1, 0, 0], "$false": [0, 1, 0], "$true": [0, 0, 1], "-ne": [1, -1, 1], "iex": [-1, 0, 1],
-    "> iex": [-1, -1, 0], "invoke-expression": [-1, -1, 0.25], "+": [0, -1, 0.1], "-": [0.2, 0.1, -1],
-    "> sort": [-1, 0.5, 0.5], "***": [0.5, 0.5, -0.75],
+    "command:iex": [-1, -1, 0], "invoke-expression": [-1, -1, 0.25], "+": [0, -1, 0.1], "-": [0.2, 0.1, -1],
+    "command:sort": [-1, 0.5, 0.5], "***": [0.5, 0.5, -0.75],
 }  # fmt: skip
 
 
@@ -211,28 +213,65 @@ def vectors(tmp_path, monkeypatch):
     """Released vectors of three dimensions, TABLE."""
     points, counts = np.array(list(TABLE.values())), 10 * np.arange(len(TABLE))
     table = token_vectors.TokenVectors(list(TABLE), points, counts)
-    fields = {"settings": {}, "seed": 1, "scripts": 1, "sources": [], "missing": []}
-    released.write_vectors(tmp_path / "released", table, fields)
+    fields = {"seed": 1, "scripts": 1, "sources": [], "missing": []}
+    other = token_vectors.TokenVectors(list(TABLE), points[::-1], counts)
+    models = {"joined": (table, {}), "word2vec": (other, {})}
+    released.write_vectors(tmp_path / "released", models, fields)
     monkeypatch.setattr(released, "RELEASED", tmp_path / "released")
-    return tmp_path / "released" / "vectors.npz"
+    return tmp_path / "released" / "joined.npz"
 
 
-def asked(capsys, *arguments):
-    """Return the title and the rows, split at white space, of an answer."""
+SENSES = "iex: command:iex asks for the command, --word for the word"
+
+
+def asked(capsys, *arguments, senses=""):
+    """Return the title and the rows, split at white space, of an answer with this line of senses."""
     assert main.main(list(arguments)) == 0
-    title, empty, headers, line, *rows = capsys.readouterr().out.splitlines()
-    assert empty == "" and set(line) == {"-", " "}
+    heading, _, answer = capsys.readouterr().out.partition("\n\n")
+    title, _, said = heading.partition("\n")
+    headers, line, *rows = answer.splitlines()
+    assert said == senses and set(line) == {"-", " "}
     assert headers.split() == ["token", "distance" if arguments[0] == "odd" else "cosine", "count"]
     return title, [row.split() for row in rows]
 
 
 def test_similar_takes_the_command_and_says_so(vectors, capsys):
-    title, rows = asked(capsys, "similar", "IEX")
+    title, rows = asked(capsys, "similar", "IEX", senses=SENSES)
     assert title == "nearest to iex (command)" and len(rows) == len(TABLE) - 2
-    assert rows[0] == ["invoke-expression", "0.9847", "60"]
-    assert asked(capsys, "similar", "IEX", "-n", "2")[1] == rows[:2]
-    title, rows = asked(capsys, "similar", "--word", "iex", "-n", "1")
+    assert rows[0] == ["Invoke-Expression", "0.9845", "60"]
+    assert asked(capsys, "similar", "IEX", "-n", "2", senses=SENSES)[1] == rows[:2]
+    title, rows = asked(capsys, "similar", "--word", "iex", "-n", "1", senses=SENSES)
     assert title == "nearest to iex (word)" and rows == [["sort", "(command)", "0.8660", "90"]]
+    title, _ = asked(capsys, "similar", "--word", "Command:IEX", senses=SENSES)
+    assert title == "nearest to iex (command)"
+
+
+def test_another_model_is_asked_by_name(vectors, capsys):
+    given = ["similar", "-n", "1", "--word", "iex"]
+    assert asked(capsys, *given, "--model", "word2vec", senses=SENSES)[1][0][0] != "sort"
+    assert asked(capsys, *given, "--model=joined", senses=SENSES)[1][0][0] == "sort"
+    assert main.main([*given, "--model", "glove"]) == 2
+    assert "no vectors 'glove': give joined or word2vec" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main.main([*given, "--model", "joined", "--vectors", "own.npz"])
+    assert "not allowed with argument --model" in capsys.readouterr().err
+
+
+def test_vectors_are_exported_for_others_whole_or_not_at_all(vectors, tmp_path, capsys):
+    path = tmp_path / "new" / "vectors.txt"
+    for model in ("joined", "word2vec"):
+        assert main.main(["vectors", "export", str(path), "--model", model]) == 0
+        assert capsys.readouterr().out == f"{path}: 11 tokens, 3 dimensions\n"
+        read = KeyedVectors.load_word2vec_format(path)
+        assert read.index_to_key == list(TABLE)
+        np.testing.assert_array_equal(read.vectors, released.read(model).vectors)
+    folder = tmp_path / "folder.bin"
+    (folder / "inside").mkdir(parents=True)
+    assert main.main(["vectors", "export", str(folder)]) == 2
+    assert "folder.bin cannot be written" in capsys.readouterr().err
+    assert not [file for file in tmp_path.iterdir() if file.suffix == ".part"]
+    with pytest.raises(SystemExit):
+        main.main(["vectors"])
 
 
 @pytest.mark.parametrize(("word", "name"), [("-EQ", "-eq"), ("-", "-"), ("+", "+"), ("123", "***")])
@@ -260,13 +299,14 @@ def test_changed_vectors_are_refused(vectors, capsys):
         (["-eq", "-", "$False", "+", "$TRUE"], "-eq - $false + $true", ["-ne", "1.000", "30"]),
         (["$true", "-", "$false", "+", "-eq"], "$true - $false + -eq", ["-ne", "1.000", "30"]),
         (["-", "-", "-", "+", "-eq"], "- - - + -eq", ["-ne", "0.5774", "30"]),
-        (["iex", "+", "+"], "iex (command) + +", ["invoke-expression", "0.9182", "60"]),
+        (["iex", "+", "+"], "iex (command) + +", ["Invoke-Expression", "0.9183", "60"]),
     ],
 )
 def test_analogy_adds_and_subtracts(vectors, capsys, words, title, first):
-    shown, rows = asked(capsys, "analogy", *words)
+    ask = partial(asked, capsys, "analogy", senses=SENSES if "iex" in words else "")
+    shown, rows = ask(*words)
     assert shown == title and rows[0] == first and len(rows) == 5
-    assert asked(capsys, "analogy", "-n", "3", *words)[1] == asked(capsys, "analogy", *words, "-n", "3")[1]
+    assert ask("-n", "3", *words)[1] == ask(*words, "-n", "3")[1]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +326,7 @@ def test_what_is_no_analogy_is_told(vectors, capsys, words, message):
 
 
 def test_odd_names_the_farthest_first(vectors, capsys):
-    title, rows = asked(capsys, "odd", "-eq", "-ne", "IEX", "$true", "--word")
+    title, rows = asked(capsys, "odd", "-eq", "-ne", "IEX", "$true", "--word", senses=SENSES)
     assert title == "odd one out: iex (word)"
     centre = np.mean([TABLE[name] for name in ("-eq", "-ne", "iex", "$true")], axis=0)
     assert rows[-1] == ["$true", f"{np.sqrt(3) / 4:#.4g}", "20"] and len(rows) == 4
@@ -332,14 +372,15 @@ def test_no_token_is_taken_for_an_option_and_no_option_for_a_token(command, toke
     plain = main.parser().parse_args(similarity.tokens_last([command, *tokens]))
     assert plain.tokens == tokens and not plain.word and plain.vectors is None
     mixed = list(tokens)
-    chosen = [["--word"], ["--vectors", "-own.npz"]] + [["-n", "7"]] * (command != "odd")
+    which = data.draw(st.sampled_from(["--vectors", "--model"]))
+    chosen = [["--word"], [which, "-own.npz"]] + [["-n", "7"]] * (command != "odd")
     for option in chosen:
         place = data.draw(
             st.sampled_from([n for n in range(len(mixed) + 1) if "-own.npz" not in mixed[n : n + 1]])
         )
         mixed = mixed[:place] + option + mixed[place:]
     parsed = main.parser().parse_args(similarity.tokens_last([command, *mixed]))
-    assert parsed.tokens == tokens and parsed.word and parsed.vectors == "-own.npz"
+    assert parsed.tokens == tokens and parsed.word and getattr(parsed, which[2:]) == "-own.npz"
     assert command == "odd" or parsed.n == 7
 
 
@@ -358,4 +399,5 @@ def test_help_and_the_arguments_of_other_commands_stay_as_they_are(capsys):
     for arguments in (["odd", "-h"], ["analogy", "-eq", "--help", "x"]):
         with pytest.raises(SystemExit) as caught:
             main.main(arguments)
-        assert caught.value.code == 0 and "single quotes" in capsys.readouterr().out
+        said = " ".join(capsys.readouterr().out.split())
+        assert caught.value.code == 0 and "single quotes" in said and "but those written command:iex" in said

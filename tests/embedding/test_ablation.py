@@ -77,9 +77,9 @@ def test_what_is_read_differently_is_the_sample(stream, planned):
             training.kept is None and set(read.scripts["normalised"]) == chosen and len(read) == len(chosen)
         )
         tokens[name] = set(read.tokens)
-    assert "note" in tokens["comments read"] and "> sort" in tokens["comments read"]
+    assert "note" in tokens["comments read"] and "command:sort" in tokens["comments read"]
     assert "text" not in tokens["strings blank"] and "note" not in tokens["strings blank"]
-    assert not any(token.startswith("> ") for token in tokens["commands not marked"])
+    assert not any(token.startswith("command:") for token in tokens["commands not marked"])
 
 
 def test_sizes_are_of_kept_scripts_of_any_time_and_no_larger_than_there_are(stream, planned):

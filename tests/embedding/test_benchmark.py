@@ -58,9 +58,9 @@ def test_an_alias_pair_is_ranked_in_both_directions():
 
 
 def test_an_alias_is_the_command_and_not_the_word():
-    table = {"where": [0, 1], "> where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]}
+    table = {"where": [0, 1], "command:where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]}
     row = benchmark.alias_report(keyed(table), [("Where", "Where-Object")], seed=0)["pairs"][0]
-    assert (row["alias"], row["command_rank"], row["alias_rank"]) == ("> where", 1, 1)
+    assert (row["alias"], row["command_rank"], row["alias_rank"]) == ("command:where", 1, 1)
 
 
 def test_a_pair_is_rare_if_either_side_is_seldom_a_command():
@@ -78,10 +78,10 @@ def test_a_pair_is_rare_if_either_side_is_seldom_a_command():
 
 def test_a_frequent_word_is_no_frequent_command():
     """Where commands are marked, "gci" is never one; "get-childitem" needs no mark to be one."""
-    table = PLANE | {"> iex": [1, 0]}
+    table = PLANE | {"command:iex": [1, 0]}
     pairs = [("iex", "invoke-expression"), ("gci", "get-childitem")]
     report = benchmark.alias_report(keyed(table, dict.fromkeys(table, 5000)), pairs, seed=0)
-    assert [row["alias"] for row in report["pairs"]] == ["> iex"]
+    assert [row["alias"] for row in report["pairs"]] == ["command:iex"]
     assert report["rare"] == [["gci", "get-childitem"]]
 
 

@@ -59,11 +59,11 @@ def test_an_unknown_token_is_named_with_its_nearest_spellings():
 
 
 def test_a_command_is_taken_as_the_command_it_is():
-    vectors = keyed({"where": [0, 1], "> where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]})
-    assert token_vectors.command(vectors, "Where") == "> where"
+    vectors = keyed({"where": [0, 1], "command:where": [1, 0.1], "where-object": [1, 0], "noise": [0.5, 0.5]})
+    assert token_vectors.command(vectors, "Where") == "command:where"
     assert token_vectors.command(vectors, "Where-Object") == "where-object"
-    assert similarity.rank(vectors, "> where", "where-object") == 1
-    assert similarity.rank(vectors, "where", "where-object") == 2  # after noise; "> where" is the same word
+    assert similarity.rank(vectors, "command:where", "where-object") == 1
+    assert similarity.rank(vectors, "where", "where-object") == 2  # after noise; the command is the same word
 
 
 @pytest.mark.parametrize("block", [1, 3, similarity.BLOCK])
@@ -81,11 +81,11 @@ def test_many_ranks_at_once_are_the_ranks_one_by_one(monkeypatch, block):
 
 
 def test_the_other_sense_of_a_word_is_neither_a_neighbour_nor_a_wrong_answer():
-    vectors = keyed({"iex": [1, 0.02], "> iex": [1, 0.1], "invoke-expression": [1, 0], "far": [0, 1]})
+    vectors = keyed({"iex": [1, 0.02], "command:iex": [1, 0.1], "invoke-expression": [1, 0], "far": [0, 1]})
     assert similarity.rank(vectors, "iex", "invoke-expression") == 1
-    assert similarity.rank(vectors, "invoke-expression", "> iex") == 1
+    assert similarity.rank(vectors, "invoke-expression", "command:iex") == 1
     assert [token for token, _ in similarity.nearest(vectors, "iex", 9)] == ["invoke-expression", "far"]
-    assert similarity.rank(vectors, "iex", "> iex") == 2  # asked for it all the same
+    assert similarity.rank(vectors, "iex", "command:iex") == 2  # asked for it all the same
 
 
 def test_odd_one_out_by_hand_and_both_wordings():
@@ -142,19 +142,21 @@ def test_a_rank_among_all_tokens_counts_an_input_that_is_nearer():
 
 
 def test_the_other_sense_of_an_input_or_of_the_answer_takes_no_place_in_an_analogy():
-    vectors = keyed({"a": [1, 0.1], "b": [0.1, 1], "c": [0.1, 1.1], "> c": [1, 0.55], "answer": [1, 0.6]})
+    vectors = keyed(
+        {"a": [1, 0.1], "b": [0.1, 1], "c": [0.1, 1.1], "command:c": [1, 0.55], "answer": [1, 0.6]}
+    )
     assert analogy_ranks(vectors, "a", "b", "c", "answer")[0] == 1
     assert [token for token, _ in similarity.analogy(vectors, ["a", "c"], ["b"], 9)] == ["answer"]
-    both = keyed({"a": [1, 0], "b": [0, 1], "c": [0, 1.1], "answer": [1, 0.1], "> answer": [1, 0]})
+    both = keyed({"a": [1, 0], "b": [0, 1], "c": [0, 1.1], "answer": [1, 0.1], "command:answer": [1, 0]})
     assert analogy_ranks(both, "a", "b", "c", "answer") == (1, 2)
 
 
 def plain_ranks(vectors, *question):
     """Rank as analogy_ranks does, token by token."""
     first, minus, plus, answer = (vectors.get_vector(token, norm=True) for token in question)
-    words = [token.removeprefix("> ") for token in question]
+    words = [token.removeprefix("command:") for token in question]
     nearer = [
-        token.removeprefix("> ")
+        token.removeprefix("command:")
         for token in vectors.index_to_key
         if vectors.get_vector(token, norm=True) @ (first - minus + plus) > answer @ (first - minus + plus)
     ]
@@ -164,7 +166,7 @@ def plain_ranks(vectors, *question):
 
 def test_many_analogies_at_once_are_the_analogies_one_by_one():
     table = cloud(40, 6)
-    table |= {f"> {name(n)}": table[name(n)] + 0.1 for n in range(20)}
+    table |= {f"command:{name(n)}": table[name(n)] + 0.1 for n in range(20)}
     vectors, random = keyed(table), np.random.default_rng(3)
     rows = np.array([random.choice(len(table), size=4, replace=False) for _ in range(200)])
     tokens = [[vectors.index_to_key[row] for row in question] for question in rows]

@@ -155,8 +155,8 @@ def test_counts_are_those_of_a_count_by_hand(written, chunked, kept):
 
 def test_a_script_that_holds_one_sense_counts_for_both(written):
     occurring, held = (dict(zip(written.tokens, part.tolist(), strict=True)) for part in written.counts())
-    assert (occurring["sort"], occurring["> sort"]) == (2, 3)
-    assert held["sort"] == held["> sort"] == 3
+    assert (occurring["sort"], occurring["command:sort"]) == (2, 3)
+    assert held["sort"] == held["command:sort"] == 3
 
 
 def test_kept_is_everything_until_it_is_stored(written):

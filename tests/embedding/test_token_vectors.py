@@ -1,17 +1,23 @@
 """Vectors without gensim are those with it; their file gives back what was saved, or is refused."""
 
 import json
+import tempfile
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from token_vectors import keyed
 
+import psembed
 from psembed.embedding import similarity, token_vectors
+from psembed.powershell.command_position import COMMAND_MARK, marked
 from psembed.powershell.tokens import Vocabulary
 from psembed.runtime.errors import ModelError, ParameterError, UnknownTokenError
 
@@ -26,12 +32,12 @@ def vectors():
 @settings(max_examples=40)
 @given(arrays(np.float16, st.tuples(st.integers(4, 9), st.just(3)), elements=st.floats(-8, 8, width=16)))
 def test_answers_without_gensim_are_those_with_it(points):
-    names = ["iex", "> iex", *"abcdefg"][: len(points)]
+    names = ["iex", "command:iex", *"abcdefg"][: len(points)]
     slow = keyed(dict(zip(names, points, strict=True)))
     fast = token_vectors.TokenVectors(names, points, np.arange(len(names)))
     for ask in (
-        lambda vectors: similarity.nearest(vectors, "> iex", 5),
-        lambda vectors: similarity.analogy(vectors, ["a", "> iex"], ["b"], 5),
+        lambda vectors: similarity.nearest(vectors, "command:iex", 5),
+        lambda vectors: similarity.analogy(vectors, ["a", "command:iex"], ["b"], 5),
         lambda vectors: similarity.odd_one_out(vectors, ["a", "b", "iex"]),
         lambda vectors: token_vectors.command(vectors, "IEX"),
     ):
@@ -39,13 +45,13 @@ def test_answers_without_gensim_are_those_with_it(points):
 
 
 def test_a_token_is_found_as_the_command_unless_the_word_is_asked_for():
-    names = ["iex", "> iex", "invoke-expression", "$i", "ζ"]
+    names = ["iex", "command:iex", "invoke-expression", "$i", "ζ"]
     vectors = token_vectors.TokenVectors(names, np.eye(5), np.arange(5))
     find = partial(token_vectors.find, vectors, word=False)
-    assert find("IEX") == "> iex" and find("IEX", word=True) == "iex"
+    assert find("IEX") == "command:iex" and find("IEX", word=True) == "iex"
     assert find("Invoke-Expression") == "invoke-expression" and find("$I") == "$i"
     assert [token_vectors.label(vectors, name) for name in names] == [
-        "iex (word)", "iex (command)", "invoke-expression", "$i", "ζ",
+        "iex (word)", "iex (command)", "Invoke-Expression", "$i", "ζ",
     ]  # fmt: skip
     with pytest.raises(UnknownTokenError, match=r"'iexx' is not .* of 4 tokens; nearest: iex$"):
         find("iexx")
@@ -62,11 +68,11 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
 
 
 def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences():
-    table = {"sort": [1, 2], "> sort": [3, -1], "only": [5, 5], "> only": [0, 1]}
-    vectors = keyed(table, {"sort": 10, "> sort": 30, "only": 0, "> only": 10})
+    table = {"sort": [1, 2], "command:sort": [3, -1], "only": [5, 5], "command:only": [0, 1]}
+    vectors = keyed(table, {"sort": 10, "command:sort": 30, "only": 0, "command:only": 10})
     table = token_vectors.matrix(vectors, Vocabulary(["sort", "only"]))
-    np.testing.assert_allclose(table[2], (3 * vectors["> sort"] + vectors["sort"]) / 4, rtol=1e-5)
-    np.testing.assert_array_equal(table[3], vectors["> only"])
+    np.testing.assert_allclose(table[2], (3 * vectors["command:sort"] + vectors["sort"]) / 4, rtol=1e-5)
+    np.testing.assert_array_equal(table[3], vectors["command:only"])
 
 
 def test_save_and_load_round_trip(tmp_path, vectors):
@@ -90,6 +96,80 @@ def test_float16_is_smaller_and_close(tmp_path, vectors):
         token_vectors.save(tmp_path / "other.npz", vectors, {}, dtype="float64")
 
 
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.floats(-8, 8, width=32))
+)
+def test_int8_is_within_half_a_step_of_each_vector(points):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "small.npz"
+        names = [f"token{n}" for n in range(len(points))]
+        given_vectors = token_vectors.TokenVectors(names, points, np.arange(len(points)))
+        token_vectors.save(path, given_vectors, {}, dtype="int8")
+        read = token_vectors.read(path)
+    step = np.abs(points).max(axis=1, keepdims=True) / 127
+    assert read.vectors.dtype == np.float32
+    assert (np.abs(read.vectors - points) <= 0.501 * step + np.finfo(np.float32).tiny).all()
+
+
+def strict(path, *, binary):
+    """Read word2vec's format to the letter: nothing is stripped, split or skipped beyond it."""
+    content = path.read_bytes()
+    header, _, body = content.partition(b"\n")
+    size, dimension = map(int, header.split(b" "))
+    table = {}
+    for _ in range(size):
+        token, _, body = body.partition(b" ")
+        if binary:
+            numbers, body = np.frombuffer(body[: 4 * dimension], "<f4"), body[4 * dimension :]
+        else:
+            line, _, body = body.partition(b"\n")
+            numbers = np.array([float(number) for number in line.split(b" ")], dtype=np.float32)
+        table[token.decode()] = numbers
+    assert not body
+    return table
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+def test_what_is_exported_is_read_by_gensim_and_to_the_letter(tmp_path, name):
+    """Keys of every kind: odd white space beside a token, signs, letters beyond ASCII, both senses."""
+    spaces = "".join(f" a{chr(code)}b " for code in range(0x3001) if chr(code).isspace())
+    text = f"iex $a; sort 'x' -eq $env:path :: > `n é ζ 文件 ****\n{spaces}" + "".join(
+        map(chr, range(33, 127))
+    )
+    (row,) = marked(pl.Series([text])).to_list()
+    names = [name for name in dict.fromkeys(row) if name != COMMAND_MARK]
+    assert {"command:iex", "command:a", "a", "文件", "#", '"'} <= set(names) and len(names) > 40
+    points = np.random.default_rng(1).normal(size=(len(names), 3)).astype(np.float32)
+    points[0] = [np.finfo(np.float32).tiny, -1 / 3, 1e30]
+    token_vectors.export(tmp_path / name, token_vectors.TokenVectors(names, points, np.arange(len(names))))
+    binary = name.endswith(".bin")
+    read = KeyedVectors.load_word2vec_format(tmp_path / name, binary=binary)
+    assert read.index_to_key == names
+    np.testing.assert_array_equal(read.vectors, points)
+    table = strict(tmp_path / name, binary=binary)
+    assert list(table) == names
+    np.testing.assert_array_equal(np.array(list(table.values())), points)
+
+
+def test_gensim_writes_and_reads_every_key_of_the_released_vectors(tmp_path):
+    ours = psembed.load_vectors("word2vec")
+    token_vectors.export(tmp_path / "ours.bin", ours)
+    ours.save_word2vec_format(tmp_path / "gensim.bin", binary=True)
+    assert (tmp_path / "ours.bin").read_bytes() == (tmp_path / "gensim.bin").read_bytes()
+    read = KeyedVectors.load_word2vec_format(tmp_path / "gensim.bin", binary=True)
+    assert read.index_to_key == ours.index_to_key
+    np.testing.assert_array_equal(read.vectors, ours.vectors)
+
+
+def test_a_failed_export_leaves_what_was_there(tmp_path, vectors):
+    path = tmp_path / "vectors.txt"
+    path.write_text("before")
+    vectors.index_to_key.append("one too many")
+    with pytest.raises(ValueError):
+        token_vectors.export(path, vectors)
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
 def test_the_file_holds_no_pickle(tmp_path, vectors):
     token_vectors.save(tmp_path / "vectors.npz", vectors, {})
     with np.load(tmp_path / "vectors.npz", allow_pickle=False) as stored:
@@ -109,6 +189,11 @@ def rewrite(path, **changes):
         ({"counts": None}, "no readable"),
         ({"counts": np.zeros(1, np.int64)}, "disagree"),
         ({"vectors": np.zeros(5, np.float32)}, "disagree"),
+        ({"vectors": np.array(["x"] * 5)}, "no readable"),
+        ({"scale": np.ones(4, np.float32)}, "disagree"),
+        ({"scale": None}, "no readable"),
+        ({"tokens": np.frombuffer(b"> a\nb\nc\nd\ne", np.uint8)}, "the token '> a'"),
+        ({"tokens": np.frombuffer("a\u1680\nb\nc\nd\ne".encode(), np.uint8)}, "none has white space"),
         ({"tokens": np.frombuffer(b"\xff\xfe", np.uint8)}, "no readable"),
         ({"meta": np.frombuffer(b"{", np.uint8)}, "no readable"),
     ],

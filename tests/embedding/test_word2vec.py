@@ -103,9 +103,9 @@ def test_vectors_are_by_frequency_and_the_mark_has_none(tmp_path):
 
 
 def test_a_token_is_kept_by_the_scripts_that_hold_either_sense(tmp_path):
-    rows = [["sort", "x"]] * 3 + [["> sort"] * 5] * 2 + [["y", "x"]] * 4
+    rows = [["sort", "x"]] * 3 + [["command:sort"] * 5] * 2 + [["y", "x"]] * 4
     read = streamed(tmp_path / "stream", rows)
-    assert set(learn(read, min_scripts=5).index_to_key) == {"sort", "> sort", "x"}
+    assert set(learn(read, min_scripts=5).index_to_key) == {"sort", "command:sort", "x"}
     with pytest.raises(CorpusError, match="fewer than two tokens are in 6 scripts"):
         learn(read, min_scripts=6)
 
@@ -191,7 +191,7 @@ def test_bad_settings_are_refused(twins, change, message):
         learn(twins, **change)
 
 
-@pytest.mark.parametrize("rows", [[[]], [[], ["a", "a"]], [[COMMAND_MARK, "a"]], [["> a", "a"] * 9]])
+@pytest.mark.parametrize("rows", [[[]], [[], ["a", "a"]], [[COMMAND_MARK, "a"]], [["command:a", "a"] * 9]])
 def test_nothing_to_learn_from_is_a_corpus_error(tmp_path, rows):
     read = streamed(tmp_path / "stream", rows)
     for kept in (None, np.zeros(len(rows), dtype=bool)):
@@ -220,24 +220,24 @@ def test_shuffled_takes_kept_scripts_only_and_empty_ones_too(tmp_path):
         word2vec.shuffled(read, tmp_path / "none", kept=np.zeros(5, dtype=bool), seed=0)
 
 
-MARKED = [[COMMAND_MARK, "> sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "> only"]] * 10
+MARKED = [[COMMAND_MARK, "command:sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "command:only"]] * 10
 
 
 @pytest.mark.parametrize("algorithm", word2vec.ALGORITHMS)
 def test_commands_get_a_vector_of_their_own(tmp_path, algorithm):
     vectors = learn(streamed(tmp_path / "stream", MARKED), algorithm=algorithm)
-    assert vectors.index_to_key == ["x", "> sort", "y", "> only", "sort", "only"]
+    assert vectors.index_to_key == ["x", "command:sort", "y", "command:only", "sort", "only"]
     assert [vectors.get_vecattr(token, "count") for token in vectors.index_to_key] == [40, 30, 20, 10, 10, 0]
-    assert not np.array_equal(vectors["sort"], vectors["> sort"])
-    np.testing.assert_array_equal(vectors["only"], vectors["> only"])
+    assert not np.array_equal(vectors["sort"], vectors["command:sort"])
+    np.testing.assert_array_equal(vectors["only"], vectors["command:only"])
 
 
 def test_a_rare_command_is_trained_as_the_word(tmp_path):
-    rows = [["x", "> sort", "y"]] * (word2vec.COMMAND_COUNT - 1)
+    rows = [["x", "command:sort", "y"]] * (word2vec.COMMAND_COUNT - 1)
     vectors = learn(streamed(tmp_path / "rare", rows))
     assert vectors.index_to_key == ["sort", "x", "y"]
     assert vectors.get_vecattr("sort", "count") == word2vec.COMMAND_COUNT - 1
     both = learn(streamed(tmp_path / "both", [*rows, ["sort", "x"], ["sort", "y"]]))
-    assert both.get_vecattr("sort", "count") == word2vec.COMMAND_COUNT + 1 and "> sort" not in both
+    assert both.get_vecattr("sort", "count") == word2vec.COMMAND_COUNT + 1 and "command:sort" not in both
     enough = learn(streamed(tmp_path / "enough", [*rows, rows[0]]))
-    assert "> sort" in enough
+    assert "command:sort" in enough

@@ -21,7 +21,10 @@ HOSTILE = [
     "</script>", "<!--<script>", "<b>", '"', "'", "\\", "&amp;", "&lt;", "{data}", "{policy}", "\\udddc",
     "]]>", "\u4e2d",
 ]  # fmt: skip
-PLAIN = ["iex", "> iex", "invoke-expression", "gci", "get-childitem", "$i", "-eq", "*", "> sort", "sort"]
+PLAIN = [
+    "iex", "command:iex", "invoke-expression", "gci", "get-childitem", "$i", "-eq", "*", "command:sort",
+    "sort",
+]  # fmt: skip
 
 
 def keyed(tokens, *, size=8, seed=0, counts=None):
@@ -94,7 +97,7 @@ def test_addresses_and_keys_are_defanged(tmp_path):
 @pytest.mark.parametrize("neighbours", [1, 5])
 def test_the_nearest_are_those_of_semantics(tmp_path, neighbours):
     words = [f"{a}{b}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst"]
-    tokens = words + ["> " + word for word in words[:50]]
+    tokens = words + ["command:" + word for word in words[:50]]
     data, _ = written(tmp_path, tokens, drawn=tokens[::-7], neighbours=neighbours)
     assert data["names"][: len(tokens[::-7])] == tokens[::-7]
     assert data["vocabulary"] == 450 and len(set(data["names"])) == len(data["names"])
@@ -111,7 +114,7 @@ def test_tied_neighbours_come_in_the_order_of_the_vectors():
 
 
 def test_a_small_vocabulary_has_fewer_neighbours_and_never_the_other_sense(tmp_path):
-    data, _ = written(tmp_path, ["iex", "> iex", "gci"])
+    data, _ = written(tmp_path, ["iex", "command:iex", "gci"])
     assert data["near"] == [[2], [2], data["near"][2]] and sorted(data["near"][2]) == [0, 1]
 
 

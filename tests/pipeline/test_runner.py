@@ -333,15 +333,16 @@ def test_a_run_of_one_notebook_brings_its_own_figures_up_to_date(quick, monkeypa
 
 
 def test_publishing_copies_executed_notebooks_and_the_detector(quick, monkeypatch):
-    releases = (("01_first", ("vectors.npz", "vectors.json"), 20e6), ("02_second", ("detector",), 10e6))
+    releases = (("01_first", "released", 20e6), ("02_second", "detector", 10e6))
     monkeypatch.setattr(runner, "RELEASES", releases)
     shutil.rmtree(quick / "work", ignore_errors=True)
-    detector = quick / "work/tiny/detector"
+    detector, vectors = quick / "work/tiny/detector", quick / "work/tiny/released"
     detector.mkdir(parents=True)
+    vectors.mkdir()
     (detector / "detector.onnx").write_bytes(b"model")
     (detector / "manifest.json").write_bytes(b"{}")
-    (quick / "work/tiny/vectors.npz").write_bytes(b"vectors")
-    (quick / "work/tiny/vectors.json").write_bytes(b"{}")
+    (vectors / "word2vec.npz").write_bytes(b"vectors")
+    (vectors / "vectors.json").write_bytes(b"{}")
     with pytest.raises(ParameterError, match="copy its file"):
         runner.run(Profile(name="tiny", publish=True), root=quick, overrides=["01_first.scale=4"])
     assert not (quick / "notebooks/executed").exists()
@@ -353,14 +354,14 @@ def test_publishing_copies_executed_notebooks_and_the_detector(quick, monkeypatc
         "detector.onnx",
         "manifest.json",
         "vectors.json",
-        "vectors.npz",
+        "word2vec.npz",
     ]
     (detector / "detector.onnx").write_bytes(bytes(11_000_000))
     with pytest.raises(ModelError, match=r"11\.0 MB, over the 10 MB"):
         runner.release("tiny", ["02_second"], root=quick)
     (detector / "detector.onnx").write_bytes(b"model")
-    (quick / "work/tiny/vectors.npz").write_bytes(bytes(21_000_000))
+    (vectors / "word2vec.npz").write_bytes(bytes(21_000_000))
     with pytest.raises(ModelError, match=r"01_first releases is 21\.0 MB, over the 20 MB"):
         runner.release("tiny", ["01_first"], root=quick)
     assert (released / "detector.onnx").read_bytes() == b"model"
-    assert (released / "vectors.npz").read_bytes() == b"vectors"
+    assert (released / "word2vec.npz").read_bytes() == b"vectors"

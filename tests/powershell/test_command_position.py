@@ -1,5 +1,7 @@
 """Which tokens are marked as commands, and that nothing else changes."""
 
+import sys
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -42,8 +44,8 @@ def commands(text):
 
 def test_every_command_position_is_marked_and_comments_are_dropped():
     assert read("# note iex\nGet-Process | sort -Unique; $a = (gci)\n\n  iex $a <# gone\n gone #>") == [
-        S, "get-process", "|", S, "> sort", "-unique", ";", S, "$a", "=", S, "(", S, "> gci", ")",
-        S, "> iex", "$a",
+        S, "get-process", "|", S, "command:sort", "-unique", ";", S, "$a", "=", S, "(", S, "command:gci", ")",
+        S, "command:iex", "$a",
     ]  # fmt: skip
 
 
@@ -93,7 +95,7 @@ def test_what_follows_a_string_is_no_first_of_a_line():
         S,
         ")",
         S,
-        "> sort",
+        "command:sort",
         "'",
         "a",
         "'",
@@ -102,15 +104,15 @@ def test_what_follows_a_string_is_no_first_of_a_line():
 
 def test_a_reading_switches_one_thing_at_a_time():
     text = "sort 'x' # gone\n$a = \"y\""
-    assert read(text) == [S, "> sort", "'", "x", "'", S, "$a", "=", '"', "y", '"']
-    assert read(text, strings=False) == [S, "> sort", "'", "'", S, "$a", "=", "'", "'"]
+    assert read(text) == [S, "command:sort", "'", "x", "'", S, "$a", "=", '"', "y", '"']
+    assert read(text, strings=False) == [S, "command:sort", "'", "'", S, "$a", "=", "'", "'"]
     assert read(text, commands=False) == ["sort", "'", "x", "'", "$a", "=", '"', "y", '"']
     assert unmarked(read(text, comments=True)) == tokenize(text)
 
 
 def test_rows_of_empty_texts_stay():
     texts = pl.Series(["", "# only a comment", "a", "\n"])
-    assert marked(texts).to_list() == [[], [], [S, "> a"], []]
+    assert marked(texts).to_list() == [[], [], [S, "command:a"], []]
     assert marked(texts.clear()).to_list() == []
     assert marked(texts.clear()).dtype == pl.List(pl.String)
 
@@ -121,6 +123,27 @@ def test_only_marks_are_added_to_the_tokens_of_the_text(texts):
     rows = marked(pl.Series(texts, dtype=pl.String)).to_list()
     assert [unmarked(row) for row in rows] == [tokenize(strip_comments(text)) for text in texts]
     assert all(S + S not in "".join(row) and row[-1] != S for row in rows if row)
+
+
+WHITE = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+WORDS = st.lists(
+    st.sampled_from([*WHITE, COMMAND, "iex", "$env", ":", "::", "@", "|"]) | st.text(max_size=3), max_size=12
+)
+
+
+@given(WORDS.map("".join))
+@settings(max_examples=300)
+def test_no_name_holds_white_space_and_only_commands_begin_like_one(text):
+    assert not any(token.startswith(COMMAND) for token in tokenize(text))
+    for name in read(text):
+        word = name.removeprefix(COMMAND)
+        assert name == S or not any(letter.isspace() for letter in name)
+        assert name == word or ":" not in word
+
+
+def test_white_space_of_any_kind_ends_a_name():
+    rows = marked(pl.Series([f"iex{space}$a" for space in WHITE])).to_list()
+    assert len(WHITE) > 20 and all(row[:2] == [S, "command:iex"] and row[-1] == "$a" for row in rows)
 
 
 @given(TEXTS)
