@@ -71,13 +71,11 @@ def add_commands(add: Callable) -> None:
         which = made.add_mutually_exclusive_group()
         _add_model(which)
         which.add_argument("--vectors", metavar="FILE", help="an npz of your own instead")
-    made = add("vectors", _export, "write the released vectors for other programs", needs=("polars",))
-    text = "write them in a format that gensim and others read"
-    action = made.add_subparsers(metavar="export", required=True).add_parser(
-        "export", help=text, description=f"{text.capitalize()}.", epilog=EXPORT
-    )
-    action.add_argument("file", metavar="FILE", type=Path, help="such as vectors.txt or vectors.bin")
-    _add_model(action)
+    made = add("vectors", _export, "export the released vectors to other programs", needs=("polars",))
+    made.epilog = EXPORT
+    made.add_argument("action", choices=("export",), help="what to do with them")
+    made.add_argument("file", metavar="FILE", type=Path, help="such as vectors.txt or vectors.bin")
+    _add_model(made)
 
 
 def _add_model(command) -> None:

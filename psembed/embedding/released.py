@@ -92,19 +92,16 @@ def vectors_manifest() -> dict:
     Its models are a dict of name to MODEL_FIELDS, its sources dicts of SOURCE_FIELDS. Raises ModelError if it
     is missing, damaged or of another format version.
     """
-    manifest = manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY)
-    _check_fields(manifest)
-    return manifest
+    return _checked(manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY))
 
 
-def _check_fields(manifest: dict) -> None:
+def _checked(manifest: dict) -> dict:
     manifests.check_fields(MANIFEST, manifest, FIELDS, remedy=REMEDY)
-    for fields, records in (
-        (MODEL_FIELDS, manifest["models"].values()),
-        (SOURCE_FIELDS, manifest["sources"]),
-    ):
-        for record in records:
-            manifests.check_fields(MANIFEST, record, fields, remedy=REMEDY)
+    for model in manifest["models"].values():
+        manifests.check_fields(MANIFEST, model, MODEL_FIELDS, remedy=REMEDY)
+    for source in manifest["sources"]:
+        manifests.check_fields(MANIFEST, source, SOURCE_FIELDS, remedy=REMEDY)
+    return manifest
 
 
 def write_vectors(folder: Path, models: Mapping[str, tuple[Vectors, dict]], manifest_fields: dict) -> dict:
@@ -127,6 +124,5 @@ def write_vectors(folder: Path, models: Mapping[str, tuple[Vectors, dict]], mani
             token_vectors.save(file, vectors, told["settings"], dtype="int8")
             rows, dimension = token_vectors.read(file).vectors.shape
             told |= {"sha256": sha256_of_file(file), "tokens": rows, "dimension": dimension}
-        _check_fields(manifest)
-        write_json(stated, manifest)
+        write_json(stated, _checked(manifest))
     return manifest

@@ -27,8 +27,7 @@ def unit_rows(vectors: Vectors) -> np.ndarray:
 
 def nearest(vectors: Vectors, token: str, n: int) -> list[tuple[str, float]]:
     """Return the `n` tokens nearest to `token`, itself in both senses excluded, and their cosines."""
-    row, unit = index(vectors, token), unit_rows(vectors)
-    return _top(vectors, unit @ unit[row], np.array([row]), n)
+    return analogy(vectors, [token], [], n)
 
 
 def analogy(
@@ -43,11 +42,7 @@ def analogy(
     unit = unit_rows(vectors)
     query = unit[added].sum(axis=0) - unit[taken].sum(axis=0)
     cosines = unit @ (query / max(np.linalg.norm(query), TINY))
-    return _top(vectors, cosines, np.array(added + taken), n)
-
-
-def _top(vectors: Vectors, cosines: np.ndarray, inputs: np.ndarray, n: int) -> list[tuple[str, float]]:
-    excluded = np.union1d(inputs, other_senses(vectors)[inputs])
+    excluded = np.union1d(added + taken, other_senses(vectors)[added + taken])
     cosines[excluded] = -np.inf
     order = np.argsort(-cosines, kind="stable")[: min(n, len(cosines) - len(excluded))]
     return [(vectors.index_to_key[row], float(cosines[row])) for row in order]

@@ -62,8 +62,7 @@ class TokenVectors:
 
         keyed = KeyedVectors(self.vectors.shape[1])
         keyed.add_vectors(self.index_to_key, self.vectors)
-        for token, count in zip(self.index_to_key, self._attributes["count"].tolist(), strict=True):
-            keyed.set_vecattr(token, "count", count)
+        keyed.expandos.update(self._attributes)
         return keyed
 
 
