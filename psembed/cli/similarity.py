@@ -106,7 +106,7 @@ def _export(options: argparse.Namespace) -> None:
     try:
         token_vectors.export(options.file, vectors)
     except OSError as error:
-        raise PsembedError(f"{options.file} cannot be written: {error}; it is as it was") from error
+        raise PsembedError(f"{options.file} cannot be written ({error.strerror})") from error
     rows, dimension = vectors.vectors.shape
     print(f"{options.file}: {rows:,} tokens, {dimension} dimensions")
 

@@ -87,11 +87,7 @@ def _vouched(model: str, path: Path | None) -> Path:
 
 
 def vectors_manifest() -> dict:
-    """Return the manifest of the released vectors: FIELDS, and format.
-
-    Its models are a dict of name to MODEL_FIELDS, its sources dicts of SOURCE_FIELDS. Raises ModelError if it
-    is missing, damaged or of another format version.
-    """
+    """Return the manifest of the released vectors, FIELDS and format; ModelError if it is no good."""
     return _checked(manifests.read(RELEASED / MANIFEST, version=FORMAT, remedy=REMEDY))
 
 
@@ -110,9 +106,8 @@ def write_vectors(folder: Path, models: Mapping[str, tuple[Vectors, dict]], mani
     All are read again before they take the place of older ones, so a failure leaves the older ones. The
     manifest comes last: should the machine stop before it, they are refused when they are read.
 
-    `models` are vectors and their settings by name. `manifest_fields` are what they share: seed and scripts
-    (int), sources (list of dict: name, url, commit, scripts, tokens) and missing (list). format, and sha256,
-    tokens and dimension of each are measured. ModelError if a field is missing or of the wrong type.
+    `models` are vectors and their settings by name, `manifest_fields` what they share: FIELDS but models. The
+    rest is measured. ModelError if a field is missing or of the wrong type.
     """
     stored = {name: {"settings": settings} for name, (_, settings) in models.items()}
     with contextlib.ExitStack() as files:

@@ -90,8 +90,8 @@ def find(vectors: Vectors, token: str, *, word: bool = True) -> str:
     """
     name = normalise(token) if word else command(vectors, token)
     if name not in vectors.key_to_index:
-        words = [known for known in vectors.index_to_key if not known.startswith(COMMAND)]
-        raise UnknownTokenError(unknown_token_message(token, words))
+        alike = [key for key in vectors.index_to_key if key.startswith(COMMAND) == name.startswith(COMMAND)]
+        raise UnknownTokenError(unknown_token_message(token, alike))
     return name
 
 

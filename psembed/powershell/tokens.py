@@ -65,7 +65,7 @@ def normalise(text: str) -> str:
     Every character stays one character, so positions in the result are positions in `text`.
     """
     lower = (text if text.isascii() else text.translate(_ALIKE)).lower()
-    return lower.encode().translate(_DIGITS).decode()
+    return lower.encode("utf-8", "surrogatepass").translate(_DIGITS).decode("utf-8", "surrogatepass")
 
 
 def tokenize(text: str) -> list[str]:

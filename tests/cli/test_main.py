@@ -346,6 +346,10 @@ def test_an_unknown_token_is_told_with_its_nearest_spellings(vectors, capsys):
         assert not said.out and "token 'Sor' is not in the vocabulary of 9 tokens" in said.err
     assert main.main(["similar", "--word", "invoke-expresion"]) == 2
     assert "nearest: invoke-expression\n" in capsys.readouterr().err
+    assert main.main(["similar", "Command:IEXX"]) == 2  # a name of a command, so commands are near
+    assert "nearest: command:iex" in capsys.readouterr().err
+    assert main.main(["similar", "\udcff"]) == 2  # what Python makes of a byte that is no UTF-8
+    assert "token '\\udcff' is not in the vocabulary" in capsys.readouterr().err
     assert main.main(["similar", "iex", "iex"]) == 2
     assert "similar takes one token, not 2: iex iex" in capsys.readouterr().err
 

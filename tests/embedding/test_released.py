@@ -219,7 +219,9 @@ def test_importing_psembed_loads_no_package():
 def test_a_question_is_answered_without_the_slow_packages(folder):
     path = str(folder / "joined.npz")
     questions = (["similar", "iex"], ["analogy", "$i", "-", "iex"], ["odd", "$i", "iex", "ζ"])
-    asked = "\n".join(f"assert main({[*words, '--vectors', path]!r}) == 0" for words in questions)
+    export = ["vectors", "export", str(folder / "own.bin"), "--model", "word2vec"]
+    commands = [export, *([*words, "--vectors", path] for words in questions)]
+    asked = "\n".join(f"assert main({words!r}) == 0" for words in commands)
     loaded = loaded_after(f"from psembed.cli.main import main\n{asked}")
     assert "numpy" in loaded and not {"gensim", "tensorflow", "keras", "scipy", "sklearn"} & loaded
 
