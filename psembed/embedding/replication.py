@@ -67,15 +67,9 @@ def with_vectors(vectors: Vectors, families: dict[str, tuple[str, ...]]) -> dict
 
 
 def _alias(vectors: Vectors, pair: tuple[str, str]) -> dict:
-    from gensim.matutils import unitvec
-
-    a, b = (unitvec(vectors.vectors[vectors.key_to_index[token]].copy()) for token in pair)
-    return {
-        "target": pair[1],
-        "rank": similarity.rank(vectors, *pair),
-        "reverse_rank": similarity.rank(vectors, *pair[::-1]),
-        "cosine": float(a @ b),
-    }
+    rows = np.array([vectors.key_to_index[token] for token in pair])
+    (rank, reverse), (cosine, _) = similarity.ranks(vectors, rows, rows[::-1])
+    return {"target": pair[1], "rank": int(rank), "reverse_rank": int(reverse), "cosine": float(cosine)}
 
 
 def _odd_one_out(vectors: Vectors, tokens: tuple[str, ...], expected: str) -> dict:

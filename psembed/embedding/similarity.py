@@ -48,11 +48,6 @@ def analogy(
     return [(vectors.index_to_key[row], float(cosines[row])) for row in order]
 
 
-def rank(vectors: Vectors, a: str, b: str) -> int:
-    """Return the place of `b` among the neighbours of `a`."""
-    return int(ranks(vectors, np.array([index(vectors, a)]), np.array([index(vectors, b)]))[0][0])
-
-
 def ranks(
     vectors: Vectors, sources: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,10 @@ import doctest
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
-from token_vectors import keyed
+from token_vectors import keyed, rank
 
 import psembed
-from psembed.embedding import benchmark, relations, similarity
+from psembed.embedding import benchmark, relations
 from psembed.embedding.relations import Analogy
 from psembed.powershell import aliases
 from psembed.runtime import intervals
@@ -51,7 +51,7 @@ def test_an_alias_pair_is_ranked_in_both_directions():
     """From "odd" others are nearer than on the way back, so the two ranks differ."""
     vectors = keyed(PLANE)
     report = benchmark.alias_report(vectors, [("odd", "get-childitem")], seed=0)
-    ranks = similarity.rank(vectors, "odd", "get-childitem"), similarity.rank(vectors, "get-childitem", "odd")
+    ranks = rank(vectors, "odd", "get-childitem"), rank(vectors, "get-childitem", "odd")
     assert ranks == (1, 5)
     assert (report["pairs"][0]["command_rank"], report["pairs"][0]["alias_rank"]) == ranks
     assert report["mrr"] == pytest.approx((1 + 1 / 5) / 2) and report["hit1"] == 0.5

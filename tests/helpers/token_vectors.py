@@ -3,6 +3,8 @@
 import numpy as np
 from gensim.models import KeyedVectors
 
+from psembed.embedding import similarity, token_vectors
+
 
 def keyed(table, counts=None, *, first=1000):
     """Vectors of the tokens of `table`; without `counts` they occur `first`, `first` - 1, ... times."""
@@ -11,3 +13,9 @@ def keyed(table, counts=None, *, first=1000):
     for number, token in enumerate(table):
         vectors.set_vecattr(token, "count", counts[token] if counts else first - number)
     return vectors
+
+
+def rank(vectors, a, b):
+    """The place of `b` among the neighbours of `a`, both as people write them."""
+    row, target = (np.array([token_vectors.index(vectors, token)]) for token in (a, b))
+    return int(similarity.ranks(vectors, row, target)[0][0])
