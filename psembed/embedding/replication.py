@@ -55,9 +55,15 @@ def answers(vectors: Vectors) -> dict[str, dict | list]:
 
 def highlights(vectors: Vectors) -> dict[str, list[str]]:
     """Return the token families highlighted in Figure 1, as far as they have vectors."""
-    aliases = [command(vectors, token) for pair in PUBLISHED_ALIASES.values() for token in pair]
+    aliases = tuple(token for pair in alias_pairs(vectors).items() for token in pair)
     styles = PUBLISHED_ODD["C08"][0][1:]
-    return with_vectors(vectors, {**PUBLISHED_GROUPS, "aliases": tuple(aliases), "window styles": styles})
+    families = PUBLISHED_GROUPS | {"aliases and their commands": aliases, "window styles": styles}
+    return with_vectors(vectors, families)
+
+
+def alias_pairs(vectors: Vectors) -> dict[str, str]:
+    """Return the published aliases, each with its command: Figure 1 joins them by a line."""
+    return {command(vectors, alias): command(vectors, name) for alias, name in PUBLISHED_ALIASES.values()}
 
 
 def with_vectors(vectors: Vectors, families: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from psembed.embedding.token_vectors import Vectors, find, index, other_senses
+from psembed.embedding.token_vectors import Vectors, index, other_senses
 from psembed.powershell.tokens import normalise
 from psembed.runtime.errors import ParameterError
 
@@ -128,12 +128,12 @@ def _points(vectors: Vectors, tokens: Sequence[str]) -> np.ndarray:
 
 
 def layout_2d(
-    vectors: Vectors, highlights: dict[str, Sequence[str]], *, seed: int, sample: int = 5000
+    vectors: Vectors, highlights: dict[str, Sequence[str]], joined: dict[str, str], *, seed: int, sample: int
 ) -> pl.DataFrame:
     """Lay out random and highlighted tokens in the plane: t-SNE on vectors of length 1 (Figure 1).
 
-    `highlights`, family name to tokens, are added to the `sample` random ones. Returns the columns token, x,
-    y and family ("" for the rest).
+    `highlights`, family name to tokens, are added to the `sample` random ones; `joined` says which token is
+    to have a line to which. Returns the columns token, x, y, family and joined_to ("" for the rest).
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -142,30 +142,27 @@ def layout_2d(
     total = len(vectors.index_to_key)
     drawn = np.random.default_rng(seed).choice(total, size=min(sample, total), replace=False)
     rows = np.unique(np.concatenate([drawn, np.array(list(family), dtype=np.int64)]))
-    perplexity = min(30.0, (len(rows) - 1) / 3)
-    plane = TSNE(2, init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
+    plane = TSNE(2, init="pca", perplexity=min(30.0, (len(rows) - 1) / 3), random_state=seed, n_jobs=1)
     with threadpool_limits(1):  # sums in a fixed order, and no threads that wait for each other
-        places = plane.fit_transform(unit_rows(vectors)[rows])
+        x, y = plane.fit_transform(unit_rows(vectors)[rows]).T
+    tokens = [vectors.index_to_key[row] for row in rows]
     return pl.DataFrame({
-        "token": [vectors.index_to_key[row] for row in rows], "x": places[:, 0], "y": places[:, 1],
-        "family": [family.get(row, "") for row in rows],
+        "token": tokens, "x": x, "y": y, "family": [family.get(row, "") for row in rows],
+        "joined_to": [joined.get(token, "") for token in tokens],
     })  # fmt: skip
 
 
 def layout_3d(vectors: Vectors, groups: dict[str, Sequence[str]]) -> pl.DataFrame:
     """Lay out each group in space by its own principal components (Figure 2); exact for up to four tokens.
 
-    Returns the columns group, token, x, y, z and odd (bool: the odd one out in the full space).
+    Returns the columns group, token, x, y, z and distance (from the centre of mass, in the full space).
     """
     tables = []
     for group, tokens in groups.items():
-        odd, _ = odd_one_out(vectors, tokens)
+        _, distances = odd_one_out(vectors, tokens)
         points = _points(vectors, tokens)
         left, scale, _ = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
-        places = np.pad(left * scale, ((0, 0), (0, 3)))[:, :3]
-        names = [find(vectors, token) for token in tokens]
-        tables.append(pl.DataFrame({
-            "group": [group] * len(names), "token": names,
-            "x": places[:, 0], "y": places[:, 1], "z": places[:, 2], "odd": [name == odd for name in names],
-        }))  # fmt: skip
+        x, y, z = np.pad(left * scale, ((0, 0), (0, 3)))[:, :3].T
+        names = {"group": [group] * len(distances), "token": list(distances)}
+        tables.append(pl.DataFrame({**names, "x": x, "y": y, "z": z, "distance": list(distances.values())}))
     return pl.concat(tables)

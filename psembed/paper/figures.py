@@ -5,7 +5,8 @@ Okabe and Ito (readable with colour-blindness); shapes and labels repeat what co
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import ConnectionPatch, Rectangle
 from mpl_toolkits.mplot3d.proj3d import proj_transform
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist
 
 from psembed.paper import detection_figures as detection
 from psembed.paper import diagrams
 from psembed.paper.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, new_figure
+from psembed.powershell.command_position import COMMAND
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.files import atomic
@@ -29,15 +34,19 @@ LOG = logging.getLogger(__name__)
 
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}
 ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
+SPACE = {"grid.color": "#DDDDDD", "grid.linewidth": 0.5, "axes.edgecolor": "#BBBBBB",
+         "xtick.color": "#BBBBBB", "ytick.color": "#BBBBBB"}  # fmt: skip
 MEMBER = {"marker": "o", "color": PALETTE[0], "markersize": 6}
+NEAR = 0.025  # of the map's width and height: tokens nearer to each other than that crowd
+INSETS = 3  # crowds that are shown larger
 # Steps (points) from a point to where its label may begin, nearest first.
 AROUND = np.array([
     (far * np.cos(turn), far * np.sin(turn))
-    for far in (7, 13, 23, 33, 46, 62, 80, 100) for turn in np.arange(12) * np.pi / 6
+    for far in (7, 10, 13, 18, 23, 28, 33, 39, 46, 54, 62, 80, 100) for turn in np.arange(24) * np.pi / 12
 ])  # fmt: skip
 TEXTS = (
-    "token", "family", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol", "model",
-    "panel", "name", "transform",
+    "token", "family", "joined_to", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol",
+    "model", "panel", "name", "transform",
 )  # fmt: skip
 
 
@@ -101,78 +110,146 @@ def _render(slug: str, table: pl.DataFrame, folder: Path) -> None:
 
 
 def draw_token_map(table: pl.DataFrame) -> Figure:
-    """Draw the study's Figure 1: a grey cloud of tokens; families (family != "") in colour, with labels."""
-    figure = new_figure(5.0, 4.7)
-    axes = figure.add_subplot()
-    cloud, lit = table.filter(pl.col("family") == ""), table.filter(pl.col("family") != "")
-    axes.scatter(cloud["x"], cloud["y"], s=2.5, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
-    families = distinct(lit, "family")
-    for n, family in enumerate(families):
-        part = lit.filter(pl.col("family") == family)
-        axes.scatter(part["x"], part["y"], s=26, color=PALETTE[n % 7], marker=MARKERS[n % 7],
-                     edgecolors="white", linewidths=0.5, label=family, zorder=3)  # fmt: skip
-    axes.set(xticks=[], yticks=[], xlabel="t-SNE, first axis", ylabel="t-SNE, second axis")
-    if len(lit):
-        figure.legend(loc="outside lower center", ncols=2, handletextpad=0.2, columnspacing=1.2)
+    """Draw the study's Figure 1: a grey cloud, families (family != "") in colour, lines from joined_to.
+
+    Where tokens of families crowd, an inset below the map shows them larger, and their names stand there.
+    """
+    lit = table.filter(pl.col("family") != "")
+    families, crowds = distinct(lit, "family"), _crowds(table, lit)
+    figure = new_figure(5.0, 6.2 if crowds else 4.7)
+    heights = (1, 0.42)[: 1 + bool(crowds)]
+    grid = figure.add_gridspec(len(heights), len(crowds) or 1, height_ratios=heights)
+    axes = figure.add_subplot(grid[0, :], title=f"t-SNE of {len(table):,} tokens")
+    insets = [figure.add_subplot(grid[1, n], xlabel=" ") for n in range(len(crowds))]
+    for panel in (axes, *insets):
+        _draw_tokens(panel, table, families)
+    if families:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     _fix(figure)
-    points = axes.transData.transform(lit.select("x", "y").to_numpy())
-    colours = [_ink(PALETTE[families.index(family) % 7]) for family in lit["family"]]
-    texts = [{"s": token, "color": colour} for token, colour in zip(lit["token"], colours, strict=True)]
-    _label(figure, axes, points, texts)
+    for inset, crowd in zip(insets, crowds, strict=True):
+        _enlarge(axes, inset, crowd)
+    rest = lit.join(pl.concat([lit.clear(), *crowds]), on="token", how="anti", maintain_order="left")
+    for panel, part in zip((axes, *insets), (rest, *crowds), strict=True):
+        place = panel.transData.transform
+        ends = place(_joins(lit).reshape(-1, 2)).reshape(-1, 2, 1, 2)
+        looks = [{"color": _ink(PALETTE[families.index(family) % 7])} for family in part["family"]]
+        points, names = place(part.select("x", "y").to_numpy()), part["token"].str.strip_prefix(COMMAND)
+        _label(panel, points, names, looks, _line(ends[:, 0], ends[:, 1]))
     return figure
 
 
-def draw_token_groups(table: pl.DataFrame) -> Figure:
-    """Draw the study's Figure 2: one 3-D panel a group, stems to the centre of mass, odd one out marked.
+def _crowds(table: pl.DataFrame, lit: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return the largest groups of tokens too near to be told apart on the map, from the left."""
+    if lit.is_empty():
+        return []
+    span = table.select(pl.col("x", "y").max() - pl.col("x", "y").min()).to_numpy()
+    places = lit.select("x", "y").to_numpy() / np.where(span > 0, span, 1)
+    _, crowd = connected_components(np.linalg.norm(places[:, None] - places, axis=2) < NEAR)
+    groups = lit.with_columns(crowd=crowd).partition_by("crowd", maintain_order=True, include_key=False)
+    largest = sorted((group for group in groups if len(group) > 2), key=len, reverse=True)[:INSETS]
+    return sorted(largest, key=lambda group: group["x"].mean())
 
-    The odd one is the token whose `odd` is true, where the table has that column; else the one farthest out.
-    Axes are to one scale, so the drawn distances compare; thin lines lead down to the floor.
+
+def _draw_tokens(axes: Axes, table: pl.DataFrame, families: list[str]) -> None:
+    cloud = table.filter(pl.col("family") == "")
+    axes.scatter(cloud["x"], cloud["y"], s=2.5, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
+    for n, family in enumerate(families):
+        part = table.filter(pl.col("family") == family)
+        look = {"color": PALETTE[n % 7], "zorder": 3}
+        axes.scatter(part["x"], part["y"], s=26, marker=MARKERS[n % 7], ec="w", lw=0.5, label=family, **look)
+        for x, y, x_to, y_to in _joins(part):
+            axes.plot((x, x_to), (y, y_to), color=PALETTE[n % 7], linewidth=1.1, zorder=2)
+    axes.set(xticks=[], yticks=[])
+
+
+def _joins(part: pl.DataFrame) -> np.ndarray:
+    """Return x and y of each token that is joined to another one, and of that one, float64 (n, 4)."""
+    pairs = part.join(part, left_on="joined_to", right_on="token", suffix="_to", maintain_order="left")
+    return pairs.select("x", "y", "x_to", "y_to").to_numpy()
+
+
+def _enlarge(axes: Axes, inset: Axes, crowd: pl.DataFrame) -> None:
+    """Show in the inset where the crowd is, to one scale; frame that place on the map and join the two."""
+    places, size = crowd.select("x", "y").to_numpy(), inset.get_window_extent().size
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    half = 0.8 * (np.ptp(places, axis=0).max() or 1.0) * size / size.min()
+    (left, low), (right, high) = middle - half, middle + half
+    inset.set(xlim=(left, right), ylim=(low, high))
+    inset.spines[:].set(visible=True, color="#777777")
+    times = size[0] / (right - left) / axes.get_window_extent().width * axes.viewLim.width
+    inset.set_xlabel(f"{float(f'{times:.2g}'):,.0f} times larger", fontsize=7)
+    framed = half.clip(axes.viewLim.size * NEAR / 2)  # large enough to be seen
+    thin = {"edgecolor": "#777777", "linewidth": 0.6}
+    axes.add_patch(Rectangle(middle - framed, *(2 * framed), fill=False, **thin))
+    ends = middle - (0, framed[1]), (0.5, 1)
+    axes.figure.add_artist(ConnectionPatch(*ends, axes.transData, inset.transAxes, **thin))
+
+
+def draw_token_groups(table: pl.DataFrame) -> Figure:
+    """Draw the study's Figure 2: for each group lines to the centre of mass in 3-D, beside them as bars.
+
+    The odd one out is the token of the largest `distance`, which is that in the full space. Axes are to one
+    scale and seen without perspective, from where the drawn distances are ordered as those are.
     """
     names = distinct(table, "group")
-    figure = new_figure(2.7 * len(names), 3.2)
+    figure = new_figure(5.6, 2.5 * len(names) + 0.4)
+    grid = figure.add_gridspec(len(names), 2, width_ratios=(1.3, 1))
     panels = []
     for n, name in enumerate(names):
-        with matplotlib.rc_context({"grid.color": "#DDDDDD", "grid.linewidth": 0.5}):
-            axes = figure.add_subplot(1, len(names), n + 1, projection="3d")
-        axes.set_title(name)
-        panels.append((axes, *_draw_group(axes, table.filter(pl.col("group") == name))))
+        part = table.filter(pl.col("group") == name).sort("distance", maintain_order=True)
+        looks = [*[MEMBER] * (len(part) - 1), ODD]
+        with matplotlib.rc_context(SPACE):
+            axes = figure.add_subplot(grid[n, 0], projection="3d", proj_type="ortho", title=name)
+        panels.append((axes, part["token"], looks, _draw_group(axes, part, looks)))
+        bars = figure.add_subplot(grid[n, 1], title="distance to the centre of mass" if n == 0 else "")
+        drawn = bars.barh(range(len(part)), part["distance"], 0.6, color=[look["color"] for look in looks])
+        bars.bar_label(drawn, fmt="%.2f", padding=2, fontsize=8)
+        bars.set_yticks(range(len(part)), part["token"].to_list(), parse_math=False)
+        bars.set(xlim=(0, 1.2 * part["distance"].max() or 1.0), ylim=(-0.7, len(part) - 0.3), xticks=[])
+        bars.spines["bottom"].set_visible(False)
     keys = {"label": "centre of mass", **CENTRE}, {"label": "odd one out: the farthest from it", **ODD}
     handles = [Line2D([], [], linewidth=0, **key) for key in keys]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     _fix(figure)
-    for axes, places, texts in panels:
-        x, y, _ = proj_transform(*np.vstack([places.mean(axis=0), places]).T, axes.get_proj())
-        centre, *points = axes.transData.transform(np.column_stack([x, y]))
-        stems = [box for point in points for box in _line(centre, point)]
-        _label(figure, axes, np.array(points), texts, covered=stems)
+    for axes, tokens, looks, places in panels:
+        x, y, _ = proj_transform(*np.vstack([0 * places[:1], places]).T, axes.get_proj())
+        points = axes.transData.transform(np.column_stack([x, y]))
+        inks = [{"color": _ink(look["color"]), "weight": 700 if look is ODD else 400} for look in looks]
+        _label(axes, points[1:], tokens, inks, _line(points[0], points[1:, None]))
     return figure
 
 
-def _draw_group(axes: Axes, part: pl.DataFrame) -> tuple[np.ndarray, list[dict]]:
-    """Draw one group; return where its tokens are, float64 (n, 3), and how to write each."""
-    places = part.select("x", "y", "z").to_numpy()
-    centre = places.mean(axis=0)
-    named = "odd" in part.columns and part["odd"].any()
-    odd = part["odd"].arg_max() if named else np.linalg.norm(places - centre, axis=1).argmax()
-    wide = np.abs(places - centre).max() * 1.05 or 1.0
-    deep = max(np.abs(places - centre)[:, 2].max() * 1.2, 0.7 * wide)
-    low, high = (centre + side * np.array([wide, wide, deep]) for side in (-1, 1))
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
-    axes.set_box_aspect(high - low, zoom=1.05)
-    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-        axis.line.set_color("#BBBBBB")
-        axis.set_tick_params(color="#BBBBBB")
-    texts = []
-    for k, (place, token) in enumerate(zip(places, part["token"], strict=True)):
-        look = ODD if k == odd else MEMBER
-        foot = (*place[:2], low[2])
-        axes.plot(*zip(place, foot, strict=True), color="#999999", linewidth=0.5, linestyle=":")
-        axes.plot(*zip(centre, place, strict=True), color=look["color"], linewidth=1.0)
+def _draw_group(axes: Axes, part: pl.DataFrame, looks: list[dict]) -> np.ndarray:
+    """Draw one group; return where its tokens are from its centre, float64 (n, 3)."""
+    places = part.select(pl.col("x", "y", "z") - pl.col("x", "y", "z").mean()).to_numpy()
+    far = np.abs(places).max(axis=0)
+    x, y, z = far = 1.1 * far.clip(0.35 * far.max() or 1.0)
+    axes.set(xlim=(-x, x), ylim=(-y, y), zlim=(-z, z), xticklabels=[], yticklabels=[], zticklabels=[])
+    axes.set_box_aspect(far, zoom=1.05)
+    axes.view_init(*_view(places, part["distance"].to_numpy()))
+    for place, look in zip(places, looks, strict=True):
+        axes.plot(*zip((0, 0, 0), place, strict=True), color=look["color"], linewidth=1.0)
         axes.plot(*place[:, None], **look)
-        texts.append({"s": token, "color": _ink(look["color"]), "weight": "bold" if k == odd else "normal"})
-    axes.plot(*centre[:, None], **CENTRE)
-    return places, texts
+    axes.plot(0, 0, 0, **CENTRE)
+    return places
+
+
+def _view(places: np.ndarray, distances: np.ndarray) -> tuple[int, int]:
+    """Return the elevation and azimuth (degrees) from which a group contradicts its distances least.
+
+    First the farthest token has to look farthest, then as many pairs of tokens as can be in the right order;
+    of such views the one is taken whose tokens, centre included, stand farthest apart.
+    """
+
+    def look(angles: tuple[int, int]) -> tuple:
+        high, turn = np.radians(angles)
+        toward = np.array([np.cos(high) * np.cos(turn), np.cos(high) * np.sin(turn), np.sin(high)])
+        flat = places - np.outer(places @ toward, toward)
+        seen = np.linalg.norm(flat, axis=1)
+        right = np.sign(seen[:, None] - seen) == np.sign(distances[:, None] - distances)
+        return seen.argmax() == distances.argmax(), right.sum(), pdist(np.vstack([flat, 0 * flat[:1]])).min()
+
+    return max(product(range(10, 61, 5), range(0, 360, 10)), key=look)
 
 
 # ---- labels that cover nothing ----
@@ -190,49 +267,44 @@ def _ink(colour: str) -> tuple:
 
 
 def _label(
-    figure: Figure, axes: Axes, points: np.ndarray, texts: list[dict], *, covered: Sequence[tuple] = ()
+    axes: Axes, points: np.ndarray, names: Iterable[str], looks: list[dict], taken: np.ndarray
 ) -> None:
-    """Write beside each point (pixels), with a line to it: on no label, and where there is room on nothing.
+    """Write names beside their points (pixels), with lines to them: on no label, and on nothing if possible.
 
-    What else a label keeps off are points, lines and the boxes `covered`.
+    What else a label keeps off are points, lines and the boxes `taken`.
     """
-    scale, frame = figure.dpi / 72, axes.get_window_extent()
-    taken, labels = [_box(x, y, 3.5 * scale, 3.5 * scale) for x, y in points] + list(covered), []
-    for point, text in zip(points, texts, strict=True):
-        under = {"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0}
-        look = {"ha": "center", "va": "center", "fontsize": 8.5, "parse_math": False, "bbox": under}
-        label = figure.text(0, 0, **look, **text)
-        extent = label.get_window_extent()
-        half = extent.width / 2 + scale, extent.height / 2
-        places = [(*(point + scale * step + np.sign(step.round()) * (half[0], 0)), *half) for step in AROUND]
-        best = min(places, key=lambda place: _spoilt(point, place, frame, labels, taken))
-        labels.append(_box(*best))
-        taken += _line(point, best[:2])
-        ends = figure.transFigure.inverted().transform([point, best[:2]])
-        figure.add_artist(Line2D(*ends.T, color=text["color"], linewidth=0.5, alpha=0.7, zorder=1))
+    figure, frame, labels = axes.figure, axes.get_window_extent().extents, np.empty((0, 4))
+    scale, under = figure.dpi / 72, {"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0}
+    taken = np.vstack([taken.reshape(-1, 4), _boxes(points, 3.5 * scale)])
+    for point, name, look in zip(points, names, looks, strict=True):
+        look = {"ha": "center", "va": "center", "fontsize": 8.5, "parse_math": False, "bbox": under, **look}
+        label = figure.text(0, 0, name, **look)
+        half = label.get_window_extent().size / 2 + (scale, 0)
+        middles = point + scale * AROUND + np.sign(AROUND.round()) * (half[0], 0)
+        places, lines = _boxes(middles, half), _line(point, middles[:, None])
+        outside = (places[:, :2] < frame[:2]).any(axis=1) | (places[:, 2:] > frame[2:]).any(axis=1)
+        covering = 2 * _hits(places, taken) + _hits(lines, labels).any(axis=1)
+        best = np.where(outside | _hits(places, labels), 3, covering).argmin()  # the nearest of the best
+        labels, taken = np.vstack([labels, places[best]]), np.vstack([taken, lines[best]])
+        ends = figure.transFigure.inverted().transform([point, middles[best]])
+        figure.add_artist(Line2D(*ends.T, color="#777777", linewidth=0.5, zorder=1))
         label.set_position(ends[1])
 
 
-def _spoilt(point: np.ndarray, place: tuple, frame: object, labels: list[tuple], taken: list[tuple]) -> int:
-    """Return how bad a place for a label is; of equally bad ones the nearest is taken."""
-    box = _box(*place)
-    inside = box[0] >= frame.x0 and box[1] >= frame.y0 and box[2] <= frame.x1 and box[3] <= frame.y1
-    if not inside or _hits(box, labels):
-        return 3
-    return 2 * _hits(box, taken) + any(_hits(part, labels) for part in _line(point, place[:2]))
+def _boxes(middles: np.ndarray, half: float | np.ndarray) -> np.ndarray:
+    """Return left, low, right and high of boxes around these places, float64 (..., 4)."""
+    return np.concatenate([middles - half, middles + half], axis=-1)
 
 
-def _box(x: float, y: float, half_width: float, half_height: float) -> tuple:
-    return x - half_width, y - half_height, x + half_width, y + half_height
+def _line(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return small boxes along lines (their ends float64 (..., 1, 2)), without the ends: (..., 17, 4)."""
+    return _boxes(start + np.linspace(0.1, 0.9, 17)[:, None] * (end - start), 1)
 
 
-def _line(start: np.ndarray, end: Sequence[float]) -> list[tuple]:
-    """Return small boxes along a line, without its ends."""
-    return [_box(*(start + part * (end - start)), 1, 1) for part in np.linspace(0.1, 0.9, 17)]
-
-
-def _hits(box: tuple, others: Iterable[tuple]) -> bool:
-    return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
+def _hits(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Tell which boxes overlap one of the others, float64 (n, 4)."""
+    boxes = boxes[..., None, :]
+    return ((boxes[..., :2] < others[:, 2:]) & (others[:, :2] < boxes[..., 2:])).all(axis=-1).any(axis=-1)
 
 
 def draw_speed(table: pl.DataFrame) -> Figure:
@@ -261,8 +333,8 @@ def draw_speed(table: pl.DataFrame) -> Figure:
 FIGURES = {
     slug: FigureKind(draw, tuple(columns.split()))
     for slug, draw, columns in (
-        ("01_token_map", draw_token_map, "token x y family"),
-        ("02_token_groups", draw_token_groups, "token x y z group"),
+        ("01_token_map", draw_token_map, "token x y family joined_to"),
+        ("02_token_groups", draw_token_groups, "token x y z group distance"),
         ("03_flow", diagrams.draw_flow, "box column row title detail"),
         ("04_network", diagrams.draw_network, "layer branch shape parameters"),
         ("05_roc", detection.draw_roc, "protocol model fpr tpr"),

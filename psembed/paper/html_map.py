@@ -1,7 +1,8 @@
 """The token space as one HTML file: a map to search, zoom and ask for neighbours, without a network.
 
-Figure 1 shows the same layout in print. A token is untrusted text: it is defanged, stands in the page as JSON
-that no token can end, and is shown as text only. The page's policy lets its own script run and nothing load.
+Figure 1 shows the same layout in print; here tokens that are not drawn are found, too. A token is untrusted
+text: it is defanged, stands in the page as JSON that no token can end, and is shown as text only. The page's
+policy lets its own script run and nothing load.
 """
 
 import base64
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from psembed.embedding.similarity import unit_rows
-from psembed.embedding.token_vectors import Vectors, index, other_senses
+from psembed.embedding.token_vectors import Vectors, counts, index, label, other_senses
 from psembed.paper.diagrams import MARKERS, PALETTE, distinct
 from psembed.powershell.defanging import defang
 from psembed.runtime.errors import CorpusError, ParameterError
@@ -24,6 +25,7 @@ PAGE = Path(__file__).with_suffix(".html")
 COLUMNS = ("token", "x", "y", "family")
 EXTENT = 5000  # the farther axis of the page's layout reaches from -EXTENT to EXTENT
 DECIMALS = 6  # of a cosine that count when neighbours are compared
+AWAY = 3  # drawn tokens that are named for one that is not drawn
 ROWS = 256  # tokens compared with all others at once: 61 MB for 60,000
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; script-src {script}; style-src {style}"
 
@@ -31,15 +33,9 @@ POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; script-src {s
 def interactive(layout: pl.DataFrame, vectors: Vectors, path: Path, *, neighbours: int = 5) -> None:
     """Write the map of `layout` as one HTML file that needs nothing else; the same input, the same bytes.
 
-    Parameters
-    ----------
-    layout : polars.DataFrame
-        token, x, y, family ("" for the rest), as `similarity.layout_2d` returns it; else a CorpusError.
-    vectors : Vectors
-        Of every token of `layout` (UnknownTokenError), with "count"; neighbours are sought among all tokens.
-    path : Path
-    neighbours : int
-        Nearest tokens shown for each one, at least 1 (ParameterError).
+    `layout` has the columns token, x, y and family ("" for the rest), as `similarity.layout_2d` returns it. A
+    token in it shows its `neighbours` nearest of all `vectors`, any other token the AWAY nearest drawn ones.
+    Raises CorpusError for a bad layout, UnknownTokenError, and ParameterError if `neighbours` is below 1.
     """
     _check(layout, neighbours)
     page = PAGE.read_text(encoding="utf-8")
@@ -56,6 +52,8 @@ def _check(layout: pl.DataFrame, neighbours: int) -> None:
         raise CorpusError(f"the layout lacks {', '.join(missing)}; give what similarity.layout_2d returns")
     if layout.is_empty():
         raise CorpusError("the layout has no token: give what similarity.layout_2d returns")
+    if (twice := layout.filter(pl.col("token").is_duplicated())["token"]).len():
+        raise CorpusError(f"the layout has {twice[0]!r} twice; give what similarity.layout_2d returns")
     if not np.isfinite(layout.select("x", "y").cast(pl.Float64).to_numpy()).all():
         raise CorpusError("the layout has places that are not finite numbers; lay the tokens out again")
 
@@ -70,42 +68,46 @@ def _policy(page: str) -> str:
 
 
 def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
-    """Return the page's data: one entry a token of the layout, and `names`, which begin with those tokens."""
-    rows = [index(vectors, token) for token in layout["token"]]
-    nearest = _nearest(vectors, np.array(rows), neighbours)
-    drawn = {row: number for number, row in enumerate(rows)}
-    others = list(dict.fromkeys(row for near in nearest for row, _ in near if row not in drawn))
-    number = drawn | {row: len(rows) + extra for extra, row in enumerate(others)}
+    """Return the page's data. Lists go by token: first those of the layout, then all others.
+
+    Places and families are those of the layout's tokens alone. Of these `near` has the nearest of all tokens,
+    of the others the nearest that are drawn; `cosine` has thousandths.
+    """
+    rows = np.array([index(vectors, token) for token in layout["token"]])
+    order = np.concatenate([rows, np.setdiff1d(np.arange(len(vectors.index_to_key)), rows)])
+    unit, senses = unit_rows(vectors)[order], np.argsort(order)[other_senses(vectors)[order]]
+    near = _nearest(unit, senses, range(len(rows)), len(order), neighbours)
+    near += _nearest(unit, senses, range(len(rows), len(order)), len(rows), AWAY)
     families = distinct(layout.filter(pl.col("family") != ""), "family")
     x, y = _places(layout).T.tolist()
+    tokens = [vectors.index_to_key[row] for row in order]
     return {
-        "names": [defang(vectors.index_to_key[row]) or "(unprintable)" for row in [*rows, *others]],
+        "names": [defang(label(vectors, token)) or "(unprintable)" for token in tokens],
+        "count": counts(vectors)[order].tolist(),
         "x": x,
         "y": y,
-        "count": [int(vectors.get_vecattr(vectors.index_to_key[row], "count")) for row in rows],
         "families": [
             {"name": defang(name), "colour": PALETTE[n % len(PALETTE)], "marker": MARKERS[n % len(MARKERS)]}
             for n, name in enumerate(families)
         ],
         "family": [families.index(name) if name in families else -1 for name in layout["family"]],
-        "near": [[number[row] for row, _ in near] for near in nearest],
-        "cosine": [[cosine for _, cosine in near] for near in nearest],
-        "vocabulary": len(vectors),
+        "near": [[other for other, _ in line] for line in near],
+        "cosine": [[round(1000 * cosine) for _, cosine in line] for line in near],
     }
 
 
-def _nearest(vectors: Vectors, rows: np.ndarray, n: int) -> list[list[tuple[int, float]]]:
-    """Return for each row its `n` nearest rows and their cosines, as `similarity.nearest` finds them.
+def _nearest(unit: np.ndarray, senses: np.ndarray, rows: range, among: int, n: int) -> list[list[tuple]]:
+    """Return for each of `rows` its `n` nearest among the first `among` rows and their cosines.
 
     Cosines are rounded to DECIMALS before they are compared: tokens nearer to each other than that are tied,
     and the earlier row comes first on every machine.
     """
-    unit, same = unit_rows(vectors), other_senses(vectors)[rows]
     nearest = []
-    for start in range(0, len(rows), ROWS):
-        part = slice(start, start + ROWS)
-        cosines = np.round(unit[rows[part]] @ unit.T, DECIMALS)
-        np.put_along_axis(cosines, np.column_stack([rows[part], same[part]]), -np.inf, axis=1)
+    for start in range(rows.start, rows.stop, ROWS):
+        part = np.arange(start, min(start + ROWS, rows.stop))
+        cosines = np.round(unit[part] @ unit[:among].T, DECIMALS)
+        for same in (part, senses[part]):
+            cosines[same < among, same[same < among]] = -np.inf
         nearest += [_top(line, n) for line in cosines]
     return nearest
 
@@ -114,7 +116,7 @@ def _top(cosines: np.ndarray, n: int) -> list[tuple[int, float]]:
     least = np.partition(cosines, -n)[-n] if n < len(cosines) else -np.inf
     near = np.flatnonzero((cosines >= least) & np.isfinite(cosines))
     order = near[np.argsort(-cosines[near], kind="stable")][:n]
-    return [(int(row), round(float(cosines[row]), 3)) for row in order]
+    return [(int(row), float(cosines[row])) for row in order]
 
 
 def _places(layout: pl.DataFrame) -> np.ndarray:

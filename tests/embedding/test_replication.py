@@ -11,6 +11,7 @@ from psembed.embedding.relations import (
     PUBLISHED_GROUPS,
     PUBLISHED_ODD,
 )
+from psembed.powershell.command_position import COMMAND
 
 
 def place(tokens: dict[str, np.ndarray]) -> KeyedVectors:
@@ -69,3 +70,18 @@ def test_a_missing_token_is_named_and_nothing_is_put_in_its_place(token):
     by_kind = [answers[kind].values() for kind in ("aliases", "odd_one_out", "analogies")]
     assert [answer for kind in by_kind for answer in kind if not answer] == [{}]
     assert token not in [t for family in replication.highlights(place(tokens)).values() for t in family]
+
+
+def test_families_of_the_map_hold_commands_and_each_alias_is_joined_to_its_own():
+    tokens = ideal()
+    tokens |= {COMMAND + "iex": tokens.pop("iex"), COMMAND + "gci": np.ones(12)}
+    vectors = place(tokens)
+    pairs = {
+        COMMAND + "iex": "invoke-expression",
+        "iwr": "invoke-webrequest",
+        COMMAND + "gci": "get-childitem",
+    }
+    assert replication.alias_pairs(vectors) == pairs
+    families = replication.highlights(vectors)
+    assert set(families["aliases and their commands"]) == {token for pair in pairs.items() for token in pair}
+    assert len(families) == 4 and families["window styles"] == ["normal", "minimized", "maximized", "hidden"]

@@ -191,26 +191,31 @@ def test_layout_2d_holds_the_sample_and_the_highlights_and_repeats():
     vectors = keyed(cloud(120, 8))
     families = {"first": [name(1), name(2)], "second": [name(3).upper()]}
     with pytest.raises(UnknownTokenError):
-        similarity.layout_2d(vectors, {"first": ["absent"]}, seed=0)
-    table = similarity.layout_2d(vectors, families, seed=5, sample=50)
-    assert table.columns == ["token", "x", "y", "family"]
+        similarity.layout_2d(vectors, {"first": ["absent"]}, {}, seed=0, sample=9)
+    joined = {name(1): name(2), "absent": name(3)}
+    table = similarity.layout_2d(vectors, families, joined, seed=5, sample=50)
+    assert table.columns == ["token", "x", "y", "family", "joined_to"]
+    assert table.filter(pl.col("joined_to") != "").select("token", "joined_to").rows() == [(name(1), name(2))]
     assert 50 <= table.height <= 53 and table["token"].n_unique() == table.height
     assert sorted(table.filter(pl.col("family") != "").rows()) == sorted(
         row for row in table.rows() if row[0] in (name(1), name(2), name(3))
     )
-    assert table.equals(similarity.layout_2d(vectors, families, seed=5, sample=50))
+    assert table.equals(similarity.layout_2d(vectors, families, joined, seed=5, sample=50))
 
 
 def test_layout_3d_keeps_distances_of_four_tokens():
     vectors = keyed(cloud(20, 8))
     tokens = [name(1), name(2), name(3), name(4)]
     table = similarity.layout_3d(vectors, {"loops": tokens, "three": tokens[:3]})
-    assert table.columns == ["group", "token", "x", "y", "z", "odd"] and table.height == 7
+    assert table.columns == ["group", "token", "x", "y", "z", "distance"] and table.height == 7
     places = table.filter(pl.col("group") == "loops").select("x", "y", "z").to_numpy()
     truth = vectors.vectors[[token_vectors.index(vectors, token) for token in tokens]]
     np.testing.assert_allclose(
         np.linalg.norm(places[:, None] - places, axis=2),
         np.linalg.norm(truth[:, None] - truth, axis=2), atol=1e-5,
     )  # fmt: skip
-    assert table.group_by("group").agg(pl.col("odd").sum())["odd"].to_list() == [1, 1]
-    assert table.filter("odd")["token"][0] == similarity.odd_one_out(vectors, tokens)[0]
+    expected = [
+        d for group in (tokens, tokens[:3]) for d in similarity.odd_one_out(vectors, group)[1].values()
+    ]
+    assert table["distance"].to_list() == expected
+    assert np.linalg.norm(places, axis=1) == pytest.approx(expected[:4], abs=1e-5)

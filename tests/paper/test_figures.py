@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from psembed.paper import figures
+from psembed.powershell.command_position import COMMAND
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, ParameterError
 
@@ -16,18 +19,21 @@ from psembed.runtime.errors import CorpusError, ParameterError
 def _token_map() -> pl.DataFrame:
     rng = np.random.default_rng(1)
     places = rng.normal(size=(5000, 2)) * 30
-    rows = [(f"t{n}", x, y, "") for n, (x, y) in enumerate(places)]
+    rows = [(f"t{n}", x, y, "", "") for n, (x, y) in enumerate(places)]
+    aliases = {COMMAND + "iex": "invoke-expression", COMMAND + "iwr": "invoke-webrequest"}
     families = {
-        "comparison": ["-eq", "-ne", "-gt"],
-        "execution policy": ["allsigned", "remotesigned", "bypass", "unrestricted"],
-        "alias: iex": ["iex", "invoke-expression"],
-        "alias: iwr": ["iwr", "invoke-webrequest"],
-        "alias: gci": ["gci", "get-childitem"],
+        "comparison": (["-eq", "-ne", "-gt"], 0.1),
+        "execution policies": (["allsigned", "remotesigned", "bypass", "unrestricted"], 2),
+        "aliases": ([t for pair in aliases.items() for t in pair], 40),
+        "window styles": (["hidden", "normal"], 3),
     }
-    for n, (family, tokens) in enumerate(families.items()):
+    for n, (family, (tokens, spread)) in enumerate(families.items()):
         centre = rng.normal(size=2) * 40 + n
-        rows += [(t, *(centre + rng.normal(size=2) * 2), family) for t in tokens]
-    return pl.DataFrame(rows, schema=["token", "x", "y", "family"], orient="row")
+        rows += [(t, *(centre + rng.normal(size=2) * spread), family, aliases.get(t, "")) for t in tokens]
+    return pl.DataFrame(rows, schema=MAP, orient="row")
+
+
+MAP = ["token", "x", "y", "family", "joined_to"]
 
 
 STYLES = ["bypass", "normal", "minimized", "hidden"]
@@ -37,7 +43,9 @@ def _groups() -> pl.DataFrame:
     tokens = {"loop variables": ["$i", "$j", "$k", "$true"], "window styles": STYLES}
     rng = np.random.default_rng(2)
     rows = [(t, *rng.normal(size=3), g) for g, names in tokens.items() for t in names]
-    return pl.DataFrame(rows, schema=["token", "x", "y", "z", "group"], orient="row")
+    table = pl.DataFrame(rows, schema=["token", "x", "y", "z", "group"], orient="row")
+    from_centre = ((pl.col(axis) - pl.col(axis).mean().over("group")) ** 2 for axis in "xyz")
+    return table.with_columns(distance=pl.sum_horizontal(from_centre).sqrt())
 
 
 def _flow() -> pl.DataFrame:
@@ -182,9 +190,10 @@ def test_figure_is_drawn_in_the_staging_folder(tmp_path: Path, monkeypatch: pyte
 
 def test_tokens_that_look_like_numbers_or_formulas_survive(workspace: Workspace):
     tokens = ["0", "1.5", "$x$", "a_b^c", '"', ",", "null", ""]
-    table = pl.DataFrame({"token": tokens, "x": range(8), "y": range(8), "family": ["f"] * 8})
-    figures.save(workspace, "01_token_map", table)
-    assert figures._read(workspace.figures / "01_token_map.csv")["token"].to_list() == tokens
+    columns = [tokens, range(8), range(8), ["f"] * 8, tokens[::-1]]
+    figures.save(workspace, "01_token_map", pl.DataFrame(dict(zip(MAP, columns, strict=True))))
+    read = figures._read(workspace.figures / "01_token_map.csv")
+    assert (read["token"].to_list(), read["joined_to"].to_list()) == (tokens, tokens[::-1])
 
 
 def test_a_wrong_table_is_refused_by_name(workspace: Workspace):
@@ -212,11 +221,14 @@ def _boxes(figure) -> list:
 def _crowd() -> pl.DataFrame:
     """Twelve tokens of three families in one small place, in a wide cloud."""
     places = np.random.default_rng(7).normal(size=(12, 2))
-    cloud = [
-        (f"t{n}", x, y, "") for n, (x, y) in enumerate(np.random.default_rng(8).normal(size=(900, 2)) * 30)
-    ]
-    lit = [(f"set-item{n}", *place, f"family {n % 3}") for n, place in enumerate(places)]
-    return pl.DataFrame(cloud + lit, schema=["token", "x", "y", "family"], orient="row")
+    wide = np.random.default_rng(8).normal(size=(900, 2)) * 30
+    rows = [(f"t{n}", *place, "", "") for n, place in enumerate(wide)]
+    rows += [(f"set-item{n}", *place, f"family {n % 3}", "") for n, place in enumerate(places)]
+    return pl.DataFrame(rows, schema=MAP, orient="row")
+
+
+def _one_place() -> pl.DataFrame:
+    return _crowd().with_columns(x=pl.lit(1.0), y=pl.lit(2.0))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +239,7 @@ def _crowd() -> pl.DataFrame:
 def test_labels_are_written_once_and_cover_no_other(slug: str, table: Callable[[], pl.DataFrame]):
     figure = figures.FIGURES[slug].draw(table())
     lit = table().filter(pl.col("family") != "") if slug == "01_token_map" else table()
-    assert [text.get_text() for text in figure.texts] == lit["token"].to_list()
+    assert sorted(text.get_text() for text in figure.texts) == sorted(lit["token"].str.strip_prefix(COMMAND))
     boxes = _boxes(figure)
     assert not [(a, b) for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
     page = figure.bbox
@@ -239,22 +251,96 @@ def test_a_label_covers_no_point_of_a_family():
     figure = figures.draw_token_map(table)
     boxes = _boxes(figure)
     lit = table.filter(pl.col("family") != "").select("x", "y").to_numpy()
-    points = figure.axes[0].transData.transform(lit)
-    assert not [point for point in points for box in boxes if box.contains(*point)]
+    assert len(figure.axes) > 1
+    for axes in figure.axes:
+        frame = axes.get_window_extent()
+        points = [point for point in axes.transData.transform(lit) if frame.contains(*point)]
+        assert not [point for point in points for box in boxes if box.contains(*point)]
 
 
 def test_a_map_without_families_is_a_cloud():
     figure = figures.draw_token_map(_token_map().filter(pl.col("family") == ""))
-    assert not figure.texts and not figure.legends
+    assert not figure.texts and not figure.legends and len(figure.axes) == 1
 
 
-@pytest.mark.parametrize("marked", [True, False])
-def test_the_odd_one_out_is_bold_and_it_alone(marked: bool):
+def _joined(axes: Axes) -> set:
+    return {tuple(map(tuple, line.get_xydata().round(6))) for line in axes.lines}
+
+
+def test_a_line_joins_an_alias_and_its_command_and_nothing_else():
+    table = _token_map()
+    place = {token: (round(x, 6), round(y, 6)) for token, x, y in table.select("token", "x", "y").rows()}
+    pairs = table.filter(pl.col("joined_to") != "").select("token", "joined_to").rows()
+    lines = _joined(figures.draw_token_map(table).axes[0])
+    assert len(pairs) == 2 and lines == {(place[a], place[b]) for a, b in pairs}
+    alone = table.filter(pl.col("token") != "invoke-expression")
+    assert len(_joined(figures.draw_token_map(alone).axes[0])) == 1
+
+
+def test_an_inset_shows_who_crowds_and_the_map_where():
+    table = _crowd()
+    figure = figures.draw_token_map(table)
+    axes, inset = figure.axes
+    lit = table.filter(pl.col("family") != "").select("x", "y").to_numpy()
+    (frame,) = axes.patches
+    assert all(inset.viewLim.contains(*place) and frame.get_bbox().contains(*place) for place in lit)
+    apart = [np.ptp(panel.transData.transform(lit)[:, 0]) for panel in (axes, inset)]
+    times = float(inset.get_xlabel().split()[0].replace(",", ""))
+    assert times > 3 and apart[1] / apart[0] == pytest.approx(times, rel=0.06)
+    box = inset.get_window_extent()
+    assert all(box.contains(text.x0, text.y0) and box.contains(text.x1, text.y1) for text in _boxes(figure))
+
+
+def test_tokens_that_stand_apart_need_no_inset_and_those_in_one_place_do_no_harm():
+    apart = pl.when(pl.col("family") != "").then(40).otherwise(1)
+    spread = _crowd().with_columns(pl.col("x", "y") * apart)
+    assert len(figures.draw_token_map(spread).axes) == 1
+    figure = figures.draw_token_map(_one_place())
+    assert len(figure.axes) == 2 and len(figure.texts) == 12
+
+
+def test_the_odd_one_out_is_bold_and_it_alone_and_bars_are_the_distances_of_the_table():
     places = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 1]]
     table = pl.DataFrame(places, schema=["x", "y", "z"], orient="row").with_columns(
-        token=pl.Series(["$i", "$j", "$k", "$true"]), group=pl.lit("variables")
-    )
-    if marked:
-        table = table.with_columns(odd=pl.col("token") == "$j")
-    texts = figures.draw_token_groups(table).texts
-    assert [t.get_text() for t in texts if t.get_weight() == "bold"] == ["$j" if marked else "$true"]
+        token=pl.Series(["$i", "$j", "$k", "$true"]), group=pl.lit("variables"),
+        distance=pl.Series([2.0, 14.5, 3.0, 13.0]),
+    )  # fmt: skip
+    figure = figures.draw_token_groups(table)
+    assert [t.get_text() for t in figure.texts if t.get_weight() == 700] == ["$j"]
+    bars = figure.axes[1]
+    assert [bar.get_width() for bar in bars.patches] == [2.0, 3.0, 13.0, 14.5]
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["$i", "$k", "$true", "$j"]
+
+
+PUBLISHED_ONCE = np.array([
+    [-3.73, -6.03, -0.14], [3.62, 0.61, -4.66], [3.68, 0.67, 1.75], [2.96, 0.41, 3.14], [-6.53, 4.34, -0.09]
+])  # fmt: skip
+
+
+def _seen(places: np.ndarray, axes: Axes) -> np.ndarray:
+    """Distances from the centre as drawn, in pixels."""
+    x, y, _ = proj_transform(*np.vstack([places.mean(axis=0), places]).T, axes.get_proj())
+    centre, *points = axes.transData.transform(np.column_stack([x, y]))
+    return np.linalg.norm(np.array(points) - centre, axis=1)
+
+
+def test_the_view_does_not_contradict_the_distances():
+    groups = {"published": PUBLISHED_ONCE}
+    random = np.random.default_rng(4)
+    groups |= {f"{size} of {n}": random.normal(size=(size, 3)) for size in (3, 4, 5) for n in range(2)}
+    for name, places in groups.items():
+        distances = np.linalg.norm(places - places.mean(axis=0), axis=1)
+        table = pl.DataFrame(places, schema=["x", "y", "z"]).with_columns(
+            token=pl.Series([f"t{n}" for n in range(len(places))]), group=pl.lit(name), distance=distances
+        )
+        figure = figures.draw_token_groups(table)
+        FigureCanvasAgg(figure).draw()
+        seen = _seen(places, figure.axes[0])
+        assert seen.argmax() == distances.argmax(), name
+        if name == "published":
+            assert np.argsort(seen).tolist() == np.argsort(distances).tolist()
+
+
+def test_a_group_in_one_place_is_drawn():
+    table = _groups().with_columns(x=pl.lit(0.0), y=pl.lit(0.0), z=pl.lit(0.0), distance=pl.lit(0.0))
+    assert len(figures.draw_token_groups(table).texts) == 8

@@ -12,8 +12,10 @@ import pytest
 from gensim.models import KeyedVectors
 
 from psembed.embedding import similarity
+from psembed.embedding.token_vectors import label
 from psembed.paper import html_map
 from psembed.paper.diagrams import PALETTE
+from psembed.powershell.command_position import COMMAND
 from psembed.powershell.defanging import defang
 from psembed.runtime.errors import CorpusError, ParameterError, PsembedError, UnknownTokenError
 
@@ -21,10 +23,9 @@ HOSTILE = [
     "</script>", "<!--<script>", "<b>", '"', "'", "\\", "&amp;", "&lt;", "{data}", "{policy}", "\\udddc",
     "]]>", "\u4e2d",
 ]  # fmt: skip
-PLAIN = [
-    "iex", "command:iex", "invoke-expression", "gci", "get-childitem", "$i", "-eq", "*", "command:sort",
-    "sort",
-]  # fmt: skip
+COMMANDS = [COMMAND + "iex", COMMAND + "sort"]
+PLAIN = ["iex", "invoke-expression", "gci", "get-childitem", "$i", "-eq", "*", "sort", *COMMANDS]
+SHOWN = ["iex (word)", *PLAIN[1:7], "sort (word)", "iex (command)", "sort (command)"]
 
 
 def keyed(tokens, *, size=8, seed=0, counts=None):
@@ -67,9 +68,8 @@ def written(tmp_path, tokens, drawn=None, **options):
 
 
 def test_every_token_survives_and_none_ends_the_script(tmp_path):
-    tokens = HOSTILE + PLAIN
-    data, page = written(tmp_path, tokens)
-    assert data["names"] == tokens
+    data, page = written(tmp_path, HOSTILE + PLAIN)
+    assert data["names"] == HOSTILE + SHOWN
     assert [attrs for tag, attrs in page.tags if tag == "script"] == [
         {"type": "application/json", "id": "data"}, {}
     ]  # fmt: skip
@@ -94,28 +94,47 @@ def test_addresses_and_keys_are_defanged(tmp_path):
     assert "http://" not in (tmp_path / "map.html").read_text(encoding="utf-8")
 
 
+WORDS = [f"{a}{b}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst"]
+WORDS += [COMMAND + word for word in WORDS[:50]]
+
+
 @pytest.mark.parametrize("neighbours", [1, 5])
 def test_the_nearest_are_those_of_semantics(tmp_path, neighbours):
-    words = [f"{a}{b}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst"]
-    tokens = words + ["command:" + word for word in words[:50]]
-    data, _ = written(tmp_path, tokens, drawn=tokens[::-7], neighbours=neighbours)
-    assert data["names"][: len(tokens[::-7])] == tokens[::-7]
-    assert data["vocabulary"] == 450 and len(set(data["names"])) == len(data["names"])
-    for token, near, cosines in zip(tokens[::-7], data["near"], data["cosine"], strict=True):
-        expected = similarity.nearest(keyed(tokens), token, neighbours)
-        assert [data["names"][place] for place in near] == [name for name, _ in expected]
-        assert cosines == pytest.approx([cosine for _, cosine in expected], abs=6e-4)
+    drawn, vectors = WORDS[::-7], keyed(WORDS)
+    data, _ = written(tmp_path, WORDS, drawn=drawn, neighbours=neighbours)
+    assert data["names"][: len(drawn)] == [label(vectors, token) for token in drawn]
+    for token, near, cosines in zip(drawn, data["near"], data["cosine"], strict=False):
+        expected = similarity.nearest(vectors, token, neighbours)
+        assert [data["names"][place] for place in near] == [label(vectors, name) for name, _ in expected]
+        assert cosines == pytest.approx([1000 * cosine for _, cosine in expected], abs=0.6)
 
 
-def test_tied_neighbours_come_in_the_order_of_the_vectors():
-    vectors = keyed(["a", "b", "c", "d", "zero"], size=2)
-    vectors.vectors[:] = [[1, 0], [0, 1], [0, 2], [0, 3], [0, 0]]
-    assert html_map._nearest(vectors, np.array([3, 0]), 2) == [[(1, 1.0), (2, 1.0)], [(1, 0.0), (2, 0.0)]]
+def test_every_token_is_there_once_and_one_that_is_not_drawn_has_its_nearest_drawn_ones(tmp_path):
+    drawn, vectors = WORDS[::-7], keyed(WORDS)
+    data, _ = written(tmp_path, WORDS, drawn=drawn)
+    assert sorted(data["names"]) == sorted(label(vectors, token) for token in WORDS)
+    assert len(data["near"]) == len(data["count"]) == len(WORDS) and len(data["x"]) == len(drawn)
+    names = {label(vectors, token): token for token in WORDS}
+    for number in range(len(drawn), len(WORDS)):
+        token = names[data["names"][number]]
+        expected = [name for name, _ in similarity.nearest(vectors, token, len(WORDS)) if name in drawn][:3]
+        assert [names[data["names"][near]] for near in data["near"][number]] == expected
+        assert data["count"][number] == vectors.get_vecattr(token, "count")
+
+
+def test_tied_neighbours_come_in_the_order_of_the_page():
+    unit = np.array([[1, 0], [0, 1], [0, 1], [0, 1], [0, 0]], dtype=np.float32)
+    nearest = html_map._nearest(unit, np.arange(5), range(2, 4), 5, 2)
+    assert nearest == [[(1, 1.0), (3, 1.0)], [(1, 1.0), (2, 1.0)]]
+    assert html_map._nearest(unit, np.arange(5), range(4, 5), 2, 9) == [[(0, 0.0), (1, 0.0)]]
 
 
 def test_a_small_vocabulary_has_fewer_neighbours_and_never_the_other_sense(tmp_path):
-    data, _ = written(tmp_path, ["iex", "command:iex", "gci"])
+    tokens = ["iex", COMMAND + "iex", "gci"]
+    data, _ = written(tmp_path, tokens)
     assert data["near"] == [[2], [2], data["near"][2]] and sorted(data["near"][2]) == [0, 1]
+    data, _ = written(tmp_path, tokens, drawn=["iex"])
+    assert data["near"] == [[2], [], [0]] and data["names"][1] == "iex (command)"
 
 
 def test_counts_places_and_families_are_those_given(tmp_path):
@@ -184,24 +203,25 @@ def test_what_needs_a_name_for_a_reader_of_the_screen_has_one(tmp_path):
     assert set(asked) <= ids
 
 
-def test_five_thousand_tokens_stay_below_two_megabytes(tmp_path):
-    letters = np.random.default_rng(5).integers(97, 123, size=(30_000, 14)).astype(np.uint8)
+def test_a_vocabulary_of_ten_thousand_stays_below_one_megabyte(tmp_path):
+    letters = np.random.default_rng(5).integers(97, 123, size=(10_000, 14)).astype(np.uint8)
     tokens = list(dict.fromkeys("$" + row.tobytes().decode() for row in letters))
-    written(tmp_path, tokens, drawn=tokens[:5000])
-    assert 400_000 < (tmp_path / "map.html").stat().st_size < 2_000_000
+    written(tmp_path, tokens, drawn=tokens[:2000])
+    assert 300_000 < (tmp_path / "map.html").stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize(
     ("layout", "options", "error", "named"),
     [
         (layout_of([*PLAIN, "absent"]), {}, UnknownTokenError, "absent"),
+        (layout_of([*PLAIN, "iex"]), {}, CorpusError, "'iex' twice"),
         (layout_of(PLAIN).clear(), {}, CorpusError, "no token"),
         (layout_of(PLAIN).drop("y"), {}, CorpusError, "y"),
         (layout_of(PLAIN).with_columns(x=pl.lit(float("nan"))), {}, CorpusError, "finite"),
         (layout_of(PLAIN).with_columns(x=pl.lit(None, pl.Float64)), {}, CorpusError, "finite"),
         (layout_of(PLAIN), {"neighbours": 0}, ParameterError, "0"),
     ],
-    ids=["unknown token", "empty", "no column", "not a number", "no number", "no neighbour"],
+    ids=["unknown token", "token twice", "empty", "no column", "not a number", "no number", "no neighbour"],
 )
 def test_bad_input_is_named_and_leaves_no_file(tmp_path, layout, options, error, named):
     with pytest.raises(PsembedError, match=named) as caught:
