@@ -25,6 +25,7 @@ from scipy.spatial.distance import pdist
 from psembed.paper import detection_figures as detection
 from psembed.paper import diagrams
 from psembed.paper.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, new_figure
+from psembed.powershell.aliases import SPELLED
 from psembed.powershell.command_position import COMMAND
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, ParameterError
@@ -133,8 +134,8 @@ def draw_token_map(table: pl.DataFrame) -> Figure:
         place = panel.transData.transform
         ends = place(_joins(lit).reshape(-1, 2)).reshape(-1, 2, 1, 2)
         looks = [{"color": _ink(PALETTE[families.index(family) % 7])} for family in part["family"]]
-        points, names = place(part.select("x", "y").to_numpy()), part["token"].str.strip_prefix(COMMAND)
-        _label(panel, points, names, looks, _line(ends[:, 0], ends[:, 1]))
+        names = [SPELLED.get(token, token.removeprefix(COMMAND)) for token in part["token"]]
+        _label(panel, place(part.select("x", "y").to_numpy()), names, looks, _line(ends[:, 0], ends[:, 1]))
     return figure
 
 

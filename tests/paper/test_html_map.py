@@ -25,7 +25,8 @@ HOSTILE = [
 ]  # fmt: skip
 COMMANDS = [COMMAND + "iex", COMMAND + "sort"]
 PLAIN = ["iex", "invoke-expression", "gci", "get-childitem", "$i", "-eq", "*", "sort", *COMMANDS]
-SHOWN = ["iex (word)", *PLAIN[1:7], "sort (word)", "iex (command)", "sort (command)"]
+SHOWN = ["iex (word)", "Invoke-Expression", "gci", "Get-ChildItem", "$i", "-eq", "*", "sort (word)",
+         "iex (command)", "sort (command)"]  # fmt: skip
 
 
 def keyed(tokens, *, size=8, seed=0, counts=None):
