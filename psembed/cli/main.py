@@ -199,7 +199,7 @@ def _fetch(options: argparse.Namespace) -> int:
     known = catalogue.load_sources()
     names = catalogue.expanded(options.names or known, catalogue=known)
     if options.history:  # which labelled sets have none of
-        names = [name for name in names if name not in known or known[name].kind != "labelled"]
+        names = [name for name in names if name not in known or known[name].history]
     for number, name in enumerate(names, 1):
         progress.begin(number, len(names), name)
         try:

@@ -47,7 +47,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
     """
     tables, counts = [], {}
     for source in catalogue.find_sources(names):
-        if source.kind == "labelled" or not source.history:
+        if not source.history:
             continue
         path = snapshots.snapshot_path(source.name, root=root, history=True)
         skipped: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from psembed.sources.archives import FILE_LIMIT
 
 KINDS = ("labelled", "benign", "offensive")
 CATALOGUE = Path(__file__).with_name("sources.toml")
-REQUIRED = {"name", "url", "commit", "include", "licence", "kind", "stratum", "group"}
+REQUIRED = {"name", "url", "commit", "licence", "kind", "stratum", "group"}
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Source:
     name: str
     url: str
     commit: str
-    include: tuple[str, ...]
     licence: str
     kind: str
     stratum: str
     group: str
+    include: tuple[str, ...] = ("*.ps1", "*.psm1")
+    snippets: tuple[str, ...] = ("*.md", "*.yml", "*.yaml")
+    history: bool = True
     format: str = "files"
     limit: int = FILE_LIMIT
-    snippets: tuple[str, ...] = ()
-    history: bool = True
     labels: dict[str, int | str] = field(default_factory=dict, hash=False)
 
     def matches(self, path: str) -> bool:
@@ -82,7 +82,7 @@ def _source(entry: dict, file: str) -> Source:
         raise ParameterError(f"{file}: source {name!r} has unknown key {unknown[0]!r}; did you mean {close}?")
     if missing := sorted(REQUIRED - set(entry)):
         raise ParameterError(f"{file}: source {name!r} lacks {', '.join(missing)}")
-    patterns = {key: tuple(entry.get(key, ())) for key in ("include", "snippets")}
+    patterns = {key: tuple(entry[key]) for key in ("include", "snippets") if key in entry}
     source = Source(**{**entry, **patterns})
     for expected, good in _checks(source, entry):
         if not good:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psembed.runtime.errors import SourceError
@@ -74,7 +74,7 @@ def fetch(
         raise SourceError(f"the mirror {str(mirror)!r} is no folder; set PSEMBED_MIRROR to one, or unset it")
     chosen = find_sources(names, catalogue=catalogue)
     if history:
-        chosen = [source for source in chosen if source.kind != "labelled"]
+        chosen = [replace(source, snippets=()) for source in chosen if source.history]
     progress = progress or (lambda name, done, total: None)
     return [_fetch_one(source, Path(root), mirror, history, progress) for source in chosen]
 
@@ -84,7 +84,7 @@ def _fetch_one(
 ) -> FetchReport:
     started, path = time.monotonic(), snapshot_path(source.name, root=root, history=history)
     wanted = {"url": source.url, "commit": source.commit, "versions": "history" if history else "head"}
-    wanted["include"] = json.dumps(source.include)
+    wanted["include"] = json.dumps(source.include + source.snippets)
     report = _kept(source, path, wanted)
     if report is None:
         try:

@@ -80,7 +80,7 @@ def toml(folder, *entries):
         ({"url": '"ext::sh -c id"'}, "https"),
         ({"url": '"--upload-pack=x"'}, "https"),
         ({"include": '"*.ps1"'}, "include"),
-        ({"include": "[]"}, "include"),
+        ({"include": "[]", "snippets": "[]"}, "include"),
         ({"kind": '"bening"'}, "kind"),
         ({"kind": '"labelled"'}, "labels"),
         ({"labels": '{"a/" = 2}'}, "labels"),
