@@ -6,7 +6,7 @@ Okabe and Ito (readable with colour-blindness); shapes and labels repeat what co
 
 import logging
 from collections.abc import Callable, Iterable
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
 SPACE = {"grid.color": "#DDDDDD", "grid.linewidth": 0.5, "axes.edgecolor": "#BBBBBB",
          "xtick.color": "#BBBBBB", "ytick.color": "#BBBBBB"}  # fmt: skip
 MEMBER = {"marker": "o", "color": PALETTE[0], "markersize": 6}
+LINE = {"color": "#777777", "linewidth": 0.5, "zorder": 1}  # to a label or an inset
 NEAR = 0.025  # of the map's width and height: tokens nearer to each other than that crowd
 INSETS = 3  # crowds that are shown larger
 # Steps (points) from a point to where its label may begin, nearest first.
@@ -123,7 +124,7 @@ def draw_token_map(table: pl.DataFrame) -> Figure:
     axes = figure.add_subplot(grid[0, :], title=f"t-SNE of {len(table):,} tokens")
     insets = [figure.add_subplot(grid[1, n], xlabel=" ") for n in range(len(crowds))]
     for panel in (axes, *insets):
-        _draw_tokens(panel, table, families)
+        _draw_tokens(panel, table, lit)
     if families:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     _fix(figure)
@@ -132,10 +133,11 @@ def draw_token_map(table: pl.DataFrame) -> Figure:
     rest = lit.join(pl.concat([lit.clear(), *crowds]), on="token", how="anti", maintain_order="left")
     for panel, part in zip((axes, *insets), (rest, *crowds), strict=True):
         place = panel.transData.transform
-        ends = place(_joins(lit).reshape(-1, 2)).reshape(-1, 2, 1, 2)
+        taken = [_line(*place(line.get_xydata())) for line in panel.lines]
+        taken.append(_boxes(place(lit.select("x", "y").to_numpy()), 8))
         looks = [{"color": _ink(PALETTE[families.index(family) % 7])} for family in part["family"]]
         names = [SPELLED.get(token, token.removeprefix(COMMAND)) for token in part["token"]]
-        _label(panel, place(part.select("x", "y").to_numpy()), names, looks, _line(ends[:, 0], ends[:, 1]))
+        _label(panel, place(part.select("x", "y").to_numpy()), names, looks, np.vstack(taken))
     return figure
 
 
@@ -151,39 +153,33 @@ def _crowds(table: pl.DataFrame, lit: pl.DataFrame) -> list[pl.DataFrame]:
     return sorted(largest, key=lambda group: group["x"].mean())
 
 
-def _draw_tokens(axes: Axes, table: pl.DataFrame, families: list[str]) -> None:
+def _draw_tokens(axes: Axes, table: pl.DataFrame, lit: pl.DataFrame) -> None:
     cloud = table.filter(pl.col("family") == "")
     axes.scatter(cloud["x"], cloud["y"], s=2.5, color=GREY, alpha=0.6, linewidths=0, rasterized=True)
-    for n, family in enumerate(families):
-        part = table.filter(pl.col("family") == family)
-        look = {"color": PALETTE[n % 7], "zorder": 3}
-        axes.scatter(part["x"], part["y"], s=26, marker=MARKERS[n % 7], ec="w", lw=0.5, label=family, **look)
-        for x, y, x_to, y_to in _joins(part):
-            axes.plot((x, x_to), (y, y_to), color=PALETTE[n % 7], linewidth=1.1, zorder=2)
+    for colour, marker, family in zip(cycle(PALETTE), cycle(MARKERS), distinct(lit, "family"), strict=False):
+        part = lit.filter(pl.col("family") == family)
+        look = {"label": family, "c": colour, "ec": "w", "lw": 0.5, "zorder": 3}
+        axes.scatter(part["x"], part["y"], s=26, marker=marker, **look)
+        pairs = part.join(lit, left_on="joined_to", right_on="token", suffix="_to", maintain_order="left")
+        for x, y, x_to, y_to in pairs.select("x", "y", "x_to", "y_to").rows():
+            axes.plot((x, x_to), (y, y_to), color=colour, linewidth=1.1, zorder=2)
     axes.set(xticks=[], yticks=[])
 
 
-def _joins(part: pl.DataFrame) -> np.ndarray:
-    """Return x and y of each token that is joined to another one, and of that one, float64 (n, 4)."""
-    pairs = part.join(part, left_on="joined_to", right_on="token", suffix="_to", maintain_order="left")
-    return pairs.select("x", "y", "x_to", "y_to").to_numpy()
-
-
 def _enlarge(axes: Axes, inset: Axes, crowd: pl.DataFrame) -> None:
-    """Show in the inset where the crowd is, to one scale; frame that place on the map and join the two."""
+    """Show a crowd in its inset, to one scale; frame its place on the map and join the two."""
     places, size = crowd.select("x", "y").to_numpy(), inset.get_window_extent().size
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
     half = 0.8 * (np.ptp(places, axis=0).max() or 1.0) * size / size.min()
     (left, low), (right, high) = middle - half, middle + half
     inset.set(xlim=(left, right), ylim=(low, high))
-    inset.spines[:].set(visible=True, color="#777777")
+    inset.spines[:].set(visible=True, color=LINE["color"])
     times = size[0] / (right - left) / axes.get_window_extent().width * axes.viewLim.width
     inset.set_xlabel(f"{float(f'{times:.2g}'):,.0f} times larger", fontsize=7)
     framed = half.clip(axes.viewLim.size * NEAR / 2)  # large enough to be seen
-    thin = {"edgecolor": "#777777", "linewidth": 0.6}
-    axes.add_patch(Rectangle(middle - framed, *(2 * framed), fill=False, **thin))
+    axes.add_patch(Rectangle(middle - framed, *(2 * framed), fill=False, ec=LINE["color"], lw=0.6))
     ends = middle - (0, framed[1]), (0.5, 1)
-    axes.figure.add_artist(ConnectionPatch(*ends, axes.transData, inset.transAxes, **thin))
+    axes.figure.add_artist(ConnectionPatch(*ends, axes.transData, inset.transAxes, **LINE))
 
 
 def draw_token_groups(table: pl.DataFrame) -> Figure:
@@ -288,7 +284,7 @@ def _label(
         best = np.where(outside | _hits(places, labels), 3, covering).argmin()  # the nearest of the best
         labels, taken = np.vstack([labels, places[best]]), np.vstack([taken, lines[best]])
         ends = figure.transFigure.inverted().transform([point, middles[best]])
-        figure.add_artist(Line2D(*ends.T, color="#777777", linewidth=0.5, zorder=1))
+        figure.add_artist(Line2D(*ends.T, **LINE))
         label.set_position(ends[1])
 
 

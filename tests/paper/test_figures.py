@@ -251,8 +251,16 @@ def test_labels_are_written_once_and_cover_no_other(slug: str, table: Callable[[
     assert all(b.x0 >= page.x0 and b.x1 <= page.x1 and b.y0 >= page.y0 and b.y1 <= page.y1 for b in boxes)
 
 
-def test_a_label_covers_no_point_of_a_family():
-    table = _token_map()
+def _beside_a_crowd() -> pl.DataFrame:
+    """The name of one token has most room where three others crowd."""
+    cloud = [("a", 0.0, 0.0, "", ""), ("b", 100.0, 100.0, "", "")]
+    crowd = [(f"t{n}", 58 + n / 99, 50.0, "crowd", "") for n in range(3)]
+    rows = [*cloud, ("get-childitem-of-a-long-name", 45.0, 50.0, "one", ""), *crowd]
+    return pl.DataFrame(rows, schema=MAP, orient="row")
+
+
+@pytest.mark.parametrize("table", [_token_map(), _beside_a_crowd()], ids=["map", "beside a crowd"])
+def test_a_label_covers_no_point_of_a_family(table: pl.DataFrame):
     figure = figures.draw_token_map(table)
     boxes = _boxes(figure)
     lit = table.filter(pl.col("family") != "").select("x", "y").to_numpy()
