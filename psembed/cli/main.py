@@ -6,12 +6,14 @@ Nothing here imports a package before the command that needs it has been chosen.
 from __future__ import annotations  # so that an older Python gets as far as the message
 
 import argparse
+import contextlib
 import errno
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,32 +192,42 @@ def _show_controls(summary) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    """Make the snapshots one by one; a source that cannot be had does not stop the others."""
-    from psembed.runtime.errors import SourceError
-    from psembed.runtime.progress import Progress, bar
+    """Make the snapshots, several at a time; then name the sources that could not be had, and sum up."""
+    from psembed.runtime.progress import Progress
     from psembed.sources import catalogue, fetching
 
-    root, progress, failed = _project(), Progress(sys.stdout), 0
-    known = catalogue.load_sources()
-    names = catalogue.expanded(options.names or known, catalogue=known)
-    if options.history:  # which labelled sets have none of
-        names = [name for name in names if name not in known or known[name].history]
-    for number, name in enumerate(names, 1):
-        progress.begin(number, len(names), name)
-        try:
-            (report,) = fetching.fetch(
-                [name],
-                root=root,
-                history=options.history,
-                progress=lambda _, done, total: progress.show(bar(done, total)),
-            )
-            skipped = "".join(f", {count} {reason}" for reason, count in sorted(report.skipped.items()))
-            progress.end(f"{report.rows:,} files, {report.bytes / 1e6:,.1f} MB ({report.origin}){skipped}")
-        except SourceError as error:
-            progress.end("failed")
-            print(f"psembed: {error}", file=sys.stderr)
-            failed += 1
-    return 2 if failed else 0
+    known, root, reports, under_way = catalogue.load_sources(), _project(), [], {}
+    chosen = catalogue.find_sources(options.names or known, history=options.history, catalogue=known)
+    progress = Progress(sys.stdout, "sources", len(set(chosen)))
+
+    def watch(name: str, done: int, total: int) -> None:
+        under_way[name] = f"{name} {100 * done // total}%" if total else name
+        progress.count(len(reports), f"under way: {', '.join(list(under_way.values()))}")
+
+    names = [source.name for source in chosen]
+    made = fetching.fetch(names, root=root, history=options.history, progress=watch)
+    with contextlib.closing(made):
+        for report in made:
+            reports.append(report)
+            under_way.pop(report.name, None)
+            if not progress.live:
+                progress.begin(len(reports), progress.total, report.name)
+                progress.end("failed" if report.error else _fetched([report], report.origin))
+    progress.erase()
+    for report in sorted(reports, key=lambda report: report.name):
+        if report.error:
+            print(f"psembed: {report.error}", file=sys.stderr)
+    kinds = Counter("failed" if r.error else "kept" if r.origin == "kept" else "fetched" for r in reports)
+    print(_fetched(reports, ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("kept", "fetched", "failed"))))
+    return 2 if kinds["failed"] else 0
+
+
+def _fetched(reports: list, origin: str) -> str:
+    """Say how much there is of some sources, whence, and how many files were left out why."""
+    skipped = sum((report.skipped for report in reports), Counter())
+    left_out = "".join(f", {count:,} {reason}" for reason, count in sorted(skipped.items()))
+    rows, size = sum(report.rows for report in reports), sum(report.bytes for report in reports)
+    return f"{rows:,} files, {size / 1e6:,.1f} MB ({origin}){left_out}"
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from psembed.runtime.errors import ParameterError, PsembedError
-from psembed.runtime.progress import Meter
+from psembed.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from psembed.detector.detector import Detector
@@ -87,7 +87,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
         _target(options.output, binary=binary) as stream,
     ):
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
-        meter = Meter(sys.stderr, "scored", total)
+        meter = Progress(sys.stderr, "scored", total)
         with contextlib.closing(_watched(verdicts, counts, label, meter, stream)) as watched:
             WRITERS[options.format](watched, stream, **why)
             stream.flush()
@@ -141,17 +141,19 @@ def _opened(path: Path, *, binary: bool) -> IO:
     return path.open("wb") if binary else path.open("w", encoding="utf-8", newline="")
 
 
-def _watched(verdicts: Iterable, counts: Counter, label: Callable, meter: Meter, stream: IO) -> Iterator:
+def _watched(verdicts: Iterable, counts: Counter, label: Callable, meter: Progress, stream: IO) -> Iterator:
     """Yield verdicts, count those that were written, and keep the meter out of a terminal's lines."""
     shared = stream.isatty()
-    with meter:
-        meter.show(0)
+    try:
+        meter.count(0)
         for verdict in verdicts:
             if shared:
                 meter.erase()
             yield verdict
             counts[label(verdict)] += 1
-            meter.show(counts.total())
+            meter.count(counts.total())
+    finally:
+        meter.erase()
 
 
 def _counted(counts: Counter) -> str:

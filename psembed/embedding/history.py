@@ -46,9 +46,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
         By source: files read, and files left out by reason; "missing" tells why a source could not be read.
     """
     tables, counts = [], {}
-    for source in catalogue.find_sources(names):
-        if not source.history:
-            continue
+    for source in catalogue.find_sources(names, history=True):
         path = snapshots.snapshot_path(source.name, root=root, history=True)
         skipped: Counter[str] = Counter()
         try:

@@ -1,77 +1,59 @@
-"""What a person sees of a run: one line per step while it goes on, plain tables at the end."""
+"""What a person sees of a run: a line that is redrawn while it goes on, plain tables at the end."""
 
-import math
+import shutil
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import TextIO
 
 ERASE = "\r\033[K"  # the line that the cursor is in
-STEP = 0.2  # seconds between two pictures of a meter
+STEP = 0.2  # seconds between two pictures of a count
 
 
 class Progress:
-    """One line per step: redrawn while it goes on where there is a terminal, written once in a pipe.
+    """A line that is redrawn on a terminal: of one step after another, or of how many things are done.
 
-    Without a stream there is silence.
+    In a pipe each step's line is written once, and counts are not. Without a stream there is silence. `done`
+    is what has been done to a thing, such as "scored"; `total`, for a bar, how many there are, if that is
+    known.
     """
 
-    def __init__(self, stream: TextIO | None = None):
-        self.stream = stream
+    def __init__(self, stream: TextIO | None = None, done: str = "", total: int | None = None):
+        self.stream, self.done, self.total = stream, done, total
         self.live = stream is not None and stream.isatty()
-        self.label = ""
+        self.started, self.shown, self.drawn, self.label = monotonic(), 0.0, False, ""
 
     def begin(self, number: int, total: int, step: str) -> None:
         """Start the line of a step."""
-        self.label = f"[{number:>2}/{total}] {step:<16}"
+        self.label = f"[{number:>2}/{total}] {step:<16} "
         self.show("starting")
 
     def show(self, text: str) -> None:
-        """Redraw the line with `text` after its label, on a terminal only."""
+        """Redraw the line with `text` after its label, cut to the terminal's width."""
         if self.live:
-            print(f"{ERASE}{self.label} {text}", end="", file=self.stream, flush=True)
+            self.drawn = True
+            line = f"{self.label}{text}"[: shutil.get_terminal_size().columns - 1]
+            print(f"{ERASE}{line}", end="", file=self.stream, flush=True)
 
     def end(self, outcome: str) -> None:
-        """Write the line for good."""
-        if self.stream is not None:
-            start = ERASE if self.live else ""
-            print(f"{start}{self.label} {outcome}", file=self.stream, flush=True)
-
-
-class Meter:
-    """How many things are done, and how fast, in a line that is redrawn on a terminal; elsewhere nothing.
-
-    `done` is what has been done to a thing, such as "scored"; `total`, for a bar, how many there are, if that
-    is known. Leaving it as a context erases the line.
-    """
-
-    def __init__(self, stream: TextIO, done: str, total: int | None = None):
-        self.stream, self.done, self.total = stream, done, total
-        self.live = stream.isatty()
-        self.started, self.shown = monotonic(), -math.inf
-
-    def __enter__(self) -> "Meter":
-        """Return the meter."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Erase the line."""
+        """Write the line of a step for good."""
         self.erase()
+        if self.stream is not None:
+            print(f"{self.label}{outcome}", file=self.stream, flush=True)
 
-    def show(self, count: int) -> None:
-        """Redraw the line, unless it was drawn a moment ago."""
+    def count(self, number: int, note: str | None = None) -> None:
+        """Redraw how many are done, and a note or else how fast, unless the line was drawn a moment ago."""
         now = monotonic()
-        if self.live and now - self.shown >= STEP:
+        if self.live and (not self.drawn or now - self.shown >= STEP):
             self.shown = now
-            amount = f"{count:,}" if self.total is None else bar(count, max(count, self.total))
-            rate = count / max(now - self.started, 1e-9)
-            text = f"{ERASE}{amount} {self.done}, {rate:,.0f} a second"
-            print(text, end="", file=self.stream, flush=True)
+            amount = f"{number:,}" if self.total is None else bar(number, max(number, self.total))
+            rate = number / max(now - self.started, 1e-9)
+            self.show(f"{amount} {self.done}, {f'{rate:,.0f} a second' if note is None else note}")
 
     def erase(self) -> None:
-        """Leave an empty line to others until `show` is called again."""
-        if self.shown > -math.inf:
+        """Leave an empty line to others until something is shown again."""
+        if self.drawn:
             print(ERASE, end="", file=self.stream, flush=True)
-        self.shown = -math.inf
+        self.drawn = False
 
 
 def clock(seconds: float) -> str:
@@ -90,19 +72,13 @@ def bar(done: int, total: int) -> str:
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Lay out rows under headers; numbers to the right, all else to the left, None as a dash."""
     rows = [list(row) for row in rows]
-    cells = [[_cell(value) for value in row] for row in rows]
-    columns = list(zip(headers, *cells, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    numeric = [
-        any(isinstance(row[i], int | float) for row in rows)
-        and all(row[i] is None or isinstance(row[i], int | float) for row in rows)
-        for i in range(len(headers))
-    ]
-    lines = [headers, ["-" * width for width in widths], *cells]
-    layout = "  ".join(
-        f"{{:{'>' if right else '<'}{width}}}" for width, right in zip(widths, numeric, strict=True)
-    )
-    return "\n".join(layout.format(*line).rstrip() for line in lines)
+    lines, layout = [headers, *([_cell(value) for value in row] for row in rows)], []
+    for place, column in enumerate(zip(*lines, strict=True)):
+        values = [row[place] for row in rows if row[place] is not None]
+        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        layout.append(f"{{:{'>' if numeric else '<'}{max(map(len, column))}}}")
+    lines.insert(1, ["-" * len(one.format("")) for one in layout])
+    return "\n".join("  ".join(layout).format(*line).rstrip() for line in lines)
 
 
 def _cell(value: object) -> str:

@@ -51,7 +51,7 @@ class Source:
 
 @functools.lru_cache
 def _pattern(include: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in include))
+    return re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in include) or "(?!)")
 
 
 def load_sources(path: Path | None = None) -> dict[str, Source]:
@@ -109,21 +109,20 @@ def _checks(source: Source, entry: dict) -> Iterable[tuple[str, bool]]:
     yield "labels, as its kind is labelled", source.kind != "labelled" or bool(source.labels)
 
 
-def find_sources(names: Iterable[str], *, catalogue: dict[str, Source] | None = None) -> list[Source]:
+def find_sources(
+    names: Iterable[str], *, history: bool = False, catalogue: dict[str, Source] | None = None
+) -> list[Source]:
     """Return the sources called `names`; a kind ("benign") stands for all of that kind.
 
-    Raises SourceError if one is not in the catalogue; the message gives the nearest names.
+    With `history`, only those of whose scripts older versions are taken. Raises SourceError if one is not in
+    the catalogue; the message gives the nearest names.
     """
     catalogue = load_sources() if catalogue is None else catalogue
-    names = expanded(names, catalogue=catalogue)
+    of_kind = {kind: [s.name for s in catalogue.values() if s.kind == kind] for kind in KINDS}
+    names = [one for name in names for one in of_kind.get(name, [name])]
     for name in names:
         if name not in catalogue:
             close = ", ".join(get_close_matches(name, catalogue, 3)) or ", ".join(sorted(catalogue)[:5])
             raise SourceError(f"no source is called {name!r}; sources.toml has, for example, {close}")
-    return [catalogue[name] for name in names]
-
-
-def expanded(names: Iterable[str], *, catalogue: dict[str, Source]) -> list[str]:
-    """Return names with each kind among them ("benign") replaced by the names of that kind."""
-    of_kind = {kind: [s.name for s in catalogue.values() if s.kind == kind] for kind in KINDS}
-    return [one for name in names for one in of_kind.get(name, [name])]
+    chosen = [catalogue[name] for name in names]
+    return [one for one in chosen if not history or (one.history and one.include)]

@@ -1,49 +1,42 @@
-"""Fetch pinned sources into snapshots.
+"""Fetch pinned sources into snapshots, several at a time.
 
 A source comes from a mirror (ready snapshots or git repositories) or from git; either way only git
 objects and Parquet files touch the disk, never a script as a plain file.
 """
 
 import json
-import logging
 import os
 import tempfile
-import time
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psembed.runtime.errors import SourceError
 from psembed.runtime.files import atomic
+from psembed.sources import snapshots
 from psembed.sources.catalogue import Source, find_sources
-from psembed.sources.repositories import Progress, download, repository_rows
-from psembed.sources.snapshots import (
-    Row,
-    open_snapshot,
-    snapshot_metadata,
-    snapshot_path,
-    snapshot_rows,
-    write_snapshot,
-)
+from psembed.sources.repositories import Progress, repository_rows
 
-log = logging.getLogger(__name__)
+AT_ONCE = 4  # sources under way
+TICK = 0.2  # seconds until Ctrl-C is noticed
 
 
 @dataclass
 class FetchReport:
-    """What `fetch` did for one source; `skipped` counts files by reason."""
+    """What `fetch` did for one source, or why it failed; `skipped` counts files by reason."""
 
     name: str
     path: Path
     origin: str
     rows: int = 0
     bytes: int = 0
-    seconds: float = 0.0
     skipped: Counter = field(default_factory=Counter)
+    error: SourceError | None = None
 
-    def counting(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def counting(self, rows: Iterable[snapshots.Row]) -> Iterator[snapshots.Row]:
         """Give the rows on, counting them and their bytes."""
         for row in rows:
             self.rows, self.bytes = self.rows + 1, self.bytes + len(row[2])
@@ -58,89 +51,97 @@ def fetch(
     history: bool = False,
     progress: Progress | None = None,
     catalogue: dict[str, Source] | None = None,
-) -> list[FetchReport]:
-    """Make the snapshot of each source, whole or not at all; a valid one is kept.
+) -> Iterator[FetchReport]:
+    """Make the snapshot of each source, whole or not at all; a valid one is kept; report each as it ends.
 
     `names` are those of sources.toml, or of `catalogue` if it is given. Snapshots go to data/snapshots below
     the project root. A mirror, PSEMBED_MIRROR if left out, is a folder with ready snapshots
     (`<name>.parquet`) or repositories (`<owner>+<name>/repo`); with one nothing is downloaded. With `history`
     a snapshot has one row per distinct content over all commits reachable from the pinned one, instead of one
-    row per file of the pinned commit, and is kept beside the other; labelled sets have none. A source that
-    is unknown, missing or damaged, or cannot be stored, raises SourceError.
+    row per file of the pinned commit, and is kept beside the other; it has no files with snippets, and
+    sources without history are passed over. `progress` is called from several threads with a source's name,
+    files done and files in all (0 while that is not known); what it raises ends all. An unknown source or a
+    missing mirror raises SourceError; a source that cannot be had or stored has it in its report.
     """
-    mirror = mirror or os.environ.get("PSEMBED_MIRROR") or None
-    mirror = None if mirror is None else Path(mirror)
-    if mirror is not None and not mirror.is_dir():
-        raise SourceError(f"the mirror {str(mirror)!r} is no folder; set PSEMBED_MIRROR to one, or unset it")
-    chosen = find_sources(names, catalogue=catalogue)
+    given = mirror or os.environ.get("PSEMBED_MIRROR") or None
+    folder = None if given is None else Path(given)
+    if folder is not None and not folder.is_dir():
+        raise SourceError(f"the mirror {str(folder)!r} is no folder; set PSEMBED_MIRROR to one, or unset it")
+    chosen = dict.fromkeys(find_sources(names, history=history, catalogue=catalogue))
     if history:
-        chosen = [replace(source, snippets=()) for source in chosen if source.history]
-    progress = progress or (lambda name, done, total: None)
-    return [_fetch_one(source, Path(root), mirror, history, progress) for source in chosen]
+        chosen = dict.fromkeys(replace(source, snippets=()) for source in chosen)
+    stopped = threading.Event()
+
+    def watched(name: str, done: int, total: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        if progress is not None:
+            progress(name, done, total)
+
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        jobs = {pool.submit(_fetch_one, source, Path(root), folder, history, watched) for source in chosen}
+        while jobs:
+            done, jobs = wait(jobs, TICK, FIRST_COMPLETED)
+            yield from (job.result() for job in done)
+    finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _fetch_one(
     source: Source, root: Path, mirror: Path | None, history: bool, progress: Progress
 ) -> FetchReport:
-    started, path = time.monotonic(), snapshot_path(source.name, root=root, history=history)
+    path = snapshots.snapshot_path(source.name, root=root, history=history)
     wanted = {"url": source.url, "commit": source.commit, "versions": "history" if history else "head"}
     wanted["include"] = json.dumps(source.include + source.snippets)
-    report = _kept(source, path, wanted)
-    if report is None:
-        try:
-            report = _make(source, path, mirror, wanted, progress)
-        except OSError as error:
-            raise SourceError(f"{source.name}: cannot write below {path.parent}: {error}") from error
-    report.seconds = time.monotonic() - started
-    log.info("%s: %d files, %d bytes (%s)", source.name, report.rows, report.bytes, report.origin)
+    report = FetchReport(source.name, path, "git")
+    try:
+        if kept := _kept(source, path, wanted, progress):
+            return kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{source.name}.")
+        with folder as empty, atomic(path) as temporary:
+            rows = _rows(source, report, mirror, Path(empty), history, progress)
+            snapshots.write_snapshot(temporary, report.counting(rows), wanted, report.skipped)
+    except SourceError as error:
+        return FetchReport(source.name, path, report.origin, error=error)
+    except OSError as error:
+        refusal = SourceError(f"{source.name}: cannot write below {path.parent}: {error}")
+        return FetchReport(source.name, path, report.origin, error=refusal)
     return report
 
 
-def _kept(source: Source, path: Path, wanted: dict[str, str]) -> FetchReport | None:
+def _kept(source: Source, path: Path, wanted: dict[str, str], progress: Progress) -> FetchReport | None:
     """Return a report if the snapshot that is there is whole and is the wanted one."""
     report = FetchReport(source.name, path, "kept")
     try:
-        if not path.exists() or snapshot_metadata(path) != wanted:
+        if not path.exists() or snapshots.snapshot_metadata(path) != wanted:
             return None
-        for _ in report.counting(snapshot_rows(path, source)):
-            pass
-    except SourceError as error:
-        log.warning("%s; making it again", error)
+        report.skipped.update(snapshots.left_out(path))
+        for _ in report.counting(snapshots.snapshot_rows(path, source)):
+            progress(source.name, 0, 0)
+    except SourceError:
         return None
     return report
 
 
-def _make(
-    source: Source, path: Path, mirror: Path | None, wanted: dict[str, str], progress: Progress
-) -> FetchReport:
-    history = wanted["versions"] == "history"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    report = FetchReport(source.name, path, "git")
-    with ExitStack() as stack:
-        if mirror is None:
-            folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{source.name}.")
-            origin = download(source, Path(stack.enter_context(folder)), history)
-        else:
-            origin = _in_mirror(source, mirror, history)
-            report.origin = "mirror snapshot" if origin.suffix == ".parquet" else "mirror repository"
-        if report.origin == "mirror snapshot":
-            rows = _ready_rows(source, origin, report.skipped, progress)
-        else:
-            rows = repository_rows(source, origin, history=history, skipped=report.skipped, progress=progress)
-        with atomic(path) as temporary:
-            write_snapshot(temporary, report.counting(rows), wanted, report.skipped)
-    return report
-
-
-def _in_mirror(source: Source, mirror: Path, history: bool) -> Path:
-    """Return the mirror's snapshot of a source, or else its git directory."""
+def _rows(
+    source: Source, report: FetchReport, mirror: Path | None, empty: Path, history: bool, progress: Progress
+) -> Iterator[snapshots.Row]:
+    """Return the rows of a source, from the address or the mirror's snapshot or git directory."""
+    asked = {"history": history, "skipped": report.skipped, "progress": progress}
+    if mirror is None:
+        return repository_rows(source, empty, remote=True, **asked)
     ready = mirror / f"{source.name}.parquet"
-    repository = mirror / source.repository.replace("/", "+") / "repo"
     if ready.is_file() and not history:
-        return ready
+        report.origin = "mirror snapshot"
+        return _ready_rows(source, ready, report.skipped, progress)
+    report.origin = "mirror repository"
+    repository = mirror / source.repository.replace("/", "+") / "repo"
     for folder in (repository / ".git", repository):
         if (folder / "HEAD").is_file():
-            return folder
+            return repository_rows(source, folder, remote=False, **asked)
     raise SourceError(
         f"{source.name}: the mirror {str(mirror)!r} holds neither {ready.name} nor"
         f" {repository.parent.name}/repo; add one, set PSEMBED_MIRROR to another folder, or unset it to"
@@ -148,10 +149,10 @@ def _in_mirror(source: Source, mirror: Path, history: bool) -> Path:
     )
 
 
-def _ready_rows(source: Source, path: Path, skipped: Counter, progress: Progress) -> Iterator[Row]:
-    with open_snapshot(path) as file:
+def _ready_rows(source: Source, path: Path, skipped: Counter, progress: Progress) -> Iterator[snapshots.Row]:
+    with snapshots.open_snapshot(path) as file:
         total = file.metadata.num_rows
-    for done, (name, blob, data) in enumerate(snapshot_rows(path, source), 1):
+    for done, (name, blob, data) in enumerate(snapshots.snapshot_rows(path, source), 1):
         if not source.matches(name) or len(data) > source.limit:
             skipped["too large" if source.matches(name) else "not included"] += 1
         else:

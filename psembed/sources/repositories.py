@@ -1,75 +1,103 @@
-"""Git repositories as sources: download the pinned commit, read its files or its whole history.
+"""Git repositories as sources: fetch what is wanted of them, read the pinned commit or its whole history.
 
 They are read with pygit2 as objects; no work tree is ever checked out.
 """
 
-import logging
+import contextlib
 import os
+import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from psembed.runtime.errors import SourceError
 from psembed.sources.catalogue import Source
 from psembed.sources.snapshots import Row, blob_id
 
-log = logging.getLogger(__name__)
-
 MISSING_SHARE = 0.05  # of a repository's files; mirrors may leave their largest out
 LINK = 0o120000  # git's file mode of a symbolic link
+NO_FILES = "blob:none"  # git's filter of commits and trees; a server that does not know it sends all
+FETCH = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=300", "fetch", "--quiet", "--no-tags",
+    "--no-auto-maintenance", "--no-write-fetch-head", f"--filter={NO_FILES}", "--stdin")  # fmt: skip
+LOOK = 0.2  # seconds between two looks at git
+ELSEWHERE = "set PSEMBED_MIRROR to a folder that holds the source"
+GONE = {  # what git says of what has vanished
+    "could not read Username": "the repository is gone or private: take it out of sources.toml",
+    "not found": "the repository is gone: take it out of sources.toml",
+    "not our ref": "the commit is gone: pin another in sources.toml",
+}
 
 Progress = Callable[[str, int, int], None]
 
 
-def download(source: Source, folder: Path, history: bool) -> Path:
-    """Fetch the pinned commit into a temporary bare repository, which the caller removes."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    depth = [] if history else ["--depth", "1"]
-    for command in (
-        ["init", "--quiet", "--bare", str(folder)],
-        ["-C", str(folder), "fetch", "--quiet", "--no-tags", *depth, source.url, source.commit],
-    ):
+def _fetch(source: Source, folder: Path, ids: Iterable, progress: Progress, *options: str) -> None:
+    """Fetch objects by id, and no file that is not among them; git is killed if `progress` raises."""
+    given = folder / "wanted"
+    given.write_text("".join(f"{one}\n" for one in ids))
+    command = ["git", f"--git-dir={folder}", *FETCH, *options, "origin"]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "start_new_session": True}
+    with given.open() as wanted:
         try:
-            subprocess.run(["git", *command], check=True, capture_output=True, text=True, env=environment)
+            git = subprocess.Popen(command, stdin=wanted, env=environment, **pipes)
         except FileNotFoundError as error:
-            raise SourceError("git is not installed; install it, or set PSEMBED_MIRROR") from error
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise SourceError(
-                f"{source.name}: git cannot fetch commit {source.commit} of {source.url} ({reason}); check"
-                " the network, or set PSEMBED_MIRROR to a folder that holds the source"
-            ) from error
-    return folder
+            raise SourceError(f"git is not installed; install it, or {ELSEWHERE}") from error
+    said = None
+    try:
+        while said is None:
+            progress(source.name, 0, 0)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                said = git.communicate(timeout=LOOK)[1]
+    finally:
+        if git.poll() is None:
+            os.killpg(git.pid, signal.SIGKILL) if hasattr(os, "killpg") else git.kill()
+            git.communicate()  # until none of its helpers writes any more
+    if git.returncode:
+        raise _refusal(source, said.decode(errors="replace"))
+
+
+def _refusal(source: Source, said: str) -> SourceError:
+    lines = [line for line in said.splitlines() if line.strip()] or ["no reason given"]
+    reason = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
+    reason = "".join(filter(str.isprintable, reason.removeprefix("fatal: ")))[:200]
+    advice = next((todo for sign, todo in GONE.items() if sign in reason), "check the network and run again")
+    return SourceError(
+        f"{source.name}: git cannot fetch commit {source.commit} of {source.url} ({reason}); {advice}, or"
+        f" {ELSEWHERE}"
+    )
 
 
 def repository_rows(
-    source: Source, folder: Path, *, history: bool, skipped: Counter, progress: Progress
+    source: Source, folder: Path, *, history: bool, remote: bool, skipped: Counter, progress: Progress
 ) -> Iterator[Row]:
     """Yield the rows of the pinned commit in a git directory, or of its history, sorted by path.
 
-    A history has one row per distinct content over all reachable commits, the versions of one path newest
-    first. `skipped` counts files that are not given ("too large", "missing"). A commit that is not there, and
+    With `remote` the folder is an empty one, and just the files that are wanted are fetched there. A history
+    has one row per distinct content over all reachable commits, the versions of one path newest first.
+    `skipped` counts files that are not given ("too large", "missing"). A commit that is not there, and
     objects that are missing or damaged, raise SourceError.
     """
     import pygit2
 
     try:
+        if remote:
+            config = pygit2.init_repository(str(folder), bare=True).config
+            for key, value in (("url", source.url), ("promisor", True), ("partialclonefilter", NO_FILES)):
+                config[f"remote.origin.{key}"] = value
+            _fetch(source, folder, [source.commit], progress, *(() if history else ("--depth=1",)))
         repository = pygit2.Repository(str(folder), pygit2.enums.RepositoryOpenFlag.BARE)
         commit = repository[source.commit].peel(pygit2.Commit)
+        entries = _history(repository, commit, source, progress) if history else _tree(commit.tree, source)
+        entries = sorted(entries, key=lambda entry: entry[0])
+        if remote and (wanted := {oid for _, oid in entries if oid not in repository.odb}):
+            _fetch(source, folder, wanted, progress)
+        yield from _blobs(repository, entries, source, skipped, progress)
     except (KeyError, ValueError, pygit2.GitError) as error:
         raise SourceError(
-            f"{source.name}: commit {source.commit} is not in the repository {folder.parent.name};"
-            f" fetch it there, or set PSEMBED_MIRROR to a mirror that has it ({error})"
-        ) from error
-    try:
-        entries = _history(repository, commit, source) if history else _tree(commit.tree, source)
-        entries = sorted(entries, key=lambda entry: entry[0])
-        yield from _blobs(repository, entries, source, skipped, progress)
-    except (KeyError, pygit2.GitError) as error:
-        raise SourceError(
-            f"{source.name}: an object is missing from the repository or damaged ({error}); a shallow clone"
-            " cannot be read with history"
+            f"{source.name}: commit {source.commit} is not in the repository {folder.parent.name}, or part of"
+            f" it is missing or damaged ({error}); a shallow clone has no history: fetch it there in full, or"
+            f" {ELSEWHERE}"
         ) from error
 
 
@@ -78,7 +106,6 @@ def _blobs(repository, entries: list, source: Source, skipped: Counter, progress
     for done, (path, oid) in enumerate(entries, 1):
         if oid not in repository.odb:
             skipped["missing"] += 1
-            log.warning("%s: the repository lacks %s", source.name, path)
         elif repository.odb.read_header(oid)[1] > source.limit:
             skipped["too large"] += 1
         else:
@@ -109,13 +136,14 @@ def _tree(tree, source: Source, seen: set | None = None) -> Iterator[tuple[str, 
                 yield path, entry.id
 
 
-def _history(repository, commit, source: Source) -> Iterator[tuple[str, object]]:
+def _history(repository, commit, source: Source, progress: Progress) -> Iterator[tuple[str, object]]:
     """Yield each distinct content once, under the path of the newest commit that has it."""
     import pygit2
 
     blobs, trees = set(), set()
     order = pygit2.enums.SortMode.TOPOLOGICAL | pygit2.enums.SortMode.TIME
     for version in repository.walk(commit.id, order):
+        progress(source.name, 0, 0)
         for path, oid in _tree(version.tree, source, trees):
             if oid.raw not in blobs:
                 blobs.add(oid.raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from git_sources import catalogued
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +18,9 @@ from psembed.pipeline import runner
 from psembed.pipeline.runner import RunSummary, StageRun
 from psembed.powershell.tokens import tokenize
 from psembed.project import published, workspace
-from psembed.runtime import environment
+from psembed.runtime import environment, progress
 from psembed.runtime.errors import CorpusError, ParameterError, PsembedError, SourceError, StageError
+from psembed.sources import catalogue, fetching
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
@@ -151,18 +153,46 @@ def test_verify_shows_the_published_ledger_where_there_is_one(checkout, monkeypa
     assert said[0] == "ledger of public" and said[1].endswith("copies are stale: 02_tokens.")
 
 
-def test_fetch_goes_on_after_a_failure_and_says_so(checkout, monkeypatch, capsys):
-    from psembed.sources import fetching
+@pytest.fixture
+def three_sources(monkeypatch):
+    """A source that is kept, one that is made, and one that is gone."""
+    known = {name: catalogued("a" * 40, name=name)[name] for name in ("here", "gone", "new")}
+    monkeypatch.setattr(catalogue, "load_sources", lambda: known)
 
     def fetch(names, *, root, history, progress):
-        if names == ["gone"]:
-            raise SourceError("gone: set PSEMBED_MIRROR")
-        return [fetching.FetchReport(names[0], root, "a mirror", rows=3, bytes=2_000_000)]
+        for name, origin in (("here", "kept"), ("gone", "git"), ("new", "git")):
+            progress(name, 1, 3)
+            report = fetching.FetchReport(name, root, origin, rows=3, bytes=2_000_000)
+            report.skipped.update({"too large": 2})
+            error = SourceError("gone: set PSEMBED_MIRROR")
+            yield fetching.FetchReport(name, root, origin, error=error) if name == "gone" else report
 
     monkeypatch.setattr(fetching, "fetch", fetch)
-    assert main.main(["fetch", "gone", "here"]) == 2
+
+
+def test_fetch_goes_on_after_a_failure_and_sums_up(checkout, three_sources, capsys):
+    assert main.main(["fetch"]) == 2
     said = capsys.readouterr()
-    assert "here             3 files, 2.0 MB (a mirror)" in said.out and "set PSEMBED_MIRROR" in said.err
+    assert said.out.splitlines() == [
+        "[ 1/3] here             3 files, 2.0 MB (kept), 2 too large",
+        "[ 2/3] gone             failed",
+        "[ 3/3] new              3 files, 2.0 MB (git), 2 too large",
+        "6 files, 4.0 MB (1 kept, 1 fetched, 1 failed), 4 too large",
+    ]
+    assert said.err == "psembed: gone: set PSEMBED_MIRROR\n"
+    assert main.main(["fetch", "heer"]) == 2
+    assert "no source is called 'heer'" in capsys.readouterr().err
+
+
+def test_fetch_on_a_terminal_is_one_bar(checkout, three_sources, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "STEP", 0)
+    assert main.main(["fetch"]) == 2
+    drawn, last = capsys.readouterr().out.rsplit(progress.ERASE, 1)
+    assert "\n" not in drawn and len(last.splitlines()) == 1
+    assert [line.split("] ")[-1] for line in drawn.split(progress.ERASE)[1:]] == [
+        f"{n}/3 sources, under way: {name} 33%" for n, name in enumerate(("here", "gone", "new"))
+    ]
 
 
 def test_without_packages_a_command_goes_through_the_environment(monkeypatch, tmp_path, capsys):

@@ -40,7 +40,10 @@ class Project:
         return snapshots.snapshot_path(name, root=self.root, history=True)
 
     def fetch(self, *names):
-        fetching.fetch(names or self.catalogue, root=self.root, mirror=self.mirror, history=True)
+        names = names or self.catalogue
+        for made in list(fetching.fetch(names, root=self.root, mirror=self.mirror, history=True)):
+            if made.error:
+                raise made.error
         return self
 
     def index(self, *names, **options):
@@ -477,7 +480,7 @@ def test_an_empty_history_is_refused(project):
 
 
 def test_a_labelled_set_has_no_history(project):
-    project.add("marked", {"a.ps1": "get-a"}, kind="labelled", group="", labels={"": 1})
+    project.add("marked", {"a.ps1": "get-a"}, kind="labelled", group="", labels={"": 1}, history=False)
     project.add("one", {"b.ps1": "get-b"}).fetch()
     assert not project.snapshot("marked").exists()
     table, counts = project.index("labelled", "benign")

@@ -52,6 +52,7 @@ def catalogued(pin, **changes):
         "url": URL,
         "commit": pin,
         "include": ("*.ps1", "*.psm1"),
+        "snippets": (),
         "licence": "MIT",
         "kind": "benign",
         "stratum": "human",

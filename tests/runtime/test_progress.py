@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psembed.runtime.progress import Progress, bar, clock, table
+from psembed.runtime import progress as progress_module
+from psembed.runtime.progress import ERASE, Progress, bar, clock, table
 
 
 class Terminal(io.StringIO):
@@ -29,6 +30,37 @@ def test_on_a_terminal_the_line_is_redrawn():
     progress.end("done")
     drawn = stream.getvalue()
     assert drawn.count("\n") == 1 and drawn.count("\r") == 3 and "0:03" in drawn
+
+
+def test_a_line_is_cut_to_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = Terminal()
+    Progress(stream).show("a" * 50)
+    assert stream.getvalue() == ERASE + "a" * 19
+
+
+def test_counts_are_a_bar_with_a_note_or_a_rate_not_drawn_too_often(monkeypatch):
+    clock = iter([0.0, 2.0, 2.1, 4.0])
+    monkeypatch.setattr(progress_module, "monotonic", lambda: next(clock))
+    stream = Terminal()
+    progress = Progress(stream, "sources", 4)
+    progress.count(1, "under way: x")
+    progress.count(2, "not drawn")
+    progress.count(8)
+    progress.erase()
+    progress.erase()
+    first, second = bar(1, 4), bar(8, 8)
+    assert stream.getvalue().split(ERASE) == [
+        "", f"{first} sources, under way: x", f"{second} sources, 2 a second", "",
+    ]  # fmt: skip
+
+
+def test_counts_are_not_written_to_a_pipe():
+    stream = io.StringIO()
+    progress = Progress(stream, "scored")
+    progress.count(1)
+    progress.erase()
+    assert stream.getvalue() == ""
 
 
 def test_without_a_stream_nothing_happens():

@@ -2,10 +2,11 @@
 
 import errno
 import os
-import subprocess
+import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pygit2
 import pytest
 from git_sources import URL, bare, catalogued, commit, good_rows, ready
 
@@ -17,8 +18,10 @@ SECOND = {**FIRST, "a.ps1": b"dir 2", "lib/copy.ps1": b"ls"}
 
 
 @pytest.fixture(autouse=True)
-def _no_mirror(monkeypatch):
+def _no_settings(monkeypatch):
     monkeypatch.delenv("PSEMBED_MIRROR", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture
@@ -36,6 +39,8 @@ def fetch_one(tmp_path, mirror, pin, **options):
     (report,) = fetching.fetch(
         ["scripts"], root=tmp_path, mirror=mirror, catalogue=catalogued(pin, **changes), **options
     )
+    if report.error:
+        raise report.error
     return report
 
 
@@ -77,13 +82,30 @@ def test_history_lies_beside_the_pinned_commit_and_each_is_kept(tmp_path, mirror
     ]
 
 
-def test_a_labelled_set_has_no_history_and_is_passed_over(tmp_path, mirror):
+def test_sources_without_history_are_passed_over(tmp_path, mirror):
     folder, _, second = mirror
-    both = catalogued(second) | catalogued(second, name="marked", kind="labelled", labels={"": 1})
-    past = fetching.fetch(["marked", "scripts"], root=tmp_path, mirror=folder, catalogue=both, history=True)
-    assert [report.name for report in past] == ["scripts"]
-    assert not snapshots.snapshot_path("marked", root=tmp_path, history=True).exists()
-    assert len(fetching.fetch(["labelled", "benign"], root=tmp_path, mirror=folder, catalogue=both)) == 2
+    known = catalogued(second, snippets=("*.md",)) | catalogued(second, name="pinned", history=False)
+    known |= catalogued(second, name="typed", include=(), snippets=("*.md",))
+    (past,) = fetching.fetch(known, root=tmp_path, mirror=folder, catalogue=known, history=True)
+    assert past.name == "scripts" and "readme.md" not in content(past)
+    made = {r.name: r for r in fetching.fetch(["benign"], root=tmp_path, mirror=folder, catalogue=known)}
+    assert sorted(made) == sorted(known) and "readme.md" in content(made["scripts"])
+    assert sorted(os.listdir(tmp_path / "data" / "snapshots")) == [
+        "history", "pinned.parquet", "scripts.parquet", "typed.parquet",
+    ]  # fmt: skip
+
+
+def test_a_failure_leaves_the_other_sources_alone_and_none_is_made_twice(tmp_path, mirror):
+    folder, first, _ = mirror
+    known = catalogued(first) | catalogued("b" * 40, name="gone")
+    known |= {f"s{n}": catalogued(first, name=f"s{n}")[f"s{n}"] for n in range(9)}
+    names = ["gone", "benign", "scripts", "gone"]
+    reports = {r.name: r for r in fetching.fetch(names, root=tmp_path, mirror=folder, catalogue=known)}
+    assert sorted(reports) == sorted(known)
+    assert "commit bbbb" in str(reports.pop("gone").error)
+    assert all(report.error is None and report.rows == 2 for report in reports.values())
+    again = list(fetching.fetch(names, root=tmp_path, mirror=folder, catalogue=known))
+    assert sorted(r.name for r in again if r.origin == "kept") == sorted(reports)
 
 
 def test_the_mirror_can_come_from_the_environment_or_hold_a_clone(tmp_path, mirror, monkeypatch):
@@ -104,6 +126,7 @@ def test_links_and_large_files_are_left_out(tmp_path):
     assert content(report) == {"a.ps1": b"dir"}
     assert report.skipped == {"too large": 1}
     assert snapshots.left_out(report.path) == {"too large": 1}
+    assert fetch_one(tmp_path, tmp_path, pin, changes={"limit": 100}).skipped == {"too large": 1}
 
 
 def test_progress_counts_every_file(tmp_path, mirror):
@@ -134,6 +157,9 @@ def test_a_valid_snapshot_is_kept_and_a_damaged_or_other_one_made_again(tmp_path
     assert fetch_one(tmp_path, folder, first).origin == "mirror repository"
     assert fetch_one(tmp_path, folder, second).rows == 3
     assert fetch_one(tmp_path, folder, second, changes={"include": ("*.ps1",)}).rows == 2
+    read = {"include": (), "snippets": ("*.md",)}
+    assert content(fetch_one(tmp_path, folder, second, changes=read)) == {"readme.md": b"#"}
+    assert fetch_one(tmp_path, tmp_path, second, changes=read).origin == "kept"
 
 
 def test_a_ready_snapshot_is_taken_with_or_without_metadata(tmp_path):
@@ -165,7 +191,7 @@ def test_a_content_that_does_not_match_its_id_names_file_and_row(tmp_path):
 def test_what_is_missing_says_what_to_do(tmp_path, mirror):
     folder, first, _ = mirror
     with pytest.raises(SourceError, match=r"'pester'.*pester-pester"):
-        fetching.fetch(["pester"], root=tmp_path)
+        next(fetching.fetch(["pester"], root=tmp_path))
     with pytest.raises(SourceError, match="PSEMBED_MIRROR"):
         fetch_one(tmp_path, tmp_path / "none", first)
     with pytest.raises(SourceError, match=r"scripts\.parquet nor owner\+scripts/repo.*PSEMBED_MIRROR"):
@@ -174,6 +200,12 @@ def test_what_is_missing_says_what_to_do(tmp_path, mirror):
         fetch_one(tmp_path, folder, "b" * 40)
     with pytest.raises(SourceError, match="run `psembed fetch scripts` first"):
         list(snapshots.read_snapshot(snapshots.snapshot_path("scripts", root=tmp_path)))
+
+
+def test_what_cannot_be_stored_names_the_folder(tmp_path, mirror):
+    (tmp_path / "data").write_bytes(b"no folder")
+    with pytest.raises(SourceError, match=r"scripts: cannot write below .*snapshots"):
+        fetch_one(tmp_path, mirror[0], mirror[1])
 
 
 def test_a_few_missing_objects_are_counted_and_many_refused(tmp_path):
@@ -220,20 +252,85 @@ def test_an_interruption_or_a_full_disk_leaves_the_old_snapshot(tmp_path, mirror
     assert path.read_bytes() == before
 
 
-def test_git_fetches_the_pinned_commit_and_leaves_nothing_else(tmp_path, mirror):
+@pytest.mark.parametrize("filters", [True, False])
+@pytest.mark.parametrize("history", [True, False])
+def test_git_sends_no_file_that_is_not_wanted_if_the_server_can_filter(tmp_path, mirror, filters, history):
     folder, _, second = mirror
-    url = (folder / "owner+scripts" / "repo").as_uri()
-    for history, rows in ((False, 3), (True, 3)):
-        report = fetch_one(tmp_path, None, second, changes={"url": url}, history=history)
-        assert (report.rows, report.origin) == (rows, "git")
+    repository = pygit2.Repository(str(folder / "owner+scripts" / "repo"))
+    for option in ("allowFilter", "allowAnySHA1InWant"):
+        repository.config[f"uploadpack.{option}"] = filters
+    sent = set()
+
+    def look(name, done, total):
+        if done:
+            (temporary,) = (tmp_path / "data" / "snapshots").rglob(".scripts.*/HEAD")
+            held = pygit2.Repository(str(temporary.parent)).odb
+            sent.update(data for data in versions if pygit2.hash(data) in held)
+
+    versions = {*FIRST.values(), *SECOND.values()}
+    changes = {"url": Path(repository.path).as_uri(), "limit": 6}
+    report = fetch_one(tmp_path, None, second, changes=changes, history=history, progress=look)
+    wanted = {b"dir 2", b"ls"} | ({FIRST["a.ps1"]} if history else set())
+    assert sent == wanted | (set() if filters else {b"@{}", b"#"})
+    assert report.skipped == ({"too large": 1} if history else {})
+    there = fetch_one(tmp_path / "mirrored", folder, second, changes={"limit": 6}, history=history)
+    assert list(snapshots.snapshot_rows(report.path)) == list(snapshots.snapshot_rows(there.path))
     assert os.listdir(report.path.parent) == ["scripts.parquet"]
 
 
-def test_git_that_fails_or_is_missing_says_what_to_set(tmp_path, monkeypatch):
-    absent = (tmp_path / "none").as_uri()
-    with pytest.raises(SourceError, match=r"cannot fetch commit a{40}.*PSEMBED_MIRROR"):
-        fetch_one(tmp_path, None, "a" * 40, changes={"url": absent})
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
+@pytest.fixture
+def fake_git(tmp_path, monkeypatch):
+    """Let git be a shell script of one's own."""
+
+    def replace(script):
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "git").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+
+    return replace
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("fatal: could not read Username for 'https://x': disabled", r"disabled\); .* gone or private.*toml"),
+        ("fatal: repository 'https://x/' not found\nPlease make", r"\(repository .* not found\); .* gone"),
+        ("remote: x\nfatal: remote error: upload-pack: not our ref a", "the commit is gone"),
+        ("fatal: Could not resolve\033[31m host", r"resolve\[31m host\); check the network"),
+        ("", "no reason given"),
+    ],
+)
+def test_what_git_says_is_one_line_with_what_to_do(tmp_path, fake_git, said, message):
+    fake_git(f'printf "%b" "{said}" >&2; exit 128')
+    with pytest.raises(SourceError, match=message) as caught:
+        fetch_one(tmp_path, None, "a" * 40)
+    assert str(caught.value).isprintable() and "PSEMBED_MIRROR" in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_an_interruption_ends_git_and_all_it_started(tmp_path, fake_git, started_processes):
+    fake_git('(while :; do date > "${1#--git-dir=}/part"; done) & wait')
+
+    def interrupt(name, done, total):
+        if list((tmp_path / "data" / "snapshots").glob(".scripts.*/part")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_one(tmp_path, None, "a" * 40, progress=interrupt)
+    assert [process.returncode for process in started_processes] == [-signal.SIGKILL]
+    assert os.listdir(tmp_path / "data" / "snapshots") == []
+
+
+def test_git_that_fails_or_is_missing_says_what_to_set(tmp_path, mirror, monkeypatch):
+    folder, *_ = mirror
+    absent = {"url": (tmp_path / "none").as_uri()}
+    with pytest.raises(SourceError, match=r"cannot fetch commit a{40} .*none.*PSEMBED_MIRROR"):
+        fetch_one(tmp_path, None, "a" * 40, changes=absent)
+    with pytest.raises(SourceError, match="the commit is gone"):
+        fetch_one(tmp_path, None, "a" * 40, changes={"url": (folder / "owner+scripts" / "repo").as_uri()})
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceError, match="git is not installed"):
-        fetch_one(tmp_path, None, "a" * 40, changes={"url": absent})
+        fetch_one(tmp_path, None, "a" * 40, changes=absent)
     assert os.listdir(tmp_path / "data" / "snapshots") == []
