@@ -48,6 +48,7 @@ def check_speeds(found, rivals):
 
 
 def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatch, one_process):
+    """Slow (over 15 s): the whole of make bench, on few texts."""
     monkeypatch.setattr(cluster, "CORES", 2)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     found = speed.main(tmp_path)
@@ -77,6 +78,7 @@ def test_bench_stores_what_it_measured_without_hugging_face(tmp_path, monkeypatc
 
 
 def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
+    """Slow (over 15 s beside other work): both trainings compile their graph."""
     random = np.random.default_rng(1)
     labels = np.arange(256, dtype=np.int8) % 2
     tokens = random.integers(2, 20, (256, 64)).astype(np.int32)

@@ -175,6 +175,7 @@ print(np.abs(np.subtract(*losses)).max(), np.abs(scores[0] - scores[1]).max(), n
 
 
 def test_two_devices_learn_what_one_learns():
+    """Slow (over 15 s): two more interpreters import TensorFlow, and each trains."""
     tests = Path(__file__).parents[1]
     command = [sys.executable, "-c", TWO_DEVICES, str(tests / "helpers")]
     done = subprocess.run(

@@ -64,6 +64,7 @@ def test_what_half_precision_trained_is_kept_in_full_and_apart(tmp_path, monkeyp
 
 
 def test_networks_of_several_processes_repeat_exactly_and_are_asked_in_order(tmp_path):
+    """Slow (over 15 s): each of two processes imports TensorFlow and trains."""
     plan, parts = [given(seed=1), given("character_cnn", seed=2)], {"test": samples(5)}
     jobs = [(tmp_path / folder, one, parts, SETTINGS) for folder in ("a", "b") for one in plan]
     # what score_all does, twice over

@@ -137,6 +137,7 @@ def smoke(checkout) -> runner.RunSummary:
 
 
 def test_the_smoke_chain_recovers_every_planted_truth(smoke):
+    """Slow (minutes): it waits for the one smoke run, which all tests of this file share."""
     assert [stage.status for stage in smoke.stages] == ["ran"] * len(STAGES)
     assert len(smoke.controls) > 20
     assert [row for row in smoke.controls if row["verdict"] != "recovered"] == []

@@ -91,6 +91,7 @@ def grows_too_fast(pattern, head, run):
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_steps_are_linear_whatever_the_bait(name):
+    """Slow (up to 20 s for one pattern): each step of the engine is counted, on every bait."""
     assert [bait for bait in BAITS if grows_too_fast(PATTERNS[name], *bait)] == []
 
 
