@@ -11,62 +11,74 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
-from psembed.embedding import benchmark, token_vectors, word2vec
+from psembed.embedding import benchmark, ppmi, token_vectors, word2vec
 from psembed.embedding.stream import TokenStream, write
 from psembed.powershell.command_position import Reading
 from psembed.runtime import workers
 from psembed.runtime.errors import ParameterError
+from psembed.sources import catalogue
+
+MODELS = {"word2vec": word2vec.train, "ppmi": ppmi.train}
+JOINED = "joined"
+Settings = dict[str, dict]  # of each of MODELS, as its training takes them
 
 
 class Training(NamedTuple):
-    """One training: a name for its file, the stream and scripts it reads, and the changed settings."""
+    """One training: a name for its file, the model, the stream and scripts it reads, the changed settings."""
 
     name: str
+    model: str
     stream: Path
     kept: np.ndarray | None
     changes: dict
 
 
 def train_all(
-    trainings: Sequence[Training], settings: dict, folder: Path, *, processes: int = 1
+    trainings: Sequence[Training], settings: Settings, folder: Path, *, processes: int = 1
 ) -> list[float]:
     """Train each, `processes` at a time, and write <folder>/<name>.npz; return the seconds each took.
 
-    `settings` are those of `word2vec.train`; each training's changes replace some of them. ParameterError if
-    two trainings have one name.
+    Each training's changes replace some of the settings of its model. ParameterError if two trainings have
+    one name.
     """
     names = [training.name for training in trainings]
     if len(set(names)) < len(names):
         raise ParameterError(f"two trainings have one name among {', '.join(names)}; give each its own")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        (training, settings | training.changes, folder / f"{training.name}.npz") for training in trainings
-    ]
+    jobs = [(one, settings[one.model] | one.changes, folder / f"{one.name}.npz") for one in trainings]
     return list(workers.each(_train, jobs, processes=processes))
 
 
 def _train(training: Training, settings: dict, path: Path) -> float:
     started = time.perf_counter()
-    stream = TokenStream(training.stream)
-    vectors = word2vec.train(stream, kept=training.kept, **settings)
+    with threadpool_limits(1):
+        vectors = MODELS[training.model](TokenStream(training.stream), kept=training.kept, **settings)
     token_vectors.save(path, vectors, settings, dtype="float16")  # half the size; cosines move by about 1e-3
     return time.perf_counter() - started
 
 
-def sample(scripts: pl.DataFrame, n: int, *, seed: int) -> np.ndarray:
-    """Choose `n` of the kept scripts at the pinned commits at random, or all if there are fewer.
+def of_seeds(stream: TokenStream, kept: np.ndarray | None, seeds: Sequence[int]) -> list[Training]:
+    """List the trainings of each model with each seed: word2vec_1, ppmi_1, word2vec_2, ..."""
+    return [
+        Training(f"{model}_{seed}", model, stream.folder, kept, {"seed": seed})
+        for seed in seeds
+        for model in MODELS
+    ]
 
-    Returns bool, one a row of `scripts`, the table of a TokenStream.
-    """
-    return _drawn((scripts["head"] & scripts["kept"]).to_numpy(), n, seed)
+
+def join(folder: Path, first: str, second: str, name: str) -> None:
+    """Write the joined vectors of two trainings beside them, as `name`."""
+    pair = [token_vectors.read(Path(folder) / f"{one}.npz") for one in (first, second)]
+    token_vectors.save(Path(folder) / f"{name}.npz", ppmi.joined(*pair), {}, dtype="float16")
 
 
-def _drawn(among: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Choose `n` of the places where `among` is true; a larger sample holds the smaller ones (bool)."""
-    drawn = np.zeros(len(among), dtype=bool)
-    drawn[np.random.default_rng(seed).permutation(np.flatnonzero(among))[:n]] = True
+def sample(kept: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+    """Choose `n` of the `kept` scripts at random, or all if there are fewer (bool)."""
+    drawn = np.zeros(len(kept), dtype=bool)
+    drawn[np.random.default_rng(seed).permutation(np.flatnonzero(kept))[:n]] = True
     return drawn
 
 
@@ -75,54 +87,78 @@ READINGS = {
     "strings blank": Reading(strings=False),
     "commands not marked": Reading(commands=False),
 }
-SETTINGS: dict[str, dict] = {
-    "window 1": {"window": 1},
-    "window 5": {"window": 5},
-    "50 dimensions": {"dimension": 50},
-    "200 dimensions": {"dimension": 200},
-    "in 5 scripts": {"min_scripts": 5},
-    "in 50 scripts": {"min_scripts": 50},
-    "skip-gram": {"algorithm": "skipgram"},
-    "FastText": {"algorithm": "fasttext"},
+CHANGES: Settings = {
+    "word2vec": {
+        "no cap": {"repository_cap": None},
+        "a cap of 5": {"repository_cap": 5},
+        "a cap of 100": {"repository_cap": 100},
+        "in 10 scripts": {"min_scripts": 10},
+        "in 50 scripts": {"min_scripts": 50},
+        "window 1": {"window": 1},
+        "window 5": {"window": 5},
+        "50 dimensions": {"dimension": 50},
+        "200 dimensions": {"dimension": 200},
+        "15 negatives": {"negative": 15},
+        "skip-gram": {"algorithm": "skipgram"},
+    },
+    "ppmi": {
+        "no cap": {"repository_cap": None},
+        "a cap of 20": {"repository_cap": 20},
+        "without parameters": {"contexts": ppmi.CONTEXTS[:3]},
+        "100 dimensions": {"dimension": 100},
+        "500 dimensions": {"dimension": 500},
+    },
 }
-SIZES = (10_000, 100_000)
 
 
-def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path, *, n: int, seed: int) -> list[Training]:
-    """List the trainings that change one thing each; the first, "base", reads `n` scripts as they are today.
+def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path) -> list[Training]:
+    """List the trainings that change one thing each; the first of a model, "word2vec" or "ppmi", none.
 
     Parameters
     ----------
     stream : TokenStream
-        With the columns normalised, head and kept.
+        With the columns source, path, normalised and version; the base reads version 0.
     scripts : DataFrame
         Columns normalised and text; what is read differently is read from it, into streams in `folder`.
     """
-    base = sample(stream.scripts, n, seed=seed)
-    texts = scripts.join(stream.scripts.filter(base).select("normalised"), on="normalised", how="semi")
-    folder = Path(folder)
-    trainings = [Training("base", stream.folder, base, {})]
-    trainings += [Training(name, stream.folder, base, changes) for name, changes in SETTINGS.items()]
+    table = stream.scripts
+    base = (table["version"] == 0).to_numpy()
+    texts = scripts.join(table.filter(base).select("normalised"), on="normalised", how="semi")
+    older = [source.name for source in catalogue.find_sources(["benign", "offensive"], history=True)]
+    other_texts = {
+        "one older version too": (table["version"] <= 1).to_numpy(),
+        "two older versions too": (table["version"] <= 2).to_numpy(),
+        "no snippets": base & ~table["path"].str.contains(r"#\d{4}$").to_numpy(),
+        "sources with a history only": base & table["source"].is_in(older).to_numpy(),
+    }
+    trainings = []
+    for model, changes in CHANGES.items():
+        trainings.append(Training(model, model, stream.folder, base, {}))
+        trainings += [
+            Training(f"{model}, {name}", model, stream.folder, base, one) for name, one in changes.items()
+        ]
+        trainings += [
+            Training(f"{model}, {name}", model, stream.folder, kept, {})
+            for name, kept in other_texts.items()
+            if kept.any() and (kept != base).any()
+        ]
     for name, reading in READINGS.items():
-        other = write(folder / name, [texts.select("normalised", "text")], reading=reading)
-        trainings.append(Training(name, other.folder, None, {}))
-    for size in sorted({n, *SIZES}):
-        if size <= stream.kept.sum():
-            name = f"{size:,} scripts, older versions too"
-            trainings.append(Training(name, stream.folder, _drawn(stream.kept, size, seed), {}))
+        columns = ["source", "normalised", "text"]
+        other = write(Path(folder) / name, [texts.select(columns)], reading=reading)
+        trainings.append(Training(f"word2vec, {name}", "word2vec", other.folder, None, {}))
     return trainings
 
 
-def report(trainings: Sequence[Training], folder: Path, *, seed: int, min_count: int) -> pl.DataFrame:
+def report(names: Sequence[str], folder: Path, *, seed: int, min_count: int) -> pl.DataFrame:
     """Score trained vectors on the development half of the benchmark, a row each."""
     wanted = ("alias_n", "alias_mrr", "alias_mrr_low", "alias_mrr_high", "alias_hit10", "odd_groups_accuracy",
               "analogies_top1", "analogies_mrr")  # fmt: skip
     rows = []
-    for training in trainings:
-        vectors = token_vectors.load(Path(folder) / f"{training.name}.npz")
+    for name in names:
+        vectors = token_vectors.read(Path(folder) / f"{name}.npz")
         scores = benchmark.run(vectors, seed=seed, half="development", min_count=min_count)
         rows.append(
-            {"change": training.name, "tokens": len(vectors)}
-            | {name: scores["summary"]["development"][name] for name in wanted}
+            {"change": name, "tokens": len(vectors.index_to_key)}
+            | {key: scores["summary"]["development"][key] for key in wanted}
         )
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -139,8 +139,8 @@ def count_distinct(table: pl.DataFrame, *, root: Path, folder: Path, in_scripts:
     """Count near-duplicates and tokens among all distinct versions of an `index`.
 
     Of versions with one normalised text the first counts. A temporary file is made in `folder`, of about the
-    size of the texts. Returns near_duplicates, what `near_duplicates.cluster` counts, and tokens (int), those
-    that `in_scripts` paths hold in any version.
+    size of the texts. Returns near_duplicates, what `near_duplicates.cluster` counts, and vocabulary (int),
+    the tokens that `in_scripts` paths hold in any version.
     """
     distinct = table.unique("normalised", keep="first", maintain_order=True)
     paths: Counter[str] = Counter()
@@ -153,7 +153,7 @@ def count_distinct(table: pl.DataFrame, *, root: Path, folder: Path, in_scripts:
             yield lists
 
     counts = near_duplicates.cluster(tokenised(), folder=folder)[1]
-    return {"near_duplicates": counts, "tokens": sum(n >= in_scripts for n in paths.values())}
+    return {"near_duplicates": counts, "vocabulary": sum(n >= in_scripts for n in paths.values())}
 
 
 def _holders(paths: pl.Series, lists: pl.Series) -> dict[str, int]:
@@ -174,8 +174,8 @@ def collect(
     Returns
     -------
     batches : iterator of DataFrame
-        Columns source, path, normalised, head (bool: at the pinned commit), train (bool: no script that is
-        reserved for validating and testing classifiers) and text.
+        Columns source, path, normalised, version (Int64: 0 at the pinned commit, then older ones), train
+        (bool: no script that is reserved for validating and testing classifiers) and text.
     counts : dict
         pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to be
         read); with history also distinct_history (all distinct texts, older versions too), what
@@ -183,9 +183,9 @@ def collect(
         by source and reason) and missing (sources that could not be read, and why).
     """
     unlabeled = scripts.filter(pl.col("kind") != "labelled").with_columns(
-        head=pl.lit(True), train=pl.col("part") == "train"
+        version=pl.lit(0, pl.Int64), train=pl.col("part") == "train"
     )
-    columns = ["source", "path", "normalised", "head", "train", "text"]
+    columns = ["source", "path", "normalised", "version", "train", "text"]
     snippets = int(unlabeled["stratum"].str.ends_with("snippets").sum())
     counts = {"pinned": len(unlabeled) - snippets, "snippets": snippets, "scripts": len(unlabeled)}
     if not versions:
@@ -196,7 +196,8 @@ def collect(
     distinct = table.unique("normalised", keep="first", maintain_order=True)  # before the versions are chosen
     older = distinct.filter(~pl.col("normalised").is_in(unlabeled["normalised"].implode()))
     chosen = older.filter(choose_versions(older, versions=versions - 1) & (versions > 1))
-    chosen = chosen.with_columns(head=pl.lit(False), train=~pl.col("reserved"))
+    place = pl.int_range(1, pl.len() + 1).over("source", "path")
+    chosen = chosen.with_columns(version=place, train=~pl.col("reserved"))
     counts |= {
         "scripts": len(unlabeled) + len(chosen),
         "distinct_history": len(unlabeled) - snippets + len(older),

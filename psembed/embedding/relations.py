@@ -19,6 +19,7 @@ PUBLISHED_ODD = {name: (tuple(row.split()[1:]), row.split()[0]) for name, row in
 PUBLISHED_ALIASES, PUBLISHED_GROUPS = (
     {name: tuple(row.split()) for name, row in _STUDY[kind].items()} for kind in ("aliases", "groups")
 )
+ASKED_BEFORE = tuple(_OURS["aliases"]["asked_before"])
 ODD_GROUPS = {half: tuple(tuple(row.split()) for row in rows) for half, rows in _OURS["odd_groups"].items()}
 
 

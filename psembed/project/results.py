@@ -16,8 +16,17 @@ Counts = dict[str, int]
 Numbers = dict[str, float]
 
 Corpus = TypedDict("Corpus", {"generated": bool, "repositories": int})
-Unlabeled = TypedDict(  # distinct_history: older versions of scripts included
-    "Unlabeled", {"distinct_history": int | None, "kept_tokens": int, "vocabulary": int | None}, total=False
+Unlabeled = TypedDict(  # distinct_history and vocabulary: older versions of scripts included
+    "Unlabeled",
+    {
+        "pinned": int,
+        "snippets": int,
+        "distinct_history": int | None,
+        "kept_tokens": int,
+        "pinned_vocabulary": int,
+        "vocabulary": int | None,
+    },
+    total=False,
 )
 Tokens = TypedDict(
     "Tokens",
@@ -39,18 +48,25 @@ Closeness = dict[str, float | None]  # mean_rank, of a group's members among eac
 TokenGroups = TypedDict(
     "TokenGroups", {"operators": Closeness, "policies": Closeness, "vocabulary": int}, total=False
 )
-Semantics = TypedDict(
-    "Semantics",
+Answers = TypedDict(  # of one model to the study's questions
+    "Answers",
     {
         "aliases": dict[str, Alias],
         "odd_one_out": dict[str, OddOneOut],  # by claim, and so are the next two
         "analogies": dict[str, Analogy],
         "groups": dict[str, TokenGroups],
         "missing": list[str],  # tokens asked for that have no vector
-        "vocabulary": int,
-        "benchmark": dict[str, Numbers],  # development, held_out, all: what headline.toml reads
     },
 )
+
+
+class Semantics(Answers):
+    """Chapter 4: the answers of the first seed, and of every seed."""
+
+    vocabulary: int
+    seeds: list[Answers]
+    benchmark: dict[str, Numbers]  # development, held_out, all: what headline.toml reads
+
 
 # P1: part -> positives, negatives.
 Labels = TypedDict("Labels", {"one_line_rule_accuracy": float, "p1": dict[str, Counts]})
