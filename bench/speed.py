@@ -145,8 +145,7 @@ def main(root: Path) -> dict[str, float | str | None]:
         "scoring": (scored := scoring.main(root, contents)),
         "score_vs_keras": scored["score_vs_keras"],
         "cluster": cluster.main(contents),
-        "learning": (learned := learning.main(root)),
-        "word2vec_vs_gensim": learned["word2vec_vs_gensim"],
+        "learning": learning.main(root),
         "training": (trained := training.main(root)),
         "training_vs_plain": trained and trained["training_vs_plain"],
     }

@@ -11,11 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from psembed.datasets import duplicates, near_duplicates
+from psembed.embedding.stream import TokenStream
 from psembed.powershell import tokens
+from psembed.powershell.aliases import ALIASES
 from psembed.powershell.cleaning import clean
+from psembed.powershell.command_position import COMMAND
 from psembed.powershell.decoding import read_script
 from psembed.runtime.errors import CorpusError, SourceError
 from psembed.sources import catalogue, snapshots
@@ -228,6 +232,17 @@ def largest_shares(table: pl.DataFrame, column: str) -> dict[str, float]:
         table.group_by("source").agg(pl.col(column).sum()).sort(column, "source", descending=[True, False])
     )
     return {name: round(size / max(totals[column].sum(), 1), 4) for name, size in totals.head(5).iter_rows()}
+
+
+def repositories_with_alias(read: TokenStream) -> int:
+    """Count the repositories that use an alias as a command, at the pinned commits."""
+    aliases = read.tokens.is_in([COMMAND + alias.lower() for alias, _ in ALIASES]).to_numpy()
+    pinned = read.scripts.select((pl.col("version") == 0) & (pl.col("tokens") > 0)).to_series().to_numpy()
+    holds = [
+        np.add.reduceat(aliases[ids], np.cumsum(lengths) - lengths) > 0
+        for ids, lengths in read.chunks(pinned)
+    ]
+    return read.scripts.filter(pinned).filter(np.concatenate(holds))["source"].n_unique()
 
 
 def contributions(scripts: pl.DataFrame) -> list[dict]:

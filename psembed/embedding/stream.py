@@ -172,10 +172,10 @@ class RepositoryCap:
     """
 
     def __init__(self, stream: TokenStream, kept: np.ndarray | None, cap: int | None):
-        self.cap, self.size, self.codes, self.uses = cap, len(stream.tokens), [], []
-        self.owners, self.next = stream.owners(kept), 0
+        self.cap, self.size, self.next = cap, len(stream.tokens), 0
         if cap is None:
             return
+        self.owners = stream.owners(kept)
         counted = [np.unique(codes, return_counts=True) for codes, _ in self._coded(stream.chunks(kept))]
         codes, uses = (np.concatenate(part) for part in zip(*counted, strict=True))
         self.codes, place = np.unique(codes, return_inverse=True)
@@ -190,10 +190,10 @@ class RepositoryCap:
 
     def weights(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return the weights of the tokens of the next chunk (float32[m])."""
-        owners = self.owners[self.next : self.next + len(lengths)]
-        self.next += len(lengths)
         if self.cap is None:
             return np.ones(len(ids), dtype=np.float32)
+        owners = self.owners[self.next : self.next + len(lengths)]
+        self.next += len(lengths)
         codes = np.repeat(owners, lengths) * self.size + ids
         uses = self.uses[np.searchsorted(self.codes, codes)]
         return np.minimum(1, self.cap / uses).astype(np.float32)

@@ -194,7 +194,7 @@ def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(t
     flat = json.loads((folder / "headline.json").read_text())
     assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)
     assert (flat["tokenise_vs_hf"], flat["p99_ms"]) == (9.0, 8.0)
-    assert flat["near_duplicate_clusters"] == 7 and flat["word2vec_vs_gensim"] is None
+    assert flat["near_duplicate_clusters"] == 7 and flat["tokenise_vs_hf"] is None
 
 
 @pytest.mark.parametrize(
