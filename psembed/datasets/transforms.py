@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from psembed.powershell.aliases import ALIASES
-from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES, STRING, clean, spans
+from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES, STRING, Edit, clean, edited, spans
 from psembed.powershell.command_position import KEY_ENDS
 from psembed.runtime.errors import ParameterError
 
@@ -28,7 +28,6 @@ OUTSIDE = "\0"  # stands for a character of a string or comment; part of no scri
 AFTER_PIPE = frozenset({"%", "?", "foreach"})  # elsewhere a remainder, a wildcard, a loop
 _NAMES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 KEYWORDS, AUTOMATIC = (frozenset(_NAMES[kind].split()) for kind in ("keywords", "automatic"))
-Edit = tuple[int, int, str]  # start, end, what stands there instead
 _KEY_ENDS = "|".join(re.escape(end) for end in KEY_ENDS)
 # A method's or attribute's bracket opens no command; then an opener, or a closed block, and a bare word that
 # is not part of a path, a key, a label or an item of a list.
@@ -95,7 +94,7 @@ def _code(text: str, *, expanded: bool = False) -> str:
         for kind, begin, end in spans(text)
         if not (expanded and kind == STRING and _expands(text, begin, end))
     )
-    return _edited(text, hidden)
+    return edited(text, hidden)
 
 
 def _expands(text: str, begin: int, end: int) -> bool:
@@ -103,15 +102,6 @@ def _expands(text: str, begin: int, end: int) -> bool:
     if text[begin : begin + 2].lstrip("@")[:1] not in tuple(SINGLE_QUOTES):
         return True
     return text[begin - 1 : begin] == ")" and text[end - 1] not in SINGLE_QUOTES
-
-
-def _edited(text: str, edits: Iterable[Edit]) -> str:
-    """Return `text` after these edits, which are in order and do not overlap."""
-    kept, start = [], 0
-    for begin, end, instead in edits:
-        kept += [text[start:begin], instead]
-        start = end
-    return "".join([*kept, text[start:]])
 
 
 def _case(text: str, generator: np.random.Generator) -> str:
@@ -133,7 +123,7 @@ def _edited_commands(text: str, edit: Callable[[re.Match], str | None]) -> str:
         for match in _COMMAND.finditer(_code(text))
         if match["word"] and (match["pipe"] or match["word"].lower() not in KEYWORDS)
     )
-    return _edited(text, ((*match.span("word"), new) for match in commands if (new := edit(match))))
+    return edited(text, ((*match.span("word"), new) for match in commands if (new := edit(match))))
 
 
 def _backticks(text: str, generator: np.random.Generator) -> str:
@@ -175,7 +165,7 @@ def _halved(text: str, generator: np.random.Generator, form: str) -> str:
                 quote, cut = text[begin], int(generator.integers(begin + 2, end - 1))
                 yield begin, end, form.format(text[begin:cut] + quote, quote + text[cut:end])
 
-    return _edited(text, edits())
+    return edited(text, edits())
 
 
 def _variable_names(text: str, generator: np.random.Generator) -> str:
@@ -188,7 +178,7 @@ def _variable_names(text: str, generator: np.random.Generator) -> str:
     variables = {match["name"].lower() for match in matches if match.group().startswith("$")}
     renamed = _new_names(variables - AUTOMATIC, generator)
     names = ((match, renamed.get(match["name"].lower())) for match in matches)
-    return _edited(text, ((*match.span("name"), name) for match, name in names if name))
+    return edited(text, ((*match.span("name"), name) for match, name in names if name))
 
 
 def _new_names(old: set[str], generator: np.random.Generator) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 COMMENT, STRING = "comment", "string"
 IN_STRING, AFTER_STRING = "\x02", "\x03"  # what a line of `code_lines` begins with; part of no token
@@ -18,15 +18,16 @@ _PLAIN_STRINGS = re.compile(
     rf"|[{SINGLE_QUOTES}][^{SINGLE_QUOTES}]*[{SINGLE_QUOTES}]){{1,1000}}"
 )
 _HERE_STRING = re.compile(rf"@([{SINGLE_QUOTES}]|[{DOUBLE_QUOTES}])[ \t]*\n")
-_HERE_END = {
-    False: re.compile(rf"\n[{SINGLE_QUOTES}]@"),
-    True: re.compile(rf"\n[{DOUBLE_QUOTES}]@"),
+# The end of a here-string that is double-quoted, or not.
+HERE_END = {
+    double: re.compile(rf"\r?\n[{q}]@") for double, q in ((False, SINGLE_QUOTES), (True, DOUBLE_QUOTES))
 }
 # A # opens a comment only where a token can start: after white space, after a character that ends
 # every token (about_Parsing), or after a closing bracket, quote or block comment; so not in page#top.
 _BEFORE_COMMENT = frozenset("&(),;{}|]" + SINGLE_QUOTES + DOUBLE_QUOTES)
 _COMMENT_LINES = re.compile(r"#[^\n]*(?:\n\s*#[^\n]*){0,1000}")
 Rewriting = dict[str, Callable[[str], str]]  # what stands for a span of each kind
+Edit = tuple[int, int, str]  # start, end, what stands there instead
 _SPACE_STEP = 1 << 20  # characters; white space is collapsed in pieces to bound memory
 
 
@@ -72,12 +73,16 @@ def _comment_gone(piece: str) -> str:
 
 def _rewritten(text: str, instead: Rewriting) -> str:
     """Return `text` with each span of a kind in `instead` replaced by what that makes of it."""
+    return edited(text, ((b, e, instead[kind](text[b:e])) for kind, b, e in spans(text) if kind in instead))
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """Return `text` after these edits, which are in order and do not overlap."""
     kept, start = io.StringIO(newline=""), 0
-    for kind, begin, end in spans(text):
-        if kind in instead:
-            kept.write(text[start:begin])
-            kept.write(instead[kind](text[begin:end]))
-            start = end
+    for begin, end, instead in edits:
+        kept.write(text[start:begin])
+        kept.write(instead)
+        start = end
     kept.write(text[start:])
     return kept.getvalue()
 
@@ -128,7 +133,7 @@ def _skip_quoted(text: str, begin: int, character: str, depths: list[int]) -> in
         head = _HERE_STRING.match(text, begin)
         if head is None:
             return begin + 1
-        end = _HERE_END[head.group(1) in DOUBLE_QUOTES].search(text, head.end() - 1)
+        end = HERE_END[head.group(1) in DOUBLE_QUOTES].search(text, head.end() - 1)
         return len(text) if end is None else end.end()
     if plain := _PLAIN_STRINGS.match(text, begin):
         return plain.end()

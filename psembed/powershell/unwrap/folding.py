@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from psembed.powershell.cleaning import SINGLE_QUOTES
+from psembed.powershell.cleaning import SINGLE_QUOTES, edited
 from psembed.powershell.unwrap.parser import Parser
 from psembed.powershell.unwrap.state import DECODINGS, Finding, Kind
 from psembed.powershell.unwrap.values import Budget
@@ -33,7 +33,11 @@ def fold_constants(text: str, budget: Budget) -> Folded:
         cut, findings = parser.run(), parser.findings
     everything = _outermost(findings.constants + findings.decoded)
     decoded = [each for each in everything if each.how in DECODINGS]
-    return Folded(_with_literals(text, _outermost(findings.constants)), decoded, findings.scripts, cut)
+    literals = (
+        (begin, end, value if how == Kind.WORD else quoted(value))
+        for begin, end, value, how in _outermost(findings.constants)
+    )
+    return Folded(edited(text, literals), decoded, findings.scripts, cut)
 
 
 def _outermost(findings: list[Finding]) -> list[Finding]:
@@ -44,14 +48,6 @@ def _outermost(findings: list[Finding]) -> list[Finding]:
         if not kept or each.begin >= kept[-1].end:
             kept.append(each)
     return kept
-
-
-def _with_literals(text: str, constants: list[Finding]) -> str:
-    kept, start = [], 0
-    for begin, end, value, how in constants:
-        kept += [text[start:begin], value if how == Kind.WORD else quoted(value)]
-        start = end
-    return "".join([*kept, text[start:]])
 
 
 def quoted(value: str) -> str:

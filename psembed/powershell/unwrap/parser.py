@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
+from psembed.powershell.cleaning import DOUBLE_QUOTES, HERE_END, SINGLE_QUOTES
 from psembed.powershell.unwrap.operators import join
 from psembed.powershell.unwrap.state import Finding, Item, Kind, Variables, decisive, variable_name
 from psembed.powershell.unwrap.statements import StatementEvaluator
@@ -58,13 +58,13 @@ _IN_STRING = re.compile(
     r"|\$(?:\{(?P<braced>[^{}\r\n]{1,200}+)\}|(?P<name>(?:\w++:(?=\w))?+\w++))|(?P<code_opens>\$\()|[`$]",
     re.IGNORECASE | re.DOTALL,
 )
-_HERE_ENDS = {"'": re.compile(rf"\r?\n[{_S}]@"), '"': re.compile(rf"\r?\n[{_D}]@")}
 _ESCAPES = {
     "0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }  # fmt: skip
 _SINGLE_QUOTES = frozenset(SINGLE_QUOTES)
 _BEFORE_INDEX = Kind.OPERANDS | {Kind.MEMBER, Kind.INDEX}
 _BEFORE_MEMBER = _BEFORE_INDEX | {Kind.TYPE, Kind.BLOCK}
+_BEFORE_OPERAND = frozenset({Kind.OPERATOR, Kind.ASSIGN})
 _CLOSERS = {"(": ")", "$(": ")", "@(": ")", "{": "}", "@{": "}", "[": "]"}
 
 
@@ -185,7 +185,7 @@ class Parser:
     def _here_string(self, position: int, start: int) -> int:
         self.budget.check_time()  # one within another looks for its end through all of the text
         double = self.text[position + 1] in DOUBLE_QUOTES
-        ends = _HERE_ENDS['"' if double else "'"].search(self.text, start - 1)
+        ends = HERE_END[double].search(self.text, start - 1)
         stop, end = (ends.start(), ends.end()) if ends else (len(self.text), len(self.text))
         inside = self.text[start:stop]
         if double and ("$" in inside or "`" in inside):
@@ -196,11 +196,8 @@ class Parser:
 
     def _take_newline(self, _: str, position: int, end: int) -> None:
         frame = self.frames[-1]
-        if (
-            frame.kind not in ("(", "[")
-            and frame.items
-            and frame.items[-1].kind not in (Kind.OPERATOR, Kind.ASSIGN)
-        ):
+        goes_on = frame.kind in ("(", "[") or (frame.items and frame.items[-1].kind in _BEFORE_OPERAND)
+        if not goes_on:
             self._end_statement()
 
     def _take_double(self, _: str, position: int, end: int) -> None:
@@ -241,11 +238,7 @@ class Parser:
             place -= 1
         while place > 0 and items[place - 1].kind == Kind.TYPE:
             place -= 1
-        if place > 0 and items[place - 1].kind not in (
-            Kind.OPERATOR,
-            Kind.ASSIGN,
-            Kind.PARAMETER,
-        ):  # lines that were joined
+        if place > 0 and items[place - 1].kind not in _BEFORE_OPERAND | {Kind.PARAMETER}:  # joined lines
             rest, self.frames[-1].items = items[place:], items[:place]
             self._end_statement()
             self.frames[-1].items = rest
@@ -302,11 +295,7 @@ class Parser:
         if item.kind == Kind.INDEX and not (outer and outer[-1].kind in _BEFORE_INDEX):
             return  # an attribute
         before = outer[-1] if outer else None
-        alone = (
-            before is None
-            or before.kind in (Kind.OPERATOR, Kind.ASSIGN, Kind.TYPE)
-            or before.end < frame.begin
-        )
+        alone = before is None or before.kind in _BEFORE_OPERAND | {Kind.TYPE} or before.end < frame.begin
         outer.append(item)
         if frame.kind == "(" and alone and self._is_constant(frame.result):
             self.findings.constants.append(Finding(frame.begin, end, str(item.value), item.how))
@@ -323,7 +312,7 @@ class Parser:
         frame = self.frames[-1]
         here_end = frame.here_end
         if 0 <= here_end <= position:
-            closing = _HERE_ENDS['"'].match(self.text, here_end)
+            closing = HERE_END[True].match(self.text, here_end)
             return self._close_string(closing.end() if closing else len(self.text))
         match = _IN_STRING.match(self.text, position)
         assert match is not None  # any character is a part
