@@ -17,7 +17,7 @@ from psembed.detector.neighbours import Neighbour, Neighbours
 from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
 from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
-from psembed.powershell.encoding import Encoder, Samples
+from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.encodings import well_formed
 from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
@@ -120,9 +120,7 @@ class Detector:
 
     def view(self, clean: str) -> str:
         """Return what the network reads of a clean text: of a long one about its head and its tail."""
-        width = VIEW * self._encoder.char_length
-        tail = width // 4
-        return clean if len(clean) <= width else f"{clean[: width - tail]} {clean[-tail:]}"
+        return ends(clean, VIEW * self._encoder.char_length, between=" ")
 
     def verdicts(self, items: Iterable[Item]) -> Iterator[Verdict]:
         """Yield the verdict on each item, in order; items are read a chunk at a time."""

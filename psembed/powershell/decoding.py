@@ -16,19 +16,12 @@ _UTF16_SHARE = 0.2
 
 
 def decode(data: bytes) -> tuple[str | None, str]:
-    """Decode the bytes of one script.
+    """Return the text of one script, None if it is binary, and its encoding, one of ENCODINGS.
 
-    A byte-order mark decides if there is one (bytes it cannot explain become U+FFFD). Without one:
-    NUL bytes on one side only of the 16-bit units, in a fifth of them and in two at least, mean UTF-16; any
-    other NUL, or control characters in more than 5% of the bytes, mean binary; then ASCII, UTF-8 and,
-    as Windows PowerShell does, Windows-1252.
-
-    Returns
-    -------
-    text : str or None
-        Text without byte-order mark, line ends untouched; None if the bytes are binary.
-    encoding : str
-        One of `ENCODINGS`.
+    A byte-order mark decides if there is one (bytes it cannot explain become U+FFFD), and is no part of the
+    text; line ends are untouched. Without one: NUL bytes on one side only of the 16-bit units, in a fifth of
+    them and in two at least, mean UTF-16; any other NUL, or control characters in more than 5% of the bytes,
+    mean binary; then ASCII, UTF-8 and, as Windows PowerShell does, Windows-1252.
     """
     if not data:
         return "", "empty"
@@ -59,14 +52,13 @@ def _decode_unmarked(data: bytes) -> tuple[str | None, str]:
 def _decode_utf16(data: bytes) -> tuple[str | None, str]:
     """Decode bytes that hold NULs: UTF-16 without a byte-order mark, or binary."""
     even, odd = data[::2].count(0), data[1::2].count(0)
-    wanted = max(2, _UTF16_SHARE * (len(data) // 2))
-    for name, high, low in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
-        if high >= wanted and low == 0:
-            try:
-                return data.decode(name), name
-            except UnicodeDecodeError:
-                return None, "binary"
-    return None, "binary"
+    name = "utf-16-le" if odd else "utf-16-be"
+    if (even and odd) or even + odd < max(2, _UTF16_SHARE * (len(data) // 2)):
+        return None, "binary"
+    try:
+        return data.decode(name), name
+    except UnicodeDecodeError:
+        return None, "binary"
 
 
 def read_script(data: bytes, *, max_bytes: int) -> tuple[str | None, str, str]:

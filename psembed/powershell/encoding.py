@@ -75,8 +75,8 @@ class Encoder:
         tokens = np.zeros((len(texts), self.token_length), dtype=np.int32)
         characters = np.zeros((len(texts), self.char_length), dtype=np.int32)
         for rows in slices([min(len(text), READ_CHARS) for text in texts]):
-            read = [_ends(text, READ_CHARS) for text in texts[rows]]
-            seen = [_ends(text, self.char_length) for text in texts[rows]]
+            read = [ends(text, READ_CHARS) for text in texts[rows]]
+            seen = [ends(text, self.char_length) for text in texts[rows]]
             tokens[rows] = _padded(*ids(read, self.vocabulary), self.token_length)
             characters[rows] = _padded(*character_ids(seen), self.char_length)
         return tokens, characters
@@ -133,10 +133,10 @@ def character_ids(texts: list[str]) -> tuple[np.ndarray, list[int]]:
     return _CHARACTERS[np.minimum(codes, 127)], [len(text) for text in texts]
 
 
-def _ends(text: str, length: int) -> str:
-    """Cut `text` to `length` characters: its first 3/4 and its last 1/4."""
+def ends(text: str, length: int, *, between: str = "") -> str:
+    """Cut `text` to `length` characters: its first 3/4 and its last 1/4, with `between` between them."""
     tail = length // 4
-    return text if len(text) <= length else text[: length - tail] + text[-tail:]
+    return text if len(text) <= length else text[: length - tail] + between + text[-tail:]
 
 
 def _padded(flat: np.ndarray, lengths: Sequence[int] | np.ndarray, width: int) -> np.ndarray:

@@ -31,8 +31,7 @@ def agreement(texts: Iterable[str]) -> dict:
     token_boundaries_shared (of ours that are a leaf's); and by_type, for each type of leaf, most frequent
     first: leaves, exact (share that is one token of ours) and shared (whose two ends are boundaries of ours).
     """
-    leaves: dict[str, list[int]] = {}
-    totals: Counter[str] = Counter()
+    leaves, exact, shared, totals = (Counter[str]() for _ in range(4))
     for text, theirs in _parsed(texts):
         if theirs is None:
             totals["unparsed"] += 1
@@ -40,10 +39,9 @@ def agreement(texts: Iterable[str]) -> dict:
         ours = {match.span() for match in _MATCHER.finditer(tokens.normalise(text))}
         our_ends, their_ends = set(chain(*ours)), set(chain(*(span for _, span in theirs)))
         for kind, span in theirs:
-            row = leaves.setdefault(kind, [0, 0, 0])
-            row[0] += 1
-            row[1] += span in ours
-            row[2] += our_ends.issuperset(span)
+            leaves[kind] += 1
+            exact[kind] += span in ours
+            shared[kind] += our_ends.issuperset(span)
         totals.update(
             scripts=1,
             tokens=len(ours),
@@ -52,13 +50,13 @@ def agreement(texts: Iterable[str]) -> dict:
             common=len(our_ends & their_ends),
         )
     by_type = [
-        {"type": kind, "leaves": n, "exact": exact / n, "shared": shared / n}
-        for kind, (n, exact, shared) in sorted(leaves.items(), key=lambda item: -item[1][0])
+        {"type": kind, "leaves": n, "exact": exact[kind] / n, "shared": shared[kind] / n}
+        for kind, n in leaves.most_common()
     ]
     return {
         "scripts": totals["scripts"],
         "unparsed": totals["unparsed"],
-        "leaves": sum(row["leaves"] for row in by_type),
+        "leaves": leaves.total(),
         "tokens": totals["tokens"],
         "leaf_boundaries_shared": totals["common"] / max(totals["leaf_ends"], 1),
         "token_boundaries_shared": totals["common"] / max(totals["token_ends"], 1),

@@ -9,6 +9,7 @@ Python, .NET and JavaScript read it alike. docs/tokens.md shows its behaviour in
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -104,12 +105,8 @@ def ids(texts: pl.Series | Iterable[str], vocabulary: "Vocabulary") -> tuple[np.
 
     All cores work. The id is UNKNOWN for a token outside the vocabulary; null counts as an empty text.
     """
-
-    def ids_of(part: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        return map_distinct_words(part, lambda words: _ids(words, vocabulary))
-
-    parts = map_partitions(ids_of, texts)
-    numbers, lengths = zip(*parts, strict=True)
+    ids_of = partial(map_distinct_words, function=partial(_ids, vocabulary=vocabulary))
+    numbers, lengths = zip(*map_partitions(ids_of, texts), strict=True)
     return np.concatenate(numbers), np.concatenate(lengths)
 
 

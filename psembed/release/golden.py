@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from psembed.detector import manifest
 from psembed.detector.detector import MAX_BYTES, Detector
-from psembed.detector.manifest import MANIFEST, MODEL, TOKENIZER
+from psembed.detector.manifest import TOKENIZER
 from psembed.powershell import cleaning, decoding
-from psembed.powershell.encoding import READ_CHARS, Encoder
+from psembed.powershell.encoding import READ_CHARS, Encoder, ends
 from psembed.powershell.tokens import tokenize
 from psembed.runtime.errors import ModelError, ParameterError
 from psembed.runtime.files import atomic, sha256
@@ -170,15 +171,8 @@ def _repeated(rng: random.Random) -> Parts:
 
 
 def _encoder(folder: Path, detector: Detector) -> Encoder:
-    try:
-        content = (folder / TOKENIZER).read_bytes()
-    except OSError as error:
-        raise ModelError(f"no {TOKENIZER} in {folder.name!r} ({error.strerror})") from error
-    if sha256(content) != detector.manifest["sha256"].get(TOKENIZER):
-        raise ModelError(
-            f"{TOKENIZER} in {folder.name!r} is not the detector's: copy {MODEL}, it and {MANIFEST}"
-        )
-    return Encoder.from_json(content.decode("utf-8"))
+    manifest.check_hash(folder, TOKENIZER, detector.manifest)
+    return Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
 
 
 def _scores(detector: Detector, given: list[str]) -> list[np.float32]:
@@ -199,9 +193,7 @@ def _judged(score: np.float32 | None, detector: Detector) -> dict:
 def _text_fields(text: str, encoder: Encoder) -> dict:
     cleaned = cleaning.clean(text)
     rows = [row[row > 0].astype("<i4") for (row,) in encoder.encode([cleaned])]
-    tail = READ_CHARS // 4
-    seen = cleaned if len(cleaned) <= READ_CHARS else cleaned[: READ_CHARS - tail] + cleaned[-tail:]
-    tokens = tokenize(seen)
+    tokens = tokenize(ends(cleaned, READ_CHARS))
     fields = {
         "cleaned_length": len(cleaned),
         "cleaned_sha256": sha256(cleaned.encode()),
@@ -267,7 +259,7 @@ def _shares() -> Iterator[bytes]:
 def _saved(path: Path, records: list[dict]) -> Path:
     lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
     buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=9, mtime=0) as stream:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream:
         stream.write(lines.encode("ascii"))
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getvalue())

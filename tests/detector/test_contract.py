@@ -166,7 +166,7 @@ def test_golden_file_goes_with_its_detector(tmp_path):
     with pytest.raises(ModelError, match=TOKENIZER):
         golden.write(tmp_path, Detector.load())
     (tmp_path / TOKENIZER).write_text("{}")
-    with pytest.raises(ModelError, match="not the detector's"):
+    with pytest.raises(ModelError, match="do not belong together"):
         golden.write(tmp_path, Detector.load())
 
 

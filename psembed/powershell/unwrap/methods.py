@@ -4,9 +4,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.unwrap import operators
 from psembed.powershell.unwrap.encodings import CODECS, decoded, from_base64, inflated
-from psembed.powershell.unwrap.operators import indexed, join
+from psembed.powershell.unwrap.operators import (
+    equal_parts,
+    formatted,
+    indexed,
+    join,
+    replace_matches,
+    split_at_matches,
+)
 from psembed.powershell.unwrap.state import decisive
 from psembed.powershell.unwrap.values import (
     LARGEST_NUMBER,
@@ -156,9 +162,7 @@ def _matches(budget: Budget, text: Any, pattern: Any, options: Any = "") -> list
     dots = text_of(pattern)
     if not dots or dots.strip("."):
         raise ValueError("not covered")
-    return operators.equal_parts(
-        budget, text, len(dots), from_right="righttoleft" in text_of(options).lower()
-    )
+    return equal_parts(budget, text, len(dots), from_right="righttoleft" in text_of(options).lower())
 
 
 def _hexadecimal(budget: Budget, text: Any) -> bytes:
@@ -186,15 +190,13 @@ STATIC_METHODS: dict[tuple[str, str], Callable] = {
     ("string", "join"): lambda budget, separator, *values: join(budget, _list_of(values), separator),
     ("string", "concat"): _concatenated,
     ("string", "new"): _concatenated,
-    ("string", "format"): lambda budget, form, *values: operators.formatted(budget, form, _list_of(values)),
+    ("string", "format"): lambda budget, form, *values: formatted(budget, form, _list_of(values)),
     ("string", "empty"): lambda budget: "",
     ("char", "convertfromutf32"): lambda budget, code: chr(number_of(code)),
     ("char", "parse"): lambda budget, text: character(text),
     ("int", "parse"): _whole,
-    ("regex", "replace"): lambda budget, text, old, new: operators.replace_matches(
-        0, budget, text, [old, new]
-    ),
-    ("regex", "split"): lambda budget, text, pattern: operators.split_at_matches(0, budget, text, pattern),
+    ("regex", "replace"): lambda budget, text, old, new: replace_matches(0, budget, text, [old, new]),
+    ("regex", "split"): lambda budget, text, pattern: split_at_matches(0, budget, text, pattern),
     ("regex", "matches"): _matches,
     ("regex", "unescape"): _unescaped,
     ("uri", "unescapedatastring"): _url_decoded,

@@ -204,7 +204,7 @@ class Operator(NamedTuple):
     how: str = ""
 
 
-_ANY_CASE, _CASED = re.IGNORECASE, 0
+_CASES = {"": re.IGNORECASE, "i": re.IGNORECASE, "c": 0}  # as in -split, -isplit and -csplit
 OPERATORS = {
     "..": Operator(1, _number_range),
     "f": Operator(2, formatted, "format operator"),
@@ -214,12 +214,8 @@ OPERATORS = {
     "+": Operator(4, add),
     "-": Operator(4, _of_numbers(operator.sub)),
     "join": Operator(5, join, "join"),
-    "split": Operator(5, partial(split_at_matches, _ANY_CASE), "split"),
-    "isplit": Operator(5, partial(split_at_matches, _ANY_CASE), "split"),
-    "csplit": Operator(5, partial(split_at_matches, _CASED), "split"),
-    "replace": Operator(5, partial(replace_matches, _ANY_CASE), "replace"),
-    "ireplace": Operator(5, partial(replace_matches, _ANY_CASE), "replace"),
-    "creplace": Operator(5, partial(replace_matches, _CASED), "replace"),
+    **{f"{case}split": Operator(5, partial(split_at_matches, _CASES[case]), "split") for case in _CASES},
+    **{f"{case}replace": Operator(5, partial(replace_matches, _CASES[case]), "replace") for case in _CASES},
     "as": Operator(5, lambda budget, value, kind: cast(kind.name, budget, value)),
     "bxor": Operator(6, _of_numbers(operator.xor), "xor"),
     "band": Operator(6, _of_numbers(operator.and_)),

@@ -105,8 +105,6 @@ def _stands_for_all(value: Any) -> bool:
 
 
 def _segments(items: list[Item]) -> list[list[Item]]:
-    if not any(item.name == "|" for item in items):
-        return [items]
     segments: list[list[Item]] = [[]]
     for item in items:
         if item.kind == Kind.OPERATOR and item.name == "|":
