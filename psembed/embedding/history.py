@@ -30,8 +30,8 @@ BATCH_BYTES = 32 << 20  # raw bytes in memory at a time
 MAX_BYTES = 2 << 20  # a larger script is left out, as 01_corpus does
 READ = {"path": pl.String, "row": pl.Int64, "text": pl.String, "size": pl.Int64}
 SCHEMA = {
-    "source": pl.String, "repository_group": pl.String, "path": pl.String, "row": pl.Int64,
-    "normalised": pl.String, "size": pl.Int64,
+    "source": pl.String, "stratum": pl.String, "repository_group": pl.String, "path": pl.String,
+    "row": pl.Int64, "normalised": pl.String, "size": pl.Int64,
 }  # fmt: skip
 
 
@@ -71,6 +71,7 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
 def _listed(batch: pl.DataFrame, source: catalogue.Source) -> pl.DataFrame:
     return batch.with_columns(
         source=pl.lit(source.name),
+        stratum=pl.lit(source.stratum),
         repository_group=pl.lit(source.group),
         normalised=duplicates.digest(duplicates.normalise(batch["text"])),
     ).select(list(SCHEMA))
@@ -178,8 +179,8 @@ def collect(
     Returns
     -------
     batches : iterator of DataFrame
-        Columns source, path, normalised, version (Int64: 0 at the pinned commit, then older ones), train
-        (bool: no script that is reserved for validating and testing classifiers) and text.
+        Columns source, stratum, path, normalised, version (Int64: 0 at the pinned commit, then older ones),
+        train (bool: no script that is reserved for validating and testing classifiers) and text.
     counts : dict
         pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to be
         read); with history also distinct_history (all distinct texts, older versions too), what
@@ -189,7 +190,7 @@ def collect(
     unlabeled = scripts.filter(pl.col("kind") != "labelled").with_columns(
         version=pl.lit(0, pl.Int64), train=pl.col("part") == "train"
     )
-    columns = ["source", "path", "normalised", "version", "train", "text"]
+    columns = ["source", "stratum", "path", "normalised", "version", "train", "text"]
     snippets = int(unlabeled["stratum"].str.ends_with("snippets").sum())
     counts = {"pinned": len(unlabeled) - snippets, "snippets": snippets, "scripts": len(unlabeled)}
     if not versions:
@@ -234,15 +235,27 @@ def largest_shares(table: pl.DataFrame, column: str) -> dict[str, float]:
     return {name: round(size / max(totals[column].sum(), 1), 4) for name, size in totals.head(5).iter_rows()}
 
 
-def repositories_with_alias(read: TokenStream) -> int:
-    """Count the repositories that use an alias as a command, at the pinned commits."""
+def alias_uses(read: TokenStream) -> pl.DataFrame:
+    """Count aliases used as commands at the pinned commits, by stratum.
+
+    Returns the columns stratum, repositories, with_alias (repositories that use one), tokens, aliases (uses)
+    and per_100k_tokens; the last row, "all", is of all strata.
+    """
     aliases = read.tokens.is_in([COMMAND + alias.lower() for alias, _ in ALIASES]).to_numpy()
     pinned = read.scripts.select((pl.col("version") == 0) & (pl.col("tokens") > 0)).to_series().to_numpy()
-    holds = [
-        np.add.reduceat(aliases[ids], np.cumsum(lengths) - lengths) > 0
+    uses = [
+        np.add.reduceat(aliases[ids], np.cumsum(lengths) - lengths, dtype=np.int64)
         for ids, lengths in read.chunks(pinned)
     ]
-    return read.scripts.filter(pinned).filter(np.concatenate(holds))["source"].n_unique()
+    table = read.scripts.filter(pinned).with_columns(aliases=pl.Series(np.concatenate(uses)))
+    both = pl.concat([table, table.with_columns(stratum=pl.lit("all"))])
+    counted = both.group_by("stratum", maintain_order=True).agg(
+        repositories=pl.col("source").n_unique(),
+        with_alias=pl.col("source").filter(pl.col("aliases") > 0).n_unique(),
+        tokens=pl.col("tokens").sum(),
+        aliases=pl.col("aliases").sum(),
+    )
+    return counted.with_columns(per_100k_tokens=(1e5 * pl.col("aliases") / pl.col("tokens")).round(1))
 
 
 def contributions(scripts: pl.DataFrame) -> list[dict]:
