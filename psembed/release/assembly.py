@@ -63,14 +63,9 @@ def fit_layer_threshold(scorer: Detector, clean_scripts: Iterable[str], *, fpr: 
 def remember(scorer: Detector, known: pl.DataFrame) -> None:
     """Put training clusters (`training_clusters`) into the folder, for `nearest` of the next `load`."""
     neighbours.write(scorer.folder / NEIGHBOURS, known, scorer.features(known["clean"].to_list()))
-    manifest.write(
-        scorer.folder,
-        threshold=scorer.threshold,
-        layer_threshold=scorer.layer_threshold,
-        temperature=scorer.temperature,
-        fpr=scorer.manifest["fpr"],
-        profile=scorer.manifest["created_from"],
-    )
+    names = ("threshold", "layer_threshold", "temperature", "fpr")
+    settings = {name: scorer.manifest[name] for name in names}
+    manifest.write(scorer.folder, profile=scorer.manifest["created_from"], **settings)
 
 
 def training_clusters(samples: pl.DataFrame, protocol: str, *, clean: int, seed: int) -> pl.DataFrame:

@@ -1,9 +1,4 @@
-"""Write the network as ONNX, and prove that it answers as Keras does.
-
-The exported model has inputs `tokens` int32[n, T] and `characters` int32[n, C], outputs `score`
-float32[n, 1] and `features` float32[n, d], the last hidden layer; n, T and C are free (T and C multiples of
-encoding.BLOCK).
-"""
+"""Write the network as ONNX (psembed.detector.onnx_model), and prove that it answers as Keras does."""
 
 import contextlib
 import logging

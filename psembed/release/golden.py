@@ -63,7 +63,8 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
     `n` and `seed` are those of `texts`; the byte-level records are always all there. Raises ModelError if the
     folder's tokenizer.json is missing or not the one that `detector` was loaded with.
     """
-    encoder = _encoder(Path(folder), detector)
+    manifest.check_hash(Path(folder), TOKENIZER, detector.manifest)
+    encoder = Encoder.from_json((Path(folder) / TOKENIZER).read_text(encoding="utf-8"))
     given, coded = _recipes(n, seed), _byte_recipes(seed)
     decoded = [_decoded(parts) for parts in coded]
     readable = [text for _, text in decoded if text is not None and text.strip()]
@@ -72,9 +73,8 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
     header = {"kind": "header", "format": FORMAT, "texts": len(given), "bytes": len(coded)}
     records = [header | {"sha256": detector.manifest["sha256"]}]
     for parts, text, score in zip(given, plain, scores, strict=False):
-        records.append(
-            {"kind": "text", "parts": parts} | _text_fields(text, encoder) | _judged(score, detector)
-        )
+        record = {"kind": "text", "parts": parts}
+        records.append(record | _text_fields(text, encoder) | _judged(score, detector))
     rest = iter(scores[len(plain) :])
     for parts, (encoding, text) in zip(coded, decoded, strict=True):
         score = next(rest) if text is not None and text.strip() else None
@@ -168,11 +168,6 @@ def _plain_script(rng: random.Random) -> Parts:
 def _repeated(rng: random.Random) -> Parts:
     """Return scripts said several times, so that rows are cut in the middle."""
     return [(_mixture(rng)[0][0], rng.randrange(1, 60)), (_plain_script(rng)[0][0], rng.randrange(1, 12))]
-
-
-def _encoder(folder: Path, detector: Detector) -> Encoder:
-    manifest.check_hash(folder, TOKENIZER, detector.manifest)
-    return Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
 
 
 def _scores(detector: Detector, given: list[str]) -> list[np.float32]:

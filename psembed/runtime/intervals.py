@@ -26,25 +26,12 @@ def cluster_bootstrap(
 ) -> tuple[float, float, float]:
     """Return the mean of `values` and its 95% percentile interval over whole clusters and over seeds.
 
-    Each round draws as many clusters as there are, and as many seeds, both with replacement: near-duplicates
-    are found or missed together, and another seed gives another network. With one seed it is the plain
-    cluster bootstrap. Thresholds are held fixed.
-
-    Parameters
-    ----------
-    values : float[n] or float[n, seeds]
-        A row a script.
-    clusters : int[n]
-        Near-duplicate cluster of each script.
-    less : float[n, other seeds], optional
-        Subtracted: the same scripts by another model, whose seeds are drawn by themselves.
-    seed, rounds : int
-        Random state, and number of rounds.
-
-    Raises
-    ------
-    CorpusError
-        If there is no script, lengths differ, or a value is NaN (a script that one seed has not scored).
+    `values` (float[n] or float[n, seeds]) has a row a script, `clusters` (int[n]) its near-duplicate cluster;
+    `less` (float[n, other seeds]) is subtracted: the same scripts by another model, whose seeds are drawn by
+    themselves. Each round draws as many clusters as there are, and as many seeds, both with replacement:
+    near-duplicates are found or missed together, and another seed gives another network. With one seed it is
+    the plain cluster bootstrap. Thresholds are held fixed. Raises CorpusError if there is no script, lengths
+    differ, or a value is NaN (a script that one seed has not scored).
     """
     given = [values] if less is None else [values, less]
     tables = [np.atleast_2d(np.asarray(table, dtype=np.float64).T).T for table in given]

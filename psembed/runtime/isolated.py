@@ -19,17 +19,14 @@ from typing import IO
 LENGTH = struct.Struct("<I")
 START_SECONDS = 30  # until a process says that it is ready
 REASON_CHARACTERS = 300
+_UNANSWERED = contextlib.suppress(OSError, ValueError, MemoryError)  # a closed pipe; too much announced
 
 
 class IsolatedProcess:
     """A process that answers requests, started at the first; it may be asked from several threads.
 
-    Parameters
-    ----------
-    command : sequence of str
-        What is run, `module` of a name for example; on its other side `serve` answers.
-    descriptors : sequence of int, optional
-        Open files that the process inherits, under the same numbers (POSIX only).
+    `command` is what is run, such as a `module` that answers by `serve`; `descriptors` are open files that
+    the process inherits, under the same numbers (POSIX only).
     """
 
     def __init__(self, command: Sequence[str], descriptors: Sequence[int] = ()):
@@ -45,7 +42,10 @@ class IsolatedProcess:
         with self._lock:
             answer = None
             try:
-                answer = _exchange(self._process or self._start(), request, seconds)
+                process = self._process or self._start()
+                with _UNANSWERED:
+                    _write(_pipe(process.stdin), request)
+                    answer = _read_within(seconds, process)
             finally:
                 if answer is None:  # also where this is interrupted: the next answer would be the last one's
                     self.close()
@@ -72,7 +72,7 @@ class IsolatedProcess:
             stderr=subprocess.DEVNULL,
             pass_fds=self._descriptors,
         )
-        with contextlib.suppress(OSError, ValueError, MemoryError):  # which the first request will meet, too
+        with _UNANSWERED:  # which the first request will meet, too
             _read_within(START_SECONDS, process)  # so that starting does not count as answering
         return process
 
@@ -85,12 +85,7 @@ def module(name: str) -> tuple[str, ...]:
 def serve(answer: Callable[[bytes], bytes], *, memory: int | None = None) -> None:
     """Answer the requests on standard input, until it ends, on standard output.
 
-    Parameters
-    ----------
-    answer : callable
-        Takes a request and returns the answer to it.
-    memory : int, optional
-        Bytes of address space that this process may have from now on, where the system has such limits.
+    From now on this process may have `memory` bytes of address space, where the system has such limits.
     """
     _limit(memory)
     _write(sys.stdout.buffer, b"ready")
@@ -130,14 +125,6 @@ def _write(pipe: IO[bytes], message: bytes) -> None:
     pipe.write(LENGTH.pack(len(message)))
     pipe.write(message)
     pipe.flush()
-
-
-def _exchange(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> bytes | None:
-    try:
-        _write(_pipe(process.stdin), request)
-        return _read_within(seconds, process)
-    except (OSError, ValueError, MemoryError):  # a closed pipe; more announced than there can be
-        return None
 
 
 def _read_within(seconds: float, process: subprocess.Popen[bytes]) -> bytes | None:

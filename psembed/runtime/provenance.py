@@ -8,6 +8,7 @@ from pathlib import Path
 from psembed.runtime.files import sha256
 
 __version__ = "0.1.0"
+_packages_distributions = cache(packages_distributions)
 
 
 def module_hash(path: Path) -> str:
@@ -26,11 +27,6 @@ def module_hash(path: Path) -> str:
     return sha256(ast.dump(tree).encode() + b"".join(file.read_bytes() for file in data))
 
 
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(packages_distributions())
-
-
 def commit_of(root: Path) -> str | None:
     """Return the commit that a clone is at, with "+" where its files differ; None where it is no clone."""
     import pygit2
@@ -45,5 +41,5 @@ def commit_of(root: Path) -> str | None:
 
 def library_version(name: str) -> str:
     """Return the installed version of what provides import `name`; "" for the standard library."""
-    owners = _distributions().get(name, [])
+    owners = _packages_distributions().get(name, [])
     return version(owners[0]) if owners else ""
