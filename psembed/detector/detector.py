@@ -60,10 +60,7 @@ class Detector:
     def load(cls, folder: Path | None = None) -> "Detector":
         """Open the detector in `folder`, by default the released one.
 
-        Raises
-        ------
-        ModelError
-            If a file is missing, does not match its SHA-256, or is of another format.
+        Raises ModelError if a file is missing, does not match its SHA-256, or is of another format.
         """
         folder = Path(folder) if folder else RELEASED
         stated = manifest.read(folder)

@@ -67,16 +67,9 @@ class EventLog(Iterator[ScriptBlock]):
     is. A part that comes twice counts once. One that has the number of another but a different text begins a
     block of its own, so that nothing logged is hidden; so does one whose numbers make no sense.
 
-    Attributes
-    ----------
-    damaged : int
-        Records and chunks left out so far, as they cannot be read, and chunks that the header counts and the
-        file lacks; final after the last block.
-
-    Raises
-    ------
-    SourceError
-        While iterating: if the file cannot be read, is no event log, or the package `evtx` is missing.
+    `damaged` counts the records and chunks left out so far, as they cannot be read, and chunks that the
+    header counts and the file lacks; it is final after the last block. Raises SourceError, while iterating,
+    if the file cannot be read, is no event log, or the package `evtx` is missing.
     """
 
     def __init__(self, source: Path | BinaryIO):
@@ -191,10 +184,6 @@ def _header() -> bytes:
     """Return the header of a log of one chunk, so that the parser can be given one at a time."""
     head = struct.pack("<8sQQQIHHHH", SIGNATURE, 0, 0, 1, 128, 1, 3, HEADER_BYTES, 1).ljust(120, b"\0")
     return (head + struct.pack("<II", 0, zlib.crc32(head))).ljust(HEADER_BYTES, b"\0")
-
-
-def _answer(chunk: bytes) -> bytes:
-    return json.dumps(parse(chunk)).encode("ascii")
 
 
 _PARSER = IsolatedProcess(module("psembed.detector.eventlogs"))
@@ -328,4 +317,4 @@ class _Assembly:
 
 
 if __name__ == "__main__":
-    serve(_answer, memory=MAX_MEMORY)
+    serve(lambda chunk: json.dumps(parse(chunk)).encode("ascii"), memory=MAX_MEMORY)

@@ -62,20 +62,10 @@ class Piece:
 class Explanation:
     """Why a script scores so.
 
-    Attributes
-    ----------
-    score : float
-        Of the layer explained, 0..1.
-    threshold : float
-        What that layer must reach to convict the script.
-    layer, how : int, str
-        The layer that decides, and how it was uncovered.
-    text : str
-        What the network reads of that layer: clean, of a long one head and tail.
-    pieces : tuple of Piece
-        All of `text`, from left to right.
-    nearest : tuple of Neighbour
-        Training clusters most like it, the nearest first; none where the detector does not tell them.
+    `layer` decides, and was uncovered as `how` says. It has this `score` (0..1), and convicts the script from
+    `threshold` on. `text` is what the network reads of it: clean, of a long one head and tail. `pieces` are
+    all of `text`, from left to right. `nearest` are the training clusters most like it, the nearest first;
+    none where the detector does not tell them.
     """
 
     score: float
@@ -133,10 +123,7 @@ class Explanation:
 def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
     """Explain the score of the layer of a script that decides, given as it is or by its verdict.
 
-    Raises
-    ------
-    ParameterError
-        If the script cannot be scored; the message says why.
+    Raises ParameterError if the script cannot be scored; the message says why.
     """
     verdict = script if isinstance(script, Verdict) else detector.verdict(script)
     if verdict.layer is None or verdict.score is None:

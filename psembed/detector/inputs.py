@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from psembed.detector.detector import MAX_BYTES
 from psembed.detector.eventlogs import EventLog, ScriptBlock
-from psembed.detector.parquet import Row, row_groups, rows
+from psembed.detector.parquet import row_groups, rows
 from psembed.detector.verdict import Item
 from psembed.runtime.errors import ParameterError, SourceError
 from psembed.runtime.isolated import reason
@@ -27,6 +27,7 @@ EXTENSIONS = (".ps1", ".psm1", ".psd1", ".ps1xml", TABLE, LOG)  # taken from fol
 CHUNK_BYTES = 1 << 16  # of standard input, read at once
 MAX_LISTED = 20  # part numbers in a message
 JUNCTION = 0xA0000003  # st_reparse_tag of a folder that Windows keeps elsewhere
+NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # which Windows has not
 CHANGED = "changed while it was read"
 KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -40,31 +41,17 @@ KINDS = {
 class Inputs:
     """The items that `paths` name; iterating starts over, but standard input can be read only once.
 
+    A named file is read whatever its extension, and a named link is followed. Tables (.parquet) give an item
+    for each row, of `column` or the first of `parquet.COLUMNS` there, event logs (.evtx) for each script
+    block. A folder is walked in the order of its paths' bytes; of it, files with one of EXTENSIONS are taken,
+    and links are not followed. "-" is standard input, one script (`stdin`, or sys.stdin, binary);
+    ParameterError if it is named twice.
+
     An item's name is the path as given, with / before what a folder adds, then for a row of a table
     ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id.
 
-    Parameters
-    ----------
-    paths : sequence of str
-        A named file is read whatever its extension, and a named link is followed. Tables (.parquet) give an
-        item for each row, event logs (.evtx) for each script block. A folder is walked in the order of its
-        paths' bytes; of it, files with one of EXTENSIONS are taken, and links are not followed. "-" is
-        standard input, one script.
-    column : str, optional
-        The column of tables that holds the scripts; by default the first of `parquet.COLUMNS` there.
-    stdin : file, optional
-        Standard input, binary; sys.stdin by default.
-
-    Attributes
-    ----------
-    left_out, links, damaged : int
-        Met so far: files of folders whose extension is none of EXTENSIONS; symbolic links in folders, of
-        which none is followed; records and chunks of event logs that cannot be read.
-
-    Raises
-    ------
-    ParameterError
-        If standard input is named twice.
+    Counted so far are files that are `left_out` of folders, `links` in them, and `damaged` records and chunks
+    of event logs that cannot be read.
     """
 
     def __init__(
@@ -170,7 +157,11 @@ class Inputs:
     def _table(self, path: str, stream: BufferedReader) -> Iterator[Item]:
         with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as table:
             for row in table:
-                yield _cell(path, row)
+                name = f"{path}:{row.number if row.name is None else row.name}"
+                if row.size is None:
+                    yield Item(name, None, "the cell is empty (null)")
+                else:
+                    yield _bounded(name, row.data, row.size)
 
 
 def _count(path: str) -> int:
@@ -182,14 +173,6 @@ def _count(path: str) -> int:
             return sum(count for _, count in row_groups(stream))
     except (OSError, ValueError, SourceError):
         return 1  # what is told of it
-
-
-def _cell(path: str, row: Row) -> Item:
-    """Return the item of a row of a table."""
-    name = f"{path}:{row.number if row.name is None else row.name}"
-    if row.size is None:
-        return Item(name, None, "the cell is empty (null)")
-    return _bounded(name, row.data, row.size)
 
 
 def _script(path: str) -> Item:
@@ -208,19 +191,15 @@ def _bounded(name: str, data: bytes | str | None, size: int) -> Item:
 
 
 def _open_regular(path: str) -> BufferedReader:
-    """Open a regular file; what becomes a FIFO after it was looked at does not make this wait."""
+    """Open a regular file, for the caller to close; what has become a FIFO meanwhile makes nothing wait."""
     _check_regular(os.stat(path))
-    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  the caller closes it
+    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAITING))  # noqa: SIM115
     try:
         _check_regular(os.fstat(stream.fileno()))
     except SourceError:
         stream.close()
         raise
     return stream
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # which Windows has not
 
 
 def _check_regular(status: os.stat_result) -> None:

@@ -40,9 +40,8 @@ TABLE_SECONDS = 120  # for one of its answers
 COMMAND = module("psembed.detector.parquet")
 TYPES = {"Binary": pl.Binary, "String": pl.String}  # of a column with scripts
 FAILED = "the table is damaged: reading it made the reader fail"
-ROW_GROUPS: dict[int, dict] = {
-    4: {2: {}, 3: {}}
-}  # field of the footer, and in it bytes and rows of a row group
+# Field of the footer, and in it bytes and rows of a row group.
+ROW_GROUPS: dict[int, dict] = {4: {2: {}, 3: {}}}
 NUMBERS, LISTS, STRUCTURE = (4, 5, 6), (9, 10), 12  # kinds of values in Thrift's compact protocol
 
 
@@ -60,26 +59,13 @@ class Row(NamedTuple):
 
 
 def rows(stream: BufferedReader, column: str | None, *, most: int) -> Generator[Row, None, None]:
-    """Yield the rows of a table, in order.
+    """Yield the rows of a table, in order; of a cell of more than `most` bytes only the size is given.
 
-    Memory is bounded by a row group in the process that reads, and by PART_BYTES and one row here. The
-    process ends with the iteration.
-
-    Parameters
-    ----------
-    stream : file
-        The table, open for reading from the system's file; its position is changed.
-    column : str or None
-        The column to read, of type Binary or String; None for the first of COLUMNS that is there.
-    most : int
-        Bytes of a cell; of a larger one only the size is given.
-
-    Raises
-    ------
-    SourceError
-        While iterating: if the table is damaged, too large or lacks the column, or reading it takes too long.
-    OSError
-        If the file cannot be read, or no process started.
+    `stream` is the system's file, whose position is changed; `column` is of type Binary or String, None for
+    the first of COLUMNS that is there. Memory is bounded by a row group in the process that reads, which ends
+    with the iteration, and by PART_BYTES and one row here. Raises SourceError, while iterating, if the table
+    is damaged, too large or lacks the column, or reading it takes too long; OSError if the file cannot be
+    read, or no process started.
     """
     groups = row_groups(stream)
     with _open_reader(stream) as (reader, table):
@@ -99,11 +85,7 @@ def row_groups(stream: BinaryIO) -> list[tuple[int, int]]:
     """Return (bytes uncompressed, rows) of a table's row groups, as its footer declares them.
 
     Polars does not tell them, but they bound memory. The footer is a Thrift structure (compact protocol).
-
-    Raises
-    ------
-    SourceError
-        If the table is cut off, its footer is damaged, or the footer or a row group is too large.
+    Raises SourceError if the table is cut off, its footer is damaged, or it or a row group is too large.
     """
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 8))
@@ -114,15 +96,15 @@ def row_groups(stream: BinaryIO) -> list[tuple[int, int]]:
         raise SourceError(f"the footer of the table is larger than {FOOTER_LIMIT} bytes; not read")
     stream.seek(size - 8 - length)
     try:
-        (groups,) = _Thrift(stream.read(length)).structure(ROW_GROUPS)
-        damaged = any(number < 0 for group in groups for number in group)
+        (found,) = _Thrift(stream.read(length)).structure(ROW_GROUPS)
+        groups = [(declared, count) for declared, count in found]
+        if any(declared < 0 or count < 0 for declared, count in groups):
+            raise ValueError("a negative number")
     except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise SourceError("the footer of the table is damaged") from error
-    if damaged:
-        raise SourceError("the footer of the table is damaged")
     if any(declared > GROUP_LIMIT for declared, _ in groups):
         raise SourceError(f"a row group of the table is larger than {GROUP_LIMIT} bytes; not read")
-    return [(declared, count) for declared, count in groups]
+    return groups
 
 
 class _Thrift:
@@ -241,9 +223,8 @@ def _parts(reader: IsolatedProcess, request: dict, column_type: str) -> Iterator
     start, schema = 0, {"name": pl.String, "size": pl.UInt64, "data": TYPES[column_type]}
     while start < request["count"]:
         part = _ask(reader, request | {"start": start})
-        if not isinstance(part, pl.DataFrame) or part.schema != schema:
-            raise SourceError(FAILED)
-        if not 0 < len(part) <= request["count"] - start:
+        left = request["count"] - start
+        if not isinstance(part, pl.DataFrame) or part.schema != schema or not 0 < len(part) <= left:
             raise SourceError(FAILED)
         yield part
         start += len(part)

@@ -70,8 +70,7 @@ def write_table(
         name = escaped(verdict.name) + (f"  ({escaped(verdict.reason)})" if verdict.reason else "")
         print(f"{score:>8}  {label(verdict):<10}  {layer:<18}  {name}", file=stream)
         if verdict.malicious:
-            lines = [*(tree(verdict) if len(verdict.layers) > 1 else ()), *why(verdict).splitlines()]
-            for line in lines:
+            for line in [*(tree(verdict) if len(verdict.layers) > 1 else ()), *why(verdict).splitlines()]:
                 print(f"{'':>10}{line}", file=stream)
 
 

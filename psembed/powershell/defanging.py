@@ -35,14 +35,8 @@ def defang(text: str, limit: int = 200) -> str:
     """Return a one-line preview that is safe to show: no live address, no payload, no key.
 
     `http` becomes `hxxp`, dots in host names and IP addresses become `[.]`, long base64, hexadecimal and
-    byte-list runs are replaced by their length, and what looks like a key or a password is cut.
-
-    Parameters
-    ----------
-    text : str
-        Any text; only its first 50 * `limit` characters are looked at.
-    limit : int
-        Length of the preview in characters; a longer one ends in an ellipsis.
+    byte-list runs are replaced by their length, and what looks like a key or a password is cut. A preview of
+    more than `limit` characters ends in an ellipsis; only the first 50 * `limit` of `text` are looked at.
     """
     shown = "".join(c if c.isprintable() else " " for c in text[: 50 * limit])
     for pattern, replacement in _DEFANG:

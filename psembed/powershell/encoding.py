@@ -38,12 +38,7 @@ class Encoder:
     vocabulary : Vocabulary or sequence of str
         Tokens in id order, the first with id 2.
     token_length, char_length : int
-        Columns of the two arrays, at least 4.
-
-    Raises
-    ------
-    ParameterError
-        If a length is no whole number of at least 4.
+        Columns of the two arrays, at least 4 (else ParameterError).
 
     Examples
     --------
@@ -102,13 +97,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, text: str) -> "Encoder":
-        """Read what to_json wrote.
-
-        Raises
-        ------
-        ModelError
-            If it is damaged, of another format version, or made for another pattern.
-        """
+        """Read what to_json wrote; ModelError if it is damaged, of another format, or for another pattern."""
         try:
             content = json.loads(text)
             version, pattern, vocabulary = (content[name] for name in ("format", "pattern", "vocabulary"))

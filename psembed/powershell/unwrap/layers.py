@@ -77,23 +77,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Layer:
-    """A script, or one found in it.
+    """A script, or one found in it: its `text` as decoded.
 
-    Attributes
-    ----------
-    text : str
-        The layer's script, as decoded.
-    how : str
-        What uncovered it: "script" for the script itself, "literals" for a layer with its constant
-        expressions folded, "Invoke-Expression" for a plain string given to run, else the most decisive
-        step, such as "-EncodedCommand", "FromBase64String", "gzip", "deflate", "characters", "hexadecimal",
-        "xor", "reversal", "concatenation", "format operator", "join", "replace" or "split".
-    parent : int
-        Place of the layer it was found in; -1 for the script itself.
-    depth : int
-        How many were unwrapped before; that of its parent for "literals".
-    carried : bool
-        Whether its parent is a command line that hands it to PowerShell, encoded, and does nothing else.
+    `how` says what uncovered it: "script" for the script itself, "literals" for a layer with its constant
+    expressions folded, "Invoke-Expression" for a plain string given to run, else the most decisive step, such
+    as "-EncodedCommand", "FromBase64String", "gzip", "deflate", "characters", "hexadecimal", "xor",
+    "reversal", "concatenation", "format operator", "join", "replace" or "split". `parent` is the place of the
+    layer it was found in, -1 for the script itself; `depth` how many were unwrapped before, that of its
+    parent for "literals". It is `carried` where its parent is a command line that hands it to PowerShell,
+    encoded, and does nothing else.
     """
 
     text: str
