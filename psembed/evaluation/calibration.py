@@ -43,11 +43,9 @@ def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
 
 
 def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature with the smallest log loss: above 1 for scores that are too sure.
+    """Return the temperature with the smallest log loss, within TEMPERATURES: above 1 for scores too sure.
 
-    Scores are from 0 to 1, or CorpusError is raised; labels are 1 malicious, 0 benign. The temperature is
-    within TEMPERATURES: the lower end if the scores make no mistake at 0.5, the upper end if their log-odds
-    point the wrong way on average.
+    Scores are from 0 to 1, or CorpusError is raised; labels are 1 malicious, 0 benign.
     """
     labels, scores = _checked(labels, scores)
     odds = np.where(labels == 1, 1, -1) * limited_odds(scores)
@@ -71,16 +69,13 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
     A temperature not above 0 raises ParameterError, a score that is NaN or outside 0 to 1 CorpusError.
     """
     if not 0 < temperature < np.inf:
-        raise ParameterError(
-            f"temperature is {temperature!r}: expected a number above 0, 1 to change nothing"
-        )
+        raise ParameterError(f"temperature is {temperature!r}: expected a number above 0 (1 changes nothing)")
     return expit(limited_odds(_within(metrics.checked_scores(scores))) / temperature)
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
     """Return how often scripts of like score (0 to 1) are malicious, in at least 1 bin of equal width.
 
-    With malicious scripts as rare as they are, nearly all bins of equal count would lie beside 0.
     The table has a row a bin, empty ones too: low, high (its edges; high is within the last bin only), score
     (mean) and malicious (share), both null in an empty bin, and n.
     """
@@ -97,10 +92,9 @@ def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.Data
 
 
 def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> float:
-    """Return the distance of share and mean score in the bins of `reliability`, weighted by scripts.
+    """Return how far share and mean score are apart in the bins of `reliability`, weighted by scripts.
 
-    0 is perfect. With few malicious scripts it is small for every detector that says "benign" of nearly all;
-    read it with the table. Raises as `reliability`.
+    0 is perfect. With few malicious scripts it is small for all detectors that say "benign" of nearly all.
     """
     table = reliability(scores, labels, bins=bins)
     gap = (pl.col("score") - pl.col("malicious")).abs().fill_null(0)
@@ -115,7 +109,6 @@ def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 def _within(scores: np.ndarray) -> np.ndarray:
     outside = scores[(scores < 0) | (scores > 1)]
     if len(outside):
-        raise CorpusError(
-            f"score {outside[0]:g} of {len(outside):,} script(s): expected 0 to 1; give scores, not log-odds"
-        )
+        amount = f"{outside[0]:g} of {len(outside):,} script(s)"
+        raise CorpusError(f"score {amount}: expected 0 to 1; give scores, not log-odds")
     return scores

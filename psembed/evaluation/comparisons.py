@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from psembed.evaluation import calibration
-from psembed.evaluation.coverage import flagged, per_script
+from psembed.evaluation.coverage import CHANGE, flagged, per_script
 from psembed.evaluation.score_tables import WINDOWED
 from psembed.models.baselines import BASELINES
 from psembed.project.results import Comparison, Gain
@@ -25,9 +25,8 @@ CHARACTERS = "character_cnn"
 def best(rows: pl.DataFrame, *, fpr: float, deep: bool) -> str:
     """Return the network, or else the traditional model, that finds most of validation at `fpr`.
 
-    Only validation data are looked at; of equal models the first by name is taken. Networks are chosen among
-    those with the most seeds: the best of many single trainings is the luckiest one. An ensemble is not a
-    single network and never chosen, nor is one that reads windows, which is not how it is exported.
+    Of equal models the first by name is taken. Networks are chosen among those with the most seeds: the best
+    of many single trainings is the luckiest one. Ensembles, and networks that read windows, are never chosen.
     """
     traditional = pl.col("model").is_in(BASELINES)
     other = pl.col("model").is_in([ENSEMBLE, COMMITTEE]) | pl.col("model").str.ends_with(WINDOWED)
@@ -54,17 +53,9 @@ def paired_difference(
     positive = marked.filter((pl.col("part") == "test") & (pl.col("label") == 1))
     tables = [intervals.by_seed(positive.filter(pl.col("model") == model)) for model in models]
     (first, clusters), (second, _) = tables
-    difference, low, high = intervals.cluster_bootstrap(
-        first, clusters, less=second, seed=seed, rounds=rounds
-    )
-    return {
-        "models": list(models),
-        "tprs": [float(first.mean()), float(second.mean())],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "n": len(clusters),
-    }
+    change = intervals.cluster_bootstrap(first, clusters, less=second, seed=seed, rounds=rounds)
+    found = {"models": list(models), "tprs": [float(first.mean()), float(second.mean())]}
+    return found | dict(zip(CHANGE, change, strict=True)) | {"n": len(clusters)}
 
 
 def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: int) -> Gain:
@@ -72,16 +63,10 @@ def gain(rows: pl.DataFrame, *, protocol: str, fpr: float, seed: int, rounds: in
     own = rows.filter(pl.col("protocol") == protocol)
     deep, traditional = (best(own, fpr=fpr, deep=kind) for kind in (True, False))
     pair = paired_difference(own, (deep, traditional), fpr=fpr, seed=seed, rounds=rounds)
-    return {
-        "traditional": traditional,
-        "deep": deep,
-        "traditional_tpr": pair["tprs"][1],
-        "deep_tpr": pair["tprs"][0],
-        "difference": pair["difference"],
-        "low": pair["low"],
-        "high": pair["high"],
-        "n": pair["n"],
-    }
+    deep_tpr, traditional_tpr = pair["tprs"]
+    chosen = {"traditional": traditional, "deep": deep}
+    tprs = {"traditional_tpr": traditional_tpr, "deep_tpr": deep_tpr}
+    return chosen | tprs | {name: pair[name] for name in (*CHANGE, "n")}
 
 
 def committee_gains(
@@ -89,10 +74,9 @@ def committee_gains(
 ) -> dict[str, Comparison]:
     """Compare the committee, where there is one, with the "traditional" and the "deep" model of `gain`."""
     own = rows.filter(pl.col("protocol") == protocol)
-    rivals = {"traditional": gain["traditional"], "deep": gain["deep"]}
     return {
-        kind: paired_difference(own, (COMMITTEE, rival), fpr=fpr, seed=seed, rounds=rounds)
-        for kind, rival in rivals.items()
+        kind: paired_difference(own, (COMMITTEE, gain[kind]), fpr=fpr, seed=seed, rounds=rounds)
+        for kind in ("traditional", "deep")
         if COMMITTEE in own["model"]
     }
 
@@ -119,9 +103,8 @@ def comparisons(
 def ensembles(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return score rows of both ensembles, their members chosen on validation, protocol by protocol.
 
-    ENSEMBLE is the study's kind, an n-gram model and a character network (`ensemble_members`). COMMITTEE has
-    one member of each kind that sees other things of a script: n-grams, hand-made features of the whole, and
-    the best network, which reads in order. Nothing is returned of a protocol that lacks a member.
+    ENSEMBLE is the study's kind, an n-gram model and a character network. COMMITTEE has an n-gram model,
+    hand-made features and the best network. Nothing is returned of a protocol that lacks a member.
     """
     tables = [
         mean_log_odds(own, members, name=name)

@@ -15,6 +15,7 @@ from psembed.runtime import intervals
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
 MODEL = ("protocol", "model")
 TRAINING = (*MODEL, "seed")
+CHANGE = ("difference", "low", "high")  # what `cluster_bootstrap` gives of two sets of scores
 
 
 def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
@@ -38,25 +39,18 @@ def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
 
 def per_script(rows: pl.DataFrame, part: str, *averaged: str) -> pl.DataFrame:
     """Average columns over seeds: one row per protocol, model and script of a part, in a fixed order."""
-    return (
-        rows.filter(pl.col("part") == part)
-        .group_by(*MODEL, "sha256")
-        .agg(pl.col(averaged).mean(), pl.col("label", "cluster", "stratum").first())
-        .sort(*MODEL, "sha256")
-    )
+    own, script = rows.filter(pl.col("part") == part), (*MODEL, "sha256")
+    facts = pl.col("label", "cluster", "stratum").first()
+    return own.group_by(script).agg(pl.col(averaged).mean(), facts).sort(script)
 
 
 def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -> pl.DataFrame:
     """Return the coverage table of the test part.
 
-    Returns
-    -------
-    DataFrame
-        protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
-        (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives,
-        negatives, seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; for
-        diagnosis tpr_test_threshold, had the threshold been set on test negatives (null where too few), so
-        without the shift between validation and test repositories.
+    It has protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
+    (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives, negatives,
+    seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; for diagnosis
+    tpr_test_threshold, had the threshold been set on test negatives (null where too few).
     """
     table = [
         {
@@ -109,10 +103,9 @@ def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
 def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates are when near-duplicates of test scripts count, too.
 
-    Thresholds stay those of one script per validation cluster. Seeds that have not scored the copies are left
-    out, and so is P0, where every copy counts anyway. Columns are protocol, model, tpr, positives, fpr,
-    negatives (scripts looked at) and counting: "one per cluster", "clusters weighted" (a script of a cluster
-    of n weighs 1/n) or "every script"; none if no copies were scored.
+    Thresholds stay those of one script per validation cluster; seeds that have not scored the copies are out.
+    Columns are protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per
+    cluster", "clusters weighted" (one of n weighs 1/n) or "every script"; none if no copies were scored.
     """
     test = _with_part(rows, COPIES, fpr=fpr)
     if test.is_empty():
@@ -127,11 +120,10 @@ def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
 
 
 def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return what the rates would be, had no rule dropped a script of the test part.
+    """Return what the rates would be, had no rule dropped a script of the test part; thresholds stay.
 
-    Training and thresholds stay as they are. Seeds that have not scored the dropped scripts are left out.
     Columns are those of `by_weighting` without counting; with _kept at the end, dropped scripts count under
-    their source's label. None if no such were scored.
+    their source's label. Seeds that have not scored them are left out.
     """
     test = _with_part(rows, DROPPED, fpr=fpr)
     if test.is_empty():
@@ -153,20 +145,16 @@ def _weighted_rates(rows: pl.DataFrame, weight: pl.Expr) -> pl.DataFrame:
     """Return tpr, fpr, positives and negatives of each protocol and model from scripts with a weight."""
     weighted = rows.with_columns(weight=weight).filter(pl.col("weight") > 0)
     rate = (pl.col("flagged") * pl.col("weight")).sum() / pl.col("weight").sum()
-    positive, negative = (
-        weighted.filter(pl.col("label") == label)
-        .group_by(MODEL)
-        .agg(rate.alias(name), pl.col("sha256").n_unique().alias(count))
-        for label, name, count in ((1, "tpr", "positives"), (0, "fpr", "negatives"))
-    )
-    return positive.join(negative, on=MODEL)
+    negative, positive = (weighted.filter(pl.col("label") == label).group_by(MODEL) for label in (0, 1))
+    scripts = pl.col("sha256").n_unique()
+    rates = positive.agg(tpr=rate, positives=scripts)
+    return rates.join(negative.agg(fpr=rate, negatives=scripts), on=MODEL)
 
 
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
     """Return what an analyst would see of every model of a `coverage` table at the rate asked for.
 
-    A row has protocol, model, prevalence (share of scripts that are malicious) and what
-    `metrics.at_prevalence` gives for the coverage and the realised rate.
+    A row has protocol, model, prevalence (share of scripts that are malicious) and `metrics.at_prevalence`.
     """
     models = table.filter(pl.col("fpr_asked") == fpr).select(*MODEL, "tpr", "fpr")
     seen = [
@@ -206,10 +194,7 @@ def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
 
 
 def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
-    """Add <share>_low and <share>_high, the exact binomial 95% interval of a share (mean over seeds) of n.
-
-    Null where n is 0.
-    """
+    """Add <share>_low and <share>_high, the exact 95% interval of a share (mean over seeds) of n, if any."""
     bounds = [
         intervals.binomial_interval(round(value * n), n) if n else (None, None)
         for value, n in table.select(share, "n").iter_rows()

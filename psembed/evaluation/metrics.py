@@ -20,13 +20,8 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
     With k = floor(n * fpr) false positives allowed, it is the next number, in the type of the
     scores, above the (k+1)-th largest score: tied scores are flagged together or not at all.
 
-    Parameters
-    ----------
-    negative_scores : float[n]
-        Scores of benign validation scripts; NaN is a CorpusError.
-    fpr : float
-        Between 0 and 1 (ParameterError), and not so low that no false positive is allowed, n * fpr < 1
-        (TooFewNegativesError).
+    `negative_scores` (float[n]) are those of benign validation scripts; NaN is a CorpusError. `fpr` is
+    between 0 and 1 (ParameterError), and not so low that n * fpr < 1 (TooFewNegativesError).
     """
     _share("fpr", fpr)
     scores = np.sort(checked_scores(negative_scores))[::-1]
@@ -41,30 +36,19 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
     return float(np.nextafter(boundary, np.inf, dtype=boundary.dtype))
 
 
-def share_flagged(scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """Return how many scores reach `threshold`: flagged, total (counts), share, low, high.
-
-    The exact (Clopper-Pearson) 95% interval low..high treats scripts as independent.
-    """
-    scores = checked_scores(scores)
-    flagged = int(np.count_nonzero(scores >= threshold))
-    low, high = binomial_interval(flagged, len(scores))
-    share = flagged / len(scores)
-    return {"flagged": flagged, "total": len(scores), "share": share, "low": low, "high": high}
-
-
 def rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """Return true- and false-positive rates at a fixed threshold, with 95% Clopper-Pearson intervals.
+    """Return true- and false-positive rates at a fixed threshold, with exact 95% intervals.
 
     The dict holds tpr, tpr_low, tpr_high, fpr, fpr_low, fpr_high (shares), tp, fp, positives and negatives
-    (counts). What `checked` refuses is a CorpusError.
+    (counts). Intervals treat scripts as independent. What `checked` refuses is a CorpusError.
     """
     labels, scores = checked(labels, scores)
     result = {}
     for label, rate, flagged, total in ((1, "tpr", "tp", "positives"), (0, "fpr", "fp", "negatives")):
-        share = share_flagged(scores[labels == label], threshold)
-        result |= {rate: share["share"], f"{rate}_low": share["low"], f"{rate}_high": share["high"]}
-        result |= {flagged: share["flagged"], total: share["total"]}
+        reached = scores[labels == label] >= threshold
+        low, high = binomial_interval(reached.sum(), len(reached))
+        result |= {rate: float(reached.mean()), f"{rate}_low": low, f"{rate}_high": high}
+        result |= {flagged: int(reached.sum()), total: len(reached)}
     return result
 
 
@@ -86,8 +70,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> float:
     """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
 
-    The area A between FPR 0 and m becomes (1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2, so chance gives 0.5 and a
-    perfect detector 1, whatever m is. A value below 0.5 is possible. Raises as `rates`.
+    Chance gives 0.5, a perfect detector 1, whatever `max_fpr` is; below 0.5 is possible. Raises as `rates`.
     """
     _share("max_fpr", max_fpr)
     return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
@@ -96,9 +79,8 @@ def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> fl
 def at_prevalence(tpr: float, fpr: float, *, prevalence: float) -> dict[str, float | None]:
     """Return what an analyst would see where a share `prevalence` of all scripts is malicious.
 
-    Rates do not depend on how rare malicious scripts are, but precision does, and test sets hold far more of
-    them than machines do. The dict holds precision (share of alerts that are right, None if nothing is
-    flagged), alerts and false_alerts, per million scripts. Other than shares are a ParameterError.
+    Test sets hold far more of them than machines do. The dict holds precision (share of alerts that are
+    right, None without alerts), alerts and false_alerts, per million scripts. Bad shares: ParameterError.
     """
     _share("prevalence", prevalence)
     for name, rate in (("tpr", tpr), ("fpr", fpr)):
@@ -137,7 +119,5 @@ def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
     if not present <= {0, 1}:
         raise CorpusError(f"labels {sorted(present, key=str)[:5]}: expected 1 (malicious) or 0 (benign)")
     if len(present) < 2:
-        raise CorpusError(
-            f"all {len(labels):,} labels are {int(labels[0])}: rates need malicious and benign scripts"
-        )
+        raise CorpusError(f"all {len(labels):,} labels are {labels[0]:g}: give malicious and benign scripts")
     return labels, scores

@@ -28,23 +28,18 @@ BEYOND = ", most of it never read"
 
 
 def causes(clean: pl.Series, *, char_length: int) -> pl.Series:
-    """Describe clean scripts by the first of CAUSES that applies.
-
-    Of a script more than twice as long as the `char_length` characters that the network reads it is said too.
-    """
-    beyond = (
-        pl.when(pl.col("clean").str.len_chars() > 2 * char_length).then(pl.lit(BEYOND)).otherwise(pl.lit(""))
-    )
+    """Describe clean scripts by the first of CAUSES; BEYOND those more than twice as long as `char_length`."""
+    long = pl.col("clean").str.len_chars() > 2 * char_length
+    beyond = pl.when(long).then(pl.lit(BEYOND)).otherwise(pl.lit(""))
     table = pl.DataFrame({"clean": clean, "_low": clean.str.to_lowercase()})
     return table.select(cause=pl.concat_str(first_rule(CAUSES, otherwise=OTHER), beyond)).to_series()
 
 
 def mistakes(scripts: pl.DataFrame, *, model: str, char_length: int) -> pl.DataFrame:
-    """List the test scripts that most seeds of a model get wrong.
+    """List the test scripts that most seeds of a model get wrong; a network reads `char_length` characters.
 
-    Of scripts it reads sha256, label, source, stratum, clean, and the share of seeds that flag each under the
-    model's name. It gives mistake (of MISTAKES), cause, stratum, source, sha256, characters and clean,
-    sorted in that order; `char_length` is as for `causes`.
+    Of scripts it reads sha256, label, source, stratum, clean and, under the model's name, the share of seeds
+    that flag each. It gives mistake (of MISTAKES), cause, stratum, source, sha256, characters, clean; sorted.
     """
     alarmed = pl.col(model) > 0.5
     wrong = scripts.filter(alarmed != (pl.col("label") == 1))

@@ -32,10 +32,9 @@ def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str
 def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
     """Return training scripts and variants of them: VARIANTS of each malicious one, as many of clean ones.
 
-    Each variant is by one transform, all equally likely, and keeps its label, cluster and hash. Were only
-    malicious scripts rewritten, the network would learn that rewriting is malicious. Only of clean scripts
-    there is no variant that shows nothing of what it holds (`transforms.OPAQUE`): a network that has seen
-    such ones takes all of them for clean. A missing class raises CorpusError.
+    Else the network would learn that rewriting is malicious. Each variant is by one transform, all equally
+    likely, and keeps its label, cluster and hash. Of clean scripts there is none that hides all it holds
+    (`transforms.OPAQUE`): a network takes all such for clean then. A missing class raises CorpusError.
     """
     malicious, clean = (train.filter(pl.col("label") == label) for label in (1, 0))
     if not malicious.height or not clean.height:
@@ -58,9 +57,8 @@ def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
 def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
     """Return what each transform costs each model at the threshold that validation data gave for `fpr`.
 
-    It has protocol, model, transform, before and after (TPR, mean over seeds), the paired difference after
-    minus before with its 95% interval low..high (bootstrap over clusters and seeds) and n, the largest loss
-    first. If no rewritten script has been scored, CorpusError is raised.
+    It has protocol, model, transform, before and after (TPR, mean over seeds), the paired difference with its
+    95% interval low..high, and n, the largest loss first. CorpusError if no rewritten script has been scored.
     """
     marked = coverage.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
     tables = {key: intervals.by_seed(own) for key, own in marked.group_by(*coverage.MODEL, "part")}
@@ -69,12 +67,10 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
         if part not in transforms.TRANSFORMS:
             continue
         before, _ = tables[protocol, model, "test"]
-        difference, low, high = intervals.cluster_bootstrap(
-            after - before, clusters, seed=seed, rounds=rounds
-        )
-        rates = {"before": float(before.mean()), "after": float(after.mean())}
-        change = {"difference": difference, "low": low, "high": high, "n": len(clusters)}
-        losses.append({"protocol": protocol, "model": model, "transform": part} | rates | change)
+        change = intervals.cluster_bootstrap(after - before, clusters, seed=seed, rounds=rounds)
+        row = {"protocol": protocol, "model": model, "transform": part}
+        row |= {"before": float(before.mean()), "after": float(after.mean())}
+        losses.append(row | dict(zip(coverage.CHANGE, change, strict=True)) | {"n": len(clusters)})
     if not losses:
         raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
     return pl.DataFrame(losses).sort(*coverage.MODEL, "difference", "transform")

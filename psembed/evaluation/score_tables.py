@@ -31,16 +31,9 @@ def table(
 ) -> pl.DataFrame:
     """Return the score table of one model on one part.
 
-    Parameters
-    ----------
-    part : str
-        validation, test, labels.COPIES, or the name of a transform of malicious test scripts.
-    scripts : DataFrame
-        With the columns FACTS.
-    scores : float[n] or float[n, 1]
-        In the order of `scripts`.
-    share : float
-        Of the training labels that the model has seen.
+    `part` is validation, test, labels.COPIES, or the name of a transform of malicious test scripts. `scripts`
+    has the columns FACTS, `scores` (float[n] or float[n, 1]) their order; `share` is that of the training
+    labels that the model has seen.
     """
     return scripts.select(
         pl.lit(protocol).alias("protocol"),

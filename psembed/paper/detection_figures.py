@@ -14,11 +14,6 @@ from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
 TITLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MODELS = TITLES["models"]
-#: Models whose ROC curves are drawn where there are more than colours.
-CURVES = (
-    "one_line_rule", "bag_of_words", "svm_char_3gram", "gradient_boosting",
-    "cnn_lstm_tuned_hardened", "transformer_tuned_hardened", "committee",
-)  # fmt: skip
 
 
 def _panels(table: pl.DataFrame, *size: float, grid: str = "both") -> tuple[Figure, dict[str, Axes]]:
@@ -34,11 +29,11 @@ def _panels(table: pl.DataFrame, *size: float, grid: str = "both") -> tuple[Figu
 def draw_roc(table: pl.DataFrame) -> Figure:
     """Draw ROC curves, one panel a protocol; the false-positive axis is logarithmic, 0.1% is marked.
 
-    Of more than seven models those of CURVES are drawn; the table has all.
+    Of more models than colours those of `roc_curves` are drawn; the table has all.
     """
     models = _in_order(table)
     if len(models) > len(PALETTE):
-        models = [model for model in models if model in CURVES]
+        models = [model for model in models if model in TITLES["roc_curves"]]
     table = table.filter(pl.col("model").is_in(models))
     figure, panels = _panels(table, 7.0, 3.4)
     lowest = max(1e-5, float(table.filter(pl.col("fpr") > 0)["fpr"].min() or 1e-4) / 2)
@@ -72,8 +67,8 @@ def where(table: pl.DataFrame, **values: object) -> pl.DataFrame:
 
 
 def _legend(figure: Figure, columns: int = 3) -> None:
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
+    shown = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside lower center", ncols=columns, columnspacing=1.4)
 
 
 def _errors(part: pl.DataFrame, value: str) -> np.ndarray:

@@ -21,6 +21,8 @@ MARKERS = "osD^vPX"
 GREY = "#B8B8B8"
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 STYLE = _DATA["style"]
+ARROW = {"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
+FLOW = ["box", "column", "row", "title", "detail"]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -37,32 +39,30 @@ def distinct(table: pl.DataFrame, column: str) -> list:
 def box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], colour: str) -> None:
     """Draw a box of that size around (x, y), with a title and a detail in it."""
     corner = x - size[0] / 2, y - size[1] / 2
-    fill = matplotlib.colors.to_rgba(colour, 0.12)
-    shape = "round,pad=0,rounding_size=0.06"
-    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=shape, facecolor=fill, edgecolor=colour))
+    look = {"boxstyle": "round,pad=0,rounding_size=0.06", "edgecolor": colour}
+    axes.add_patch(FancyBboxPatch(corner, *size, facecolor=matplotlib.colors.to_rgba(colour, 0.12), **look))
     title, detail = lines
     lift = size[1] * 0.17 if detail else 0
     sink = size[1] * (0.17 + 0.1 * title.count("\n"))
-    axes.text(x, y + lift, title, ha="center", va="center", fontsize=8.5, fontweight="bold", parse_math=False)
-    axes.text(x, y - sink, detail, ha="center", va="center", fontsize=7.5, color="#333333", parse_math=False)
+    middle = {"ha": "center", "va": "center", "parse_math": False}
+    axes.text(x, y + lift, title, fontsize=8.5, fontweight="bold", **middle)
+    axes.text(x, y - sink, detail, fontsize=7.5, color="#333333", **middle)
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw an arrow between two points."""
-    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#444444", "linewidth": 1.0,
-                                              "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+    axes.annotate("", end, start, arrowprops=ARROW)
 
 
 def draw_flow(table: pl.DataFrame) -> Figure:
     """Draw the study's Figure 3: boxes at (column, row), joined as diagrams.toml says."""
     columns, rows = int(table["column"].max()) + 1, int(table["row"].max()) + 1
     figure = new_figure(7.2, 0.5 + 1.1 * rows)
-    axes = figure.add_subplot()
-    size = (0.8, 0.66)
-    places = {r["box"]: (float(r["column"]), -float(r["row"])) for r in table.to_dicts()}
-    for row in table.to_dicts():
-        colour = PALETTE[1] if row["box"] in _DATA["flow"]["learnt"] else PALETTE[0]
-        box(axes, *places[row["box"]], size, (textwrap.fill(row["title"], 11), row["detail"]), colour)
+    axes, size, places = figure.add_subplot(), (0.8, 0.66), {}
+    for name, column, row, title, detail in table.select(FLOW).iter_rows():
+        places[name] = float(column), -float(row)
+        colour = PALETTE[1] if name in _DATA["flow"]["learnt"] else PALETTE[0]
+        box(axes, *places[name], size, (textwrap.fill(title, 11), detail), colour)
     for origin, target in _DATA["flow"]["edges"]:
         if origin in places and target in places:
             arrow(axes, *_facing(places[origin], places[target], size))
@@ -134,7 +134,7 @@ def flow_table(results: Results) -> pl.DataFrame:
         ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
         ("score", 5, 1, "score", "from 0 to 1"),
     ]
-    return pl.DataFrame(rows, schema=["box", "column", "row", "title", "detail"], orient="row")
+    return pl.DataFrame(rows, schema=FLOW, orient="row")
 
 
 def layer_table(model: object) -> pl.DataFrame:

@@ -53,10 +53,10 @@ TEXTS = (
 
 
 class FigureKind(NamedTuple):
-    """How a figure is drawn, and the columns its table must have."""
+    """How a figure is drawn, and the columns its table must have, with spaces between."""
 
     draw: Callable[[pl.DataFrame], Figure]
-    columns: tuple[str, ...]
+    columns: str
 
 
 def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
@@ -73,20 +73,19 @@ def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
 
 def redraw(workspace: Workspace) -> list[str]:
     """Draw again every figure whose csv is there; return their slugs."""
-    slugs = [slug for slug in FIGURES if (workspace.figures / f"{slug}.csv").is_file()]
-    for slug in slugs:
-        path = workspace.figures / f"{slug}.csv"
+    there = {slug: path for slug in FIGURES if (path := workspace.figures / f"{slug}.csv").is_file()}
+    for slug, path in there.items():
         table = _read(path)
         _check(slug, table)
         _render(slug, table, workspace.output(path).parent)
-    LOG.info("redrew %d figures of profile %s", len(slugs), workspace.profile)
-    return slugs
+    LOG.info("redrew %d figures of profile %s", len(there), workspace.profile)
+    return list(there)
 
 
 def _check(slug: str, table: pl.DataFrame) -> None:
     if slug not in FIGURES:
         raise ParameterError(f"no figure {slug!r}: choose one of {', '.join(FIGURES)}")
-    if missing := [name for name in FIGURES[slug].columns if name not in table.columns]:
+    if missing := [name for name in FIGURES[slug].columns.split() if name not in table.columns]:
         raise CorpusError(f"figure {slug}: the table lacks {', '.join(missing)}; it has {table.columns}")
     if table.is_empty():
         raise CorpusError(f"figure {slug}: the table is empty; run the notebook that measures it")
@@ -161,8 +160,8 @@ def _draw_tokens(axes: Axes, table: pl.DataFrame, lit: pl.DataFrame) -> None:
         look = {"label": family, "c": colour, "ec": "w", "lw": 0.5, "zorder": 3}
         axes.scatter(part["x"], part["y"], s=26, marker=marker, **look)
         pairs = part.join(lit, left_on="joined_to", right_on="token", suffix="_to", maintain_order="left")
-        for x, y, x_to, y_to in pairs.select("x", "y", "x_to", "y_to").rows():
-            axes.plot((x, x_to), (y, y_to), color=colour, linewidth=1.1, zorder=2)
+        ends = (pairs.select(axis, f"{axis}_to").to_numpy().T for axis in "xy")
+        axes.plot(*ends, color=colour, linewidth=1.1, zorder=2)
     axes.set(xticks=[], yticks=[])
 
 
@@ -232,13 +231,10 @@ def _draw_group(axes: Axes, part: pl.DataFrame, looks: list[dict]) -> np.ndarray
 
 
 def _view(places: np.ndarray, distances: np.ndarray) -> tuple[int, int]:
-    """Return the elevation and azimuth (degrees) from which a group contradicts its distances least.
-
-    First the farthest token has to look farthest, then as many pairs of tokens as can be in the right order;
-    of such views the one is taken whose tokens, centre included, stand farthest apart.
-    """
+    """Return the elevation and azimuth (degrees) from which a group contradicts its distances least."""
 
     def look(angles: tuple[int, int]) -> tuple:
+        """Rate a view: the farthest looks farthest; pairs in the right order; the least gap of two points."""
         high, turn = np.radians(angles)
         toward = np.array([np.cos(high) * np.cos(turn), np.cos(high) * np.sin(turn), np.sin(high)])
         flat = places - np.outer(places @ toward, toward)
@@ -266,10 +262,7 @@ def _ink(colour: str) -> tuple:
 def _label(
     axes: Axes, points: np.ndarray, names: Iterable[str], looks: list[dict], taken: np.ndarray
 ) -> None:
-    """Write names beside their points (pixels), with lines to them: on no label, and on nothing if possible.
-
-    What else a label keeps off are points, lines and the boxes `taken`.
-    """
+    """Write names beside points (pixels), with lines to them: on no other, nor, if possible, on `taken`."""
     figure, frame, labels = axes.figure, axes.get_window_extent().extents, np.empty((0, 4))
     scale, under = figure.dpi / 72, {"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0}
     taken = np.vstack([taken.reshape(-1, 4), _boxes(points, 3.5 * scale)])
@@ -328,18 +321,15 @@ def draw_speed(table: pl.DataFrame) -> Figure:
 
 
 FIGURES = {
-    slug: FigureKind(draw, tuple(columns.split()))
-    for slug, draw, columns in (
-        ("01_token_map", draw_token_map, "token x y family joined_to"),
-        ("02_token_groups", draw_token_groups, "token x y z group distance"),
-        ("03_flow", diagrams.draw_flow, "box column row title detail"),
-        ("04_network", diagrams.draw_network, "layer branch shape parameters"),
-        ("05_roc", detection.draw_roc, "protocol model fpr tpr"),
-        ("06_coverage", detection.draw_coverage, "protocol model fpr_asked tpr low high"),
-        ("07_training", detection.draw_training, "protocol seed epoch loss val_loss"),
-        ("08_speed", draw_speed, "panel name x y"),
-        ("09_robustness", detection.draw_robustness, "protocol model transform difference low high"),
-        ("10_budget", detection.draw_budget, "model share tpr low high"),
-        ("11_reliability", detection.draw_reliability, "protocol score malicious n"),
-    )
+    "01_token_map": FigureKind(draw_token_map, "token x y family joined_to"),
+    "02_token_groups": FigureKind(draw_token_groups, "token x y z group distance"),
+    "03_flow": FigureKind(diagrams.draw_flow, "box column row title detail"),
+    "04_network": FigureKind(diagrams.draw_network, "layer branch shape parameters"),
+    "05_roc": FigureKind(detection.draw_roc, "protocol model fpr tpr"),
+    "06_coverage": FigureKind(detection.draw_coverage, "protocol model fpr_asked tpr low high"),
+    "07_training": FigureKind(detection.draw_training, "protocol seed epoch loss val_loss"),
+    "08_speed": FigureKind(draw_speed, "panel name x y"),
+    "09_robustness": FigureKind(detection.draw_robustness, "protocol model transform difference low high"),
+    "10_budget": FigureKind(detection.draw_budget, "model share tpr low high"),
+    "11_reliability": FigureKind(detection.draw_reliability, "protocol score malicious n"),
 }

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,9 @@ def _policy(page: str) -> str:
 
 
 def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
-    """Return the page's data. Lists go by token: first those of the layout, then all others.
+    """Return the page's data. Lists go by token: those of the layout, then all others, which have no place.
 
-    Places and families are those of the layout's tokens alone. Of these `near` has the nearest of all tokens,
-    of the others the nearest that are drawn; `cosine` has thousandths.
+    `near` has the nearest of all tokens to those of the layout, to others the nearest drawn ones.
     """
     rows = np.array([index(vectors, token) for token in layout["token"]])
     order = np.concatenate([rows, np.setdiff1d(np.arange(len(vectors.index_to_key)), rows)])
@@ -81,14 +81,14 @@ def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
     families = distinct(layout.filter(pl.col("family") != ""), "family")
     x, y = _places(layout).T.tolist()
     tokens = [vectors.index_to_key[row] for row in order]
+    looks = zip(families, cycle(PALETTE), cycle(MARKERS), strict=False)
     return {
         "names": [defang(label(vectors, token)) or "(unprintable)" for token in tokens],
         "count": counts(vectors)[order].tolist(),
         "x": x,
         "y": y,
         "families": [
-            {"name": defang(name), "colour": PALETTE[n % len(PALETTE)], "marker": MARKERS[n % len(MARKERS)]}
-            for n, name in enumerate(families)
+            {"name": defang(name), "colour": colour, "marker": marker} for name, colour, marker in looks
         ],
         "family": [families.index(name) if name in families else -1 for name in layout["family"]],
         "near": [[other for other, _ in line] for line in near],
@@ -99,8 +99,7 @@ def _content(layout: pl.DataFrame, vectors: Vectors, neighbours: int) -> dict:
 def _nearest(unit: np.ndarray, senses: np.ndarray, rows: range, among: int, n: int) -> list[list[tuple]]:
     """Return for each of `rows` its `n` nearest among the first `among` rows and their cosines.
 
-    Cosines are rounded to DECIMALS before they are compared: tokens nearer to each other than that are tied,
-    and the earlier row comes first on every machine.
+    Cosines are rounded before they are compared, so that the order is the same on every machine.
     """
     nearest = []
     for start in range(rows.start, rows.stop, ROWS):

@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import TypedDict
 
 from psembed.paper.ledger import coverage_row, models_of
-from psembed.project.results import Results, TokenGroups
+from psembed.project.results import Results
 
 RECOVERED, MISSED, NOT_MEASURED = "recovered", "missed", "not measured"
 
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 TOLERANCE = _DATA["tolerance"]
+Value = float | str | None
 
 
 class Control(TypedDict):
     """One row of controls.json."""
 
     control: str
-    planted: float | str | None
-    recovered: float | str | None
+    planted: Value
+    recovered: Value
     verdict: str  # recovered, missed or not measured
 
 
@@ -30,9 +31,7 @@ def recovery(results: Results) -> list[Control]:
     return [*_semantic(results), *_duplicates(results), *_detection(results), *_negative(results)]
 
 
-def _row(
-    control: str, planted: float | str | None, recovered: float | str | None, right: bool | None
-) -> Control:
+def _row(control: str, planted: Value, recovered: Value, right: bool | None) -> Control:
     verdict = RECOVERED if right else MISSED
     if recovered is None or right is None:
         recovered, verdict = None, NOT_MEASURED
@@ -40,7 +39,7 @@ def _row(
     return {"control": control, "planted": planted, "recovered": recovered, "verdict": verdict}
 
 
-def _travelling(value: float | str | None) -> float | str | None:
+def _travelling(value: Value) -> Value:
     """Return a number with as many digits as are the same on every processor: two."""
     return float(f"{value:.2g}") if isinstance(value, float) else value
 
@@ -63,19 +62,18 @@ def _semantic(results: Results) -> list[Control]:
         answer = semantics.get("analogies", {}).get(claim, {})
         name = f"analogy {claim}: rank of {answer.get('expected')}"
         rows.append(_most(name, 1, answer.get("rank"), TOLERANCE["analogy rank"]))
-    groups: TokenGroups = semantics.get("groups", {}).get("C03", {})
-    closeness = groups.get("operators", {}), groups.get("policies", {})
-    for name, best, close in zip(("operators", "policies"), (1.5, 2.0), closeness, strict=True):
-        limit = TOLERANCE["group rank"] * best
-        rows.append(_most(f"{name}: mean rank among each other", best, close.get("mean_rank"), limit))
+    groups = semantics.get("groups", {}).get("C03", {})
+    for name, best in (("operators", 1.5), ("policies", 2.0)):
+        rank, limit = groups.get(name, {}).get("mean_rank"), TOLERANCE["group rank"] * best
+        rows.append(_most(f"{name}: mean rank among each other", best, rank, limit))
     return rows
 
 
-def _most(control: str, planted: float, recovered: float | None, limit: float) -> Control:
+def _most(control: str, planted: Value, recovered: float | None, limit: float) -> Control:
     return _row(control, planted, recovered, recovered is not None and recovered <= limit)
 
 
-def _least(control: str, planted: float | str | None, recovered: float | None, limit: float) -> Control:
+def _least(control: str, planted: Value, recovered: float | None, limit: float) -> Control:
     return _row(control, planted, recovered, recovered is not None and recovered >= limit)
 
 

@@ -49,15 +49,15 @@ def test_impossible_rate_is_refused(fpr):
         metrics.threshold_at_fpr(np.zeros(10), fpr)
 
 
-def test_share_flagged_has_the_published_exact_interval():
+def test_rates_have_the_published_exact_interval():
     # Clopper-Pearson: for 0 of 100 the upper end is 1 - 0.025 ** (1 / 100).
-    none = metrics.share_flagged(np.zeros(100), 0.5)
-    assert (none["flagged"], none["total"], none["low"]) == (0, 100, 0.0)
-    assert none["high"] == pytest.approx(1 - 0.025 ** (1 / 100))
-    few = metrics.share_flagged(np.r_[np.ones(20), np.zeros(19_980)], 1.0)
-    assert few["share"] == pytest.approx(0.001)
-    assert few["low"] == pytest.approx(0.000611, abs=2e-6)
-    assert few["high"] == pytest.approx(0.001544, abs=2e-6)
+    none = metrics.rates(np.r_[np.ones(1), np.zeros(100)], np.zeros(101), 0.5)
+    assert (none["fp"], none["negatives"], none["fpr_low"]) == (0, 100, 0.0)
+    assert none["fpr_high"] == pytest.approx(1 - 0.025 ** (1 / 100))
+    few = metrics.rates(np.r_[np.ones(1), np.zeros(20_000)], np.r_[np.ones(21), np.zeros(19_980)], 1.0)
+    assert few["fpr"] == pytest.approx(0.001)
+    assert few["fpr_low"] == pytest.approx(0.000611, abs=2e-6)
+    assert few["fpr_high"] == pytest.approx(0.001544, abs=2e-6)
 
 
 def test_rates_count_at_or_above_the_threshold():
