@@ -34,11 +34,8 @@ def four_stages(texts: pl.Series, *, instances: int = 100) -> dict[str, int]:
     smaller corpus needs a smaller number). 3. Cluster scripts by those tokens; how is not published, here
     scripts with the same set of them are one cluster. 4. Count clusters (the study: 116,976).
 
-    Returns
-    -------
-    dict
-        scripts, tokens (distinct, after stage 1), frequent_tokens (stage 2), clusters (stage 4),
-        largest (scripts in the largest cluster), instances.
+    The dict holds scripts, tokens (distinct, after stage 1), frequent_tokens (stage 2), clusters (stage 4),
+    largest (scripts in the largest cluster) and instances.
     """
     if len(texts) == 0:
         raise CorpusError("no scripts to count: the corpus is empty")

@@ -18,9 +18,7 @@ COPIES = "copies"  # the part of test scripts whose cluster another test script 
 
 CIPHERS = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
 RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
-DOWNLOADS = (
-    r"downloadstring|downloadfile|downloaddata|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
-)
+DOWNLOADS = r"download(?:string|file|data)|webclient|invoke-webrequest|\biwr\b|bitstransfer|openread"
 OBFUSCATION = r"(?:\w`\w[^`]*){8}|(?:\{\d+\}){3}|(?:\[char\]\W*\d+\W+){3}|(?:'\s*\+\s*'[^']*){4}"
 
 HARD_KINDS = {
@@ -37,9 +35,8 @@ download-and-run; decodes or decrypts and executes. The rules are ours: the stud
 def copies(scripts: pl.DataFrame) -> pl.DataFrame:
     """Count what is really different in each labelled set.
 
-    Of scripts (files) it reads source, kind, label, normalised (hash) and cluster. It gives for each set and
-    class source, label, files, distinct (once normalised), clusters (of near-duplicates) and largest, the
-    files of its largest cluster.
+    Of files it reads source, kind, label, normalised (hash) and cluster; it gives source, label, files,
+    distinct (once normalised), clusters (of near-duplicates) and largest, the files of the largest cluster.
     """
     labelled = _labelled(scripts)
     sizes = labelled.with_columns(alike=pl.len().over("source", "label", "cluster"))
@@ -75,9 +72,7 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     labelled = scripts.filter(pl.col("label").is_not_null())
     classes = labelled["label"].n_unique()
     if classes < 2:
-        raise CorpusError(
-            f"the corpus has {classes} labelled class(es), two are needed: add a source of the other"
-        )
+        raise CorpusError(f"the corpus has {classes} labelled class(es), two are needed: add a source")
     rules = {
         DROP_EMPTY: pl.col("clean") == "",
         DROP_ASIDE: pl.col("part") == "aside",
@@ -96,9 +91,8 @@ def first_rule(rules: dict[str, pl.Expr], *, otherwise: str) -> pl.Expr:
 
 def drop(audited: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     """Mark more scripts as dropped, each for the reason that `listed` (columns sha256, reason) gives."""
-    joined = audited.join(
-        listed.select("sha256", "reason"), on="sha256", how="left", maintain_order="left", validate="m:1"
-    )
+    reasons = listed.select("sha256", "reason")
+    joined = audited.join(reasons, on="sha256", how="left", maintain_order="left", validate="m:1")
     return joined.with_columns(dropped=pl.coalesce("reason", "dropped")).drop("reason")
 
 
@@ -109,10 +103,9 @@ def listed(audited: pl.DataFrame) -> pl.DataFrame:
 
 
 def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
-    """Return the scripts that a rule dropped and that would be tested, but for empty ones.
+    """Return the scripts that a rule dropped and that would be tested, to be scored, but for empty ones.
 
-    They are scored, so that the effect of the rules on every rate can be shown: p1 and p2 are "test" where
-    the protocol would test the script, else "".
+    The columns p1 and p2 are "test" where the protocol would test the script, else "".
     """
     test = pl.col("part") == splits.TEST
     wild = pl.when(pl.col("label") == 1).then(pl.col("source") == wild_source).otherwise(test)
@@ -135,8 +128,7 @@ def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
 
     The corpus is as it was read, before cleaning and de-duplication; unlabeled files are left out. "all" and
     each source that has both classes get rows {feature, rule, accuracy, balanced_accuracy, tpr, fpr, n}, that
-    of the one-line rule first. A rule that is wrong more often than right, both classes weighing the same, is
-    turned round.
+    of the one-line rule first. A rule that is more often wrong than right (balanced) is turned round.
     """
     corpus = corpus.filter(pl.col("label").is_not_null())
     features = corpus.select(
@@ -176,9 +168,7 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
     """Draw up P0, P1 and P2.
 
     P1 takes the group-disjoint part of each script. P0 (`at_random`) deals the same parts out by chance. P2
-    (`splits.across_sources`) keeps clean scripts where they are, trains on the malicious scripts of all
-    sources but `wild_source` and tests on those of `wild_source`; wild scripts whose near-duplicates are in
-    the other sources are left out.
+    (`splits.across_sources`) tests on malicious scripts of `wild_source` and trains on those of the others.
 
     Each kept script has a row, with p0, p1 and p2 (train, validation, test or "") and `rank`: 0 for the first
     script of its cluster, 1 for the second, and so on.
@@ -209,8 +199,7 @@ def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataF
 def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndarray:
     """Return the parts of the naive protocol (P0): those of `parts`, dealt out anew to scripts of each class.
 
-    Every part keeps its size and its number of malicious scripts, but near-duplicates and scripts of one
-    repository land on both sides. It is there to show what that hides.
+    Near-duplicates and scripts of one repository land on both sides; it is there to show what that hides.
     """
     random, dealt = np.random.default_rng(seed), np.array(parts, dtype=object)
     for label in np.unique(labels):
@@ -222,8 +211,7 @@ def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndar
 def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
     """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere.
 
-    The other scripts of test clusters, if there are any, are a part of their own, COPIES. P0 is naive in
-    this, too: every copy counts.
+    The other scripts of test clusters, if any, are a part of their own, COPIES. In P0 every copy counts.
     """
     limit = {"train": per_cluster, "validation": 1, "test": 1}
     counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}

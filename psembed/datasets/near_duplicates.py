@@ -43,21 +43,13 @@ def cluster(
     A script with 1 or 2 tokens has no shingle: it matches only scripts with exactly its tokens. All scripts
     without tokens form one cluster. In memory is, for each distinct set, its MinHash (512 bytes).
 
-    The temporary file (8 bytes a shingle) is made in `folder`, by default where the system has its own. The
-    threshold, the smallest similarity of near-duplicates, is above 0 and at most 1.
+    `batches` are Series of List[String], the tokens of each of n scripts. The temporary file (8 bytes a
+    shingle) is made in `folder`, by default where the system has its own. The threshold, the smallest
+    similarity of near-duplicates, is above 0 and at most 1.
 
-    Parameters
-    ----------
-    batches : iterable of Series of List[String], n scripts in all
-        Tokens of each script.
-
-    Returns
-    -------
-    labels : int64[n]
-        Cluster of each script, numbered from 0 in order of first appearance.
-    stats : dict
-        scripts, distinct_sets, shingles (in the distinct sets), verified (pairs compared), links (pairs at
-        or above the threshold), clusters, largest (scripts).
+    It returns the cluster of each script (int64[n], numbered from 0 in order of first appearance) and counts:
+    scripts, distinct_sets, shingles (in the distinct sets), verified (pairs compared), links (pairs at or
+    above the threshold), clusters, largest (scripts).
     """
     if not 0 < threshold <= 1:
         raise ParameterError(f"threshold {threshold!r}: expected a similarity above 0 and at most 1")
@@ -149,11 +141,7 @@ def _similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
 
 
 def _link(sets: _Sets, threshold: float) -> _Linked:
-    """Join sets that are similar enough.
-
-    First pairs next to each other in a bucket that are much alike, as versions of one path are, so that
-    labels differ in few of the others; then all others, the most alike first.
-    """
+    """Join sets that are similar enough: neighbours much alike first, so that few others are left to try."""
     linked, sizes = _Linked(sets, threshold), np.array(sets.sizes)
     minhashes = np.frombuffer(sets.minhashes, dtype=np.uint32).reshape(-1, PERMUTATIONS)
     deviation = np.sqrt(threshold * (1 - threshold) / PERMUTATIONS)  # of the share of equal MinHashes
@@ -174,10 +162,9 @@ def _link(sets: _Sets, threshold: float) -> _Linked:
 
 
 def _bucket_pairs(band: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield all pairs (int32[2, k]) of equal rows whose labels differ, those next to each other first.
+    """Yield pairs (int32[2, k]) of equal rows (uint32[n, rows]) whose labels differ, neighbours first.
 
-    `band` is uint32[n, rows]. `labels` (int64[n]) may change while pairs are taken: rows that have all become
-    one cluster are left out from then on.
+    `labels` (int64[n]) may change while pairs are taken: rows that have become one cluster are left out.
     """
     keys = np.zeros(len(band), dtype=np.uint64)
     for column in band.T:
@@ -197,10 +184,7 @@ def _bucket_pairs(band: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _alike(pairs: np.ndarray, minhashes: np.ndarray, band: int, least: float) -> np.ndarray:
-    """Keep the pairs of a band of which a share `least` of the MinHashes is equal and no earlier band.
-
-    It returns int32[3, k]: pairs, and how many of their MinHashes are equal.
-    """
+    """Keep a band's pairs, in no earlier one, with a share `least` of equal MinHashes; add their number."""
     kept = []
     for one, other in np.array_split(pairs, pairs.shape[1] // _PAIRS + 1, axis=1):
         equal = minhashes[one] == minhashes[other]

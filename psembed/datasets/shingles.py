@@ -10,17 +10,10 @@ SIZE = 3  # tokens of a shingle in `shingle_sets`
 
 
 def shingle_hashes(tokens: pl.Series, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hash every run of `size` consecutive tokens of every script.
+    """Hash every run of `size` consecutive tokens (List[String]) of every script: uint64[m], int64[n + 1].
 
-    Each distinct token is hashed once (BLAKE2b, 64 bits); a run mixes its tokens' hashes in order. `tokens`
-    is a series of List[String].
-
-    Returns
-    -------
-    hashes : uint64[m]
-        Runs of all scripts, one script after the other.
-    bounds : int64[n + 1]
-        Script i owns hashes[bounds[i]:bounds[i + 1]]; nothing if it has fewer than `size` tokens.
+    A run mixes its tokens' hashes (BLAKE2b, 64 bits) in order. Second are bounds: script i owns
+    hashes[bounds[i]:bounds[i + 1]], nothing if it has fewer than `size` tokens.
     """
     lengths = tokens.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = tokens.filter(tokens.list.len() > 0).explode()

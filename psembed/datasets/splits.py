@@ -23,17 +23,12 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
 
     A cluster belongs to the repository group that holds most of it (a tie goes to the name that
     sorts first). Its members in other repository groups are set aside: they may be in no part, for their
-    near-duplicates are in another group. Members from no repository go with the owner. So every
+    near-duplicates are in another group. Members from no repository ("") go with the owner. So every
     cluster ends in one group, and every repository group stays whole but for what is aside.
-    (The plain union of both relations, `union`, chains nearly all groups into one.) A script from no
-    repository has the repository group "".
+    (The plain union of both relations, `union`, chains nearly all groups into one.)
 
-    Returns
-    -------
-    group : int64[n]
-        Group of each script, numbered from 0 in order of first appearance.
-    aside : bool[n]
-        True for the scripts that must stay out of every part.
+    It returns the group of each script (int64[n], numbered from 0 in order of first appearance) and which are
+    aside (bool[n]).
     """
     table = _table(clusters, repository_groups)
     owners = (
@@ -55,8 +50,7 @@ def groups(clusters: np.ndarray, repository_groups: Sequence[str]) -> tuple[np.n
 def union(clusters: np.ndarray, repository_groups: Sequence[str]) -> np.ndarray:
     """Return the plain union of both relations: connected components of clusters and repository groups.
 
-    Near-duplicates between repositories are common, so on real data this gives one giant group. It is here to
-    measure that. The arguments, the numbers and the error are those of `groups`.
+    On real data this is one giant group; it is here to measure that. Arguments and numbers are `groups`'.
     """
     table = _table(clusters, repository_groups)
     cluster = table["cluster"].rank("dense").cast(pl.Int64).to_numpy() - 1
@@ -82,8 +76,8 @@ def assign(
     lowers most the sum over parts and strata of (scripts there - scripts wanted)^2 / (scripts wanted
     x scripts of the stratum), so small parts and small strata count as much as large ones.
 
-    `strata` are what to balance, such as "human" or "malicious/unit42", and `seed` breaks ties between groups
-    of one size. It returns the name of each script's part (object[n]), "aside" for those that are aside.
+    `strata` are what to balance, such as "human"; `seed` orders groups of one size. It returns the name of
+    each script's part (object[n]), "aside" for those that are aside.
     """
     fractions = FRACTIONS if fractions is None else fractions
     if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-9:
@@ -115,17 +109,13 @@ def assign_all(
 ) -> np.ndarray:
     """Give every group to one part: repository groups by their own shares, all other groups by theirs.
 
-    Repositories are plenty, so that many can be reserved for testing; labelled samples are few.
-
     `repositories` and `others` are the share of each part, of the groups that hold a repository and of those
     that do not. The repository groups in `pinned` are in training whatever the draw, and count towards its
     share. The other arguments and what is returned are as for `assign` and `groups`.
     """
     group, names = np.asarray(group), np.asarray(repository_groups, dtype=object)
     if unknown := sorted(set(pinned) - set(names)):
-        raise ParameterError(
-            f"pinned repository group {unknown[0]!r} is not in the corpus; check its spelling"
-        )
+        raise ParameterError(f"pinned repository group {unknown[0]!r} is not in the corpus; check its name")
     used = ~np.asarray(aside)
     of_repository = np.isin(group, group[(names != "") & used])
     fixed = np.isin(group, group[np.isin(names, list(pinned)) & used])
@@ -135,9 +125,8 @@ def assign_all(
     strata = np.asarray(strata, dtype=object)
     for chosen, fractions in ((free, shares), (~of_repository, others)):
         if np.any(chosen & used):
-            parts[chosen] = assign(
-                group[chosen], strata[chosen].tolist(), seed=seed, fractions=fractions, aside=~used[chosen]
-            )
+            own = group[chosen], strata[chosen].tolist()
+            parts[chosen] = assign(*own, seed=seed, fractions=fractions, aside=~used[chosen])
     parts[~used] = ASIDE
     return parts
 
@@ -165,20 +154,13 @@ def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
     pairs = shared_clusters(scripts.select("cluster", name="source"))
     apart = pl.col("a").replace(group_of) != pl.col("b").replace(group_of)
     share = pl.col("shared") / pl.min_horizontal("clusters_a", "clusters_b")
-    return (
-        pairs.filter(apart)
-        .select(source="a", other="b", shared="shared", share=share)
-        .sort("share", "source", "other", descending=[True, False, False])
-    )
+    found = pairs.filter(apart).select(source="a", other="b", shared="shared", share=share)
+    return found.sort("share", "source", "other", descending=[True, False, False])
 
 
 def shared_clusters(held: pl.DataFrame) -> pl.DataFrame:
-    """Count the clusters that each pair of names shares: columns a, b, clusters_a, clusters_b, shared.
-
-    A row of `held` (columns name and cluster) says that a script of that name is in that cluster.
-    """
-    held = held.select("name", "cluster").unique()
-    held = held.with_columns(clusters=pl.len().over("name"))
+    """Count the clusters that names share (a, b, clusters_a, clusters_b, shared), by columns name, cluster."""
+    held = held.select("name", "cluster").unique().with_columns(clusters=pl.len().over("name"))
     pairs = held.join(held, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
     sides = {"a": "name", "b": "name_b", "clusters_a": "clusters", "clusters_b": "clusters_b"}
     return pairs.group_by(**sides).agg(shared=pl.len())
@@ -221,15 +203,10 @@ def across_sources(
 
 def check(parts: Sequence[str], group: np.ndarray) -> None:
     """Raise SplitError, naming the group, if one lies in more than one of train, validation and test."""
-    table = pl.DataFrame({"part": list(parts), "group": np.asarray(group)}).filter(
-        pl.col("part").is_in(PARTS)
-    )
-    spans = (
-        table.group_by("group")
-        .agg(pl.col("part").unique().sort(), scripts=pl.len())
-        .filter(pl.col("part").list.len() > 1)
-        .sort("group")
-    )
+    table = pl.DataFrame({"part": list(parts), "group": np.asarray(group)})
+    held = table.filter(pl.col("part").is_in(PARTS)).group_by("group")
+    spans = held.agg(pl.col("part").unique().sort(), scripts=pl.len())
+    spans = spans.filter(pl.col("part").list.len() > 1).sort("group")
     if len(spans):
         worst = spans.row(0, named=True)
         raise SplitError(
@@ -244,9 +221,7 @@ def require_classes(labels: np.ndarray, parts: Sequence[str]) -> None:
     for part in PARTS:
         for label, name in ((1, "malicious"), (0, "benign")):
             if not np.any((parts == part) & (labels == label)):
-                raise SplitError(
-                    f"the {part} part has no {name} script: add sources, or use another seed or fractions"
-                )
+                raise SplitError(f"the {part} part has no {name} script: add sources or change fractions")
 
 
 def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFrame:
@@ -256,9 +231,8 @@ def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFra
             f"{len(clusters):,} clusters and {len(repository_groups):,} repository groups: "
             "expected one of each a script, and at least one script"
         )
-    return pl.DataFrame(
-        {"cluster": np.asarray(clusters), "repository": pl.Series(repository_groups, dtype=pl.String)}
-    )
+    repository = pl.Series(repository_groups, dtype=pl.String)
+    return pl.DataFrame({"cluster": np.asarray(clusters), "repository": repository})
 
 
 def numbered(keys: pl.DataFrame) -> np.ndarray:

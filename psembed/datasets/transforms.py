@@ -48,17 +48,14 @@ _LITERAL = re.compile(rf"'[^{SINGLE_QUOTES}]{{2,}}'|\"[^{DOUBLE_QUOTES}`$]{{2,}}
 # Beside a literal that is a value of its own; not in @'x'@, a'x', 'x'y.
 _BEFORE_LITERAL, _AFTER_LITERAL = frozenset(" (,;=+{[|&!."), frozenset(" ),;]}.+|=[")
 _COMMAND_OF = dict(ALIASES)
-_ALIASES_OF = {
-    command: [alias for alias, other in ALIASES if other == command] for command in _COMMAND_OF.values()
-}
+_ALIASES_OF = {command: [alias for alias, of in ALIASES if of == command] for command in _COMMAND_OF.values()}
 
 
 def apply(name: str, texts: Iterable[str], *, seed: int, hosts: Sequence[str] | None = None) -> list[str]:
     """Return a variant of every text, in the same order.
 
-    A variant depends on the text, the seed and the hosts alone, not on the texts beside it. It may be the
-    text itself, where there is nothing to rewrite. A text of more than LIMIT characters is left as it is, so
-    a variant has at most 8 * LIMIT characters.
+    A variant depends on the text, the seed and the hosts alone. It is the text itself where there is nothing
+    to rewrite, or that has more than LIMIT characters. So a variant has at most 8 * LIMIT.
 
     `name` is one of TRANSFORMS; those of HOSTED need clean benign texts as hosts, of which empty ones, and
     ones longer than LIMIT, are not used. The texts are clean, too (`cleaning.clean`).
@@ -171,8 +168,7 @@ def _halved(text: str, generator: np.random.Generator, form: str) -> str:
 def _variable_names(text: str, generator: np.random.Generator) -> str:
     """Give each variable of the script another name, the same at every place, in expanded strings too.
 
-    Variables of PowerShell itself and of a provider ($env:x) are kept; so are the parameters of calls
-    (`-Path`), and names in other strings.
+    Variables of PowerShell itself and of a provider ($env:x) are kept, and parameters of calls (`-Path`).
     """
     matches = [match for match in _VARIABLE.finditer(_code(text, expanded=True)) if match["name"]]
     variables = {match["name"].lower() for match in matches if match.group().startswith("$")}

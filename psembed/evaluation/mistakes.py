@@ -28,7 +28,7 @@ BEYOND = ", most of it never read"
 
 
 def causes(clean: pl.Series, *, char_length: int) -> pl.Series:
-    """Describe clean scripts by the first of CAUSES; BEYOND those more than twice as long as `char_length`."""
+    """Describe clean scripts by the first of CAUSES, and BEYOND where longer than twice `char_length`."""
     long = pl.col("clean").str.len_chars() > 2 * char_length
     beyond = pl.when(long).then(pl.lit(BEYOND)).otherwise(pl.lit(""))
     table = pl.DataFrame({"clean": clean, "_low": clean.str.to_lowercase()})
