@@ -95,9 +95,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run_commands(add)
     fetch = add("fetch", _fetch, "make snapshots of pinned sources", needs=("pygit2", "polars"))
     fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (all of sources.toml by default)")
-    fetch.add_argument(
-        "--history", action="store_true", help="every version in git history, not the tip only"
-    )
+    fetch.add_argument("--history", action="store_true", help="all versions in git history, not the tip only")
     similarity.add_commands(add)
     score.add_command(add)
     verify = add("verify", _verify, "show every claim of the study beside what we found")
@@ -165,14 +163,8 @@ def _run_profile(options: argparse.Namespace, *, only: list[str] | None):
     from psembed.pipeline import runner
     from psembed.runtime.progress import Progress, table
 
-    summary = runner.run(
-        options.profile,
-        root=_project(),
-        only=only,
-        overrides=options.overrides,
-        force=options.force,
-        progress=Progress(sys.stdout),
-    )
+    how = {"only": only, "overrides": options.overrides, "force": options.force}
+    summary = runner.run(options.profile, root=_project(), progress=Progress(sys.stdout), **how)
     rows = [(row.name, row.status, round(row.seconds, 1), round(row.peak_mb)) for row in summary.stages]
     total = ("in all", "", round(sum(row[2] for row in rows), 1), max(row[3] for row in rows))
     print("\n" + table(("notebook", "", "seconds", "peak MB"), [*rows, total]))

@@ -33,17 +33,13 @@ def add_command(add) -> None:
         "paths", nargs="+", metavar="PATH",
         help="a script, a folder, a table (.parquet), an event log (.evtx), or - for standard input",
     )  # fmt: skip
-    command.add_argument(
-        "--column", help="column of tables that holds the scripts (default: data, text, ...)"
-    )
+    command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
     command.add_argument("--format", choices=FORMATS, default="table", help="of the output (default: table)")
     command.add_argument("--output", metavar="FILE", help="write there, whole or not at all")
     command.add_argument(
         "--cluster", metavar="ADDRESS", help="share the work with Dask workers: tcp://HOST:PORT, or local"
     )
-    command.add_argument(
-        "--explain", action="store_true", help="mark what drove the scores of malicious ones"
-    )
+    command.add_argument("--explain", action="store_true", help="mark what drove scores of malicious ones")
     command.epilog = (
         f"exit codes: 0 all were scored and none is malicious; {FOUND} some are malicious; {UNREAD} none is,"
         " but some could not be scored, or the request was wrong, or what was found could not be written (the"
@@ -82,10 +78,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     detector = released()
     given = Inputs(options.paths, column=options.column)
     total = given.total() if sys.stderr.isatty() else None
-    with (
-        _verdicts(given, options.cluster) as verdicts,
-        _target(options.output, binary=binary) as stream,
-    ):
+    with _verdicts(given, options.cluster) as verdicts, _target(options.output, binary=binary) as stream:
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
         meter = Progress(sys.stderr, "scored", total)
         with contextlib.closing(_watched(verdicts, counts, label, meter, stream)) as watched:

@@ -79,9 +79,7 @@ def add_commands(add: Callable) -> None:
 
 
 def _add_model(command) -> None:
-    command.add_argument(
-        "--model", default="joined", help="released vectors: joined (default), or word2vec, the study's"
-    )
+    command.add_argument("--model", default="joined", help="released vectors: joined (default) or word2vec")
 
 
 def _whole(text: str) -> int:
@@ -114,10 +112,8 @@ def _export(options: argparse.Namespace) -> None:
 def _similar(options: argparse.Namespace) -> None:
     from psembed.embedding.similarity import nearest
 
-    if len(options.tokens) != 1:
-        raise ParameterError(
-            f"similar takes one token, not {len(options.tokens)}: {' '.join(options.tokens)}"
-        )
+    if (count := len(options.tokens)) != 1:
+        raise ParameterError(f"similar takes one token, not {count}: {' '.join(options.tokens)}")
     vectors, names = _read(options, options.tokens)
     _show(vectors, "nearest to {}", names, nearest(vectors, names[0], options.n), "cosine")
 
@@ -127,9 +123,8 @@ def _analogy(options: argparse.Namespace) -> None:
 
     signs, tokens = zip(*signed_terms(options.tokens), strict=True)
     vectors, names = _read(options, tokens)
-    added, taken = (
-        [name for name, sign in zip(names, signs, strict=True) if sign == wanted] for wanted in "+-"
-    )
+    terms = list(zip(names, signs, strict=True))
+    added, taken = ([name for name, sign in terms if sign == wanted] for wanted in "+-")
     title = " ".join(f"{sign} {{}}" for sign in signs)[2:]
     _show(vectors, title, names, analogy(vectors, added, taken, options.n), "cosine")
 
@@ -163,10 +158,7 @@ def _odd(options: argparse.Namespace) -> None:
 
 
 def _show(vectors: Vectors, title: str, names: list[str], rows: list[tuple], measure: str) -> None:
-    """Show tokens, how near they are and how often they occur; what the output cannot encode is escaped.
-
-    Each {} of `title` is one of `names`, the first ones. Where a name has two senses a line tells them apart.
-    """
+    """Show tokens, how near they are and how often they occur; each {} of `title` is one of `names`."""
     from psembed.embedding.token_vectors import COMMAND, label
     from psembed.runtime.progress import table
 

@@ -159,7 +159,7 @@ def overlaps(scripts: pl.DataFrame) -> pl.DataFrame:
 
 
 def shared_clusters(held: pl.DataFrame) -> pl.DataFrame:
-    """Count the clusters that names share (a, b, clusters_a, clusters_b, shared), by columns name, cluster."""
+    """Count clusters that names share (a, b, clusters_a, clusters_b, shared), by columns name and cluster."""
     held = held.select("name", "cluster").unique().with_columns(clusters=pl.len().over("name"))
     pairs = held.join(held, on="cluster", suffix="_b").filter(pl.col("name") < pl.col("name_b"))
     sides = {"a": "name", "b": "name_b", "clusters_a": "clusters", "clusters_b": "clusters_b"}

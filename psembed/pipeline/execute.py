@@ -37,16 +37,9 @@ def execute(*, source: str, output: str, parameters: dict, cwd: str) -> dict:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    options = {"kernel_name": KERNEL, "language": "python", "cwd": cwd, "progress_bar": False}
     try:
-        papermill.execute_notebook(
-            source,
-            output,
-            parameters=parameters,
-            kernel_name=KERNEL,
-            language="python",
-            cwd=cwd,
-            progress_bar=False,
-        )
+        papermill.execute_notebook(source, output, parameters=parameters, **options)
         _tidy(Path(output))
     except PapermillExecutionError as error:
         return _failure(error.ename, error.evalue, cell=error.exec_count)

@@ -16,10 +16,9 @@ APART = {"psembed.project.stages"}  # the table of files: a notebook's own row o
 
 
 def stage_key(notebook: Notebook, parameters: dict, files: dict[str, str], *, package: Path) -> str:
-    """Return the SHA-256 of all that a notebook's results depend on.
+    """Return the SHA-256 of all that a notebook's results depend on; `package` is the folder of psembed.
 
-    `parameters` are all that it gets; `files` has the content hash of each file read, by path, and the names
-    of files written, with any value; `package` is the folder of psembed.
+    `files` has the content hash of each file read, by path, and the names of files written, with any value.
     """
     modules, libraries = imports_of(notebook, package=package)
     parts = {
@@ -39,8 +38,7 @@ def imports_of(notebook: Notebook, *, package: Path) -> tuple[set[str], set[str]
     Modules are named in full, "psembed.models.network"; a sub-package stands for its `__init__`. The root
     is among them only where a name of its own is asked for, and then all that it offers is.
     """
-    modules: set[str] = set()
-    libraries: set[str] = set()
+    modules, libraries = set(), set()
     waiting = [(parse_cell(source, notebook.name), "") for source in notebook.code]
     while waiting:
         ours, others = _imported(*waiting.pop(), package)
@@ -62,8 +60,7 @@ def source_file(name: str, package: Path) -> Path | None:
 
 def _imported(tree: ast.Module, home: str, package: Path) -> tuple[set[str], set[str]]:
     """Return psembed modules and other top-level packages imported anywhere in a module of package `home`."""
-    ours: set[str] = set()
-    others: set[str] = set()
+    ours, others = set(), set()
     for name, members in _import_statements(tree, home):
         top = name.partition(".")[0]
         if top != ROOT:

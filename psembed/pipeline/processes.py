@@ -47,8 +47,7 @@ def attend(job: dict, environment: dict, stderr: BinaryIO, progress: Progress) -
 
 def _memory_mb() -> float:
     """Return the resident memory of this process and all below it, in MB (10**6 bytes)."""
-    total = 0
-    here = psutil.Process()
+    here, total = psutil.Process(), 0
     for process in (here, *here.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
             total += process.memory_info().rss
@@ -59,8 +58,8 @@ def _kill_tree(process: subprocess.Popen) -> None:
     """Kill a process and all below it; nothing to do where it has ended by itself."""
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
-            family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-            for member in family:
+            own = psutil.Process(process.pid)
+            for member in (*own.children(recursive=True), own):
                 with contextlib.suppress(psutil.Error):
                     member.kill()
         process.wait()
@@ -70,10 +69,7 @@ def _kill_tree(process: subprocess.Popen) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a profile; the system lets go of it however this process ends.
-
-    Raises StageError if another process holds it; the message gives its process id.
-    """
+    """Hold the lock of a profile, or raise StageError; the system lets go of it however this process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="ascii") as file:
         try:

@@ -94,8 +94,7 @@ def run(
     table = {stage.name: stage for stage in stage_table.STAGES}
     notebooks = {name: read_notebook(folder / f"{name}.ipynb") for name in table}
     parameters = resolve(profile, notebooks, overrides or [])
-    unknown = sorted(set(only or ()) - set(table))
-    if unknown:
+    if unknown := sorted(set(only or ()) - set(table)):
         raise ParameterError(f"no notebook {', '.join(unknown)}; there are {', '.join(table)}")
     runner = _Runner(profile, root, folder, progress or Progress())
     chosen = [table[name] for name in table if not only or name in only]
@@ -225,15 +224,12 @@ class _Runner:
         staged = self.staging / stage.name
         files = sorted(path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file())
         declared = stage.outputs(self.profile.name)
-        missing = [path for path in declared if not any(covers(path, file) for file in files)]
-        if missing:
+        if missing := [path for path in declared if not any(covers(path, file) for file in files)]:
             self.progress.end("failed")
             raise StageError(f"{stage.name} ended without writing {', '.join(missing)}; nothing was replaced")
         extra = [file for file in files if not any(covers(path, file) for path in declared)]
         if extra:
-            log.warning(
-                "%s wrote what psembed/project/stages.toml does not name: %s", stage.name, ", ".join(extra)
-            )
+            log.warning("%s wrote what stages.toml does not name: %s", stage.name, ", ".join(extra))
         for file in files:
             _move(staged / file, self.root / file)
         kept = {self.root / file for file in files}
@@ -278,9 +274,7 @@ def _disk_full_explained() -> Iterator[None]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise StageError(
-            "the disk is full: make room and run again; no file was left half-written"
-        ) from error
+        raise StageError("the disk is full: make room and run again; no file is half-written") from error
 
 
 def _finish(runner: _Runner, summary: RunSummary) -> None:
@@ -299,19 +293,17 @@ def _finish(runner: _Runner, summary: RunSummary) -> None:
             "stages": dict(sorted(stages.items())),
         },
     )
-    if not runner.profile.publish:
-        return
-    names = [row.name for row in summary.stages]
-    for name in names:
-        _copy(runner._executed(name), runner.notebooks / "executed" / f"{name}.ipynb")
-    release(runner.profile.name, names, root=runner.root)
+    if runner.profile.publish:
+        names = [row.name for row in summary.stages]
+        for name in names:
+            _copy(runner._executed(name), runner.notebooks / "executed" / f"{name}.ipynb")
+        release(runner.profile.name, names, root=runner.root)
 
 
 def release(profile: str, stages: Sequence[str], *, root: Path) -> list[Path]:
     """Copy what `stages` made of a profile's vectors and detector to psembed/released; return the files.
 
-    Raises StageError if they have not been made yet; ModelError if the detector is larger than 10 MB or the
-    vectors than 20 MB; the released ones stay as they are.
+    Raises StageError if they have not been made yet, ModelError if they are too large (RELEASES).
     """
     workspace, released = Workspace(profile, root=root), []
     for stage, name, limit in (row for row in RELEASES if row[0] in stages):

@@ -14,7 +14,7 @@ REQUIRED = "profile"  # every notebook declares it; a notebook without chance ne
 
 @dataclass(frozen=True)
 class Notebook:
-    """What the runner needs of a notebook: code cells in order, and the defaults of its parameters."""
+    """What the runner needs of a notebook: code cells in order, defaults of parameters, and names used."""
 
     name: str
     code: tuple[str, ...]
@@ -36,9 +36,7 @@ def read_notebook(path: Path) -> Notebook:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path.name} is missing or is not a notebook ({error!r})") from error
     if len(tagged) != 1:
-        raise ParameterError(
-            f"{path.name} has {len(tagged)} cells tagged `parameters`; exactly one is needed"
-        )
+        raise ParameterError(f"{path.name} has {len(tagged)} cells tagged `parameters`; one is needed")
     later = [node for source in code[tagged[0] + 1 :] for node in ast.walk(parse_cell(source, path.name))]
     names = (node for node in later if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
     used = frozenset(node.id for node in names)
@@ -46,17 +44,12 @@ def read_notebook(path: Path) -> Notebook:
 
 
 def parse_cell(source: str, name: str) -> ast.Module:
-    """Parse a code cell; lines of IPython magic (% or ! first) count as empty.
-
-    Raises ParameterError if it is no Python.
-    """
+    """Parse a code cell, or raise ParameterError; lines of IPython magic (% or ! first) count as empty."""
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
     try:
         return ast.parse("\n".join(lines))
     except SyntaxError as error:
-        raise ParameterError(
-            f"{name}: a cell is not Python, line {error.lineno} of it: {error.msg}"
-        ) from error
+        raise ParameterError(f"{name}: a cell is not Python, line {error.lineno}: {error.msg}") from error
 
 
 def _literals(source: str, name: str) -> Values:
@@ -71,9 +64,7 @@ def _literals(source: str, name: str) -> Values:
                     raise TypeError("no assignment to one name")
         except (ValueError, AttributeError, TypeError) as error:
             line = ast.unparse(statement).splitlines()[0]
-            raise ParameterError(
-                f"{name}: the parameter cell may only name literals, not {line!r}"
-            ) from error
+            raise ParameterError(f"{name}: a parameter cell may only name literals, not {line!r}") from error
     return values
 
 
@@ -85,9 +76,8 @@ def resolve(profile: Profile, notebooks: Mapping[str, Notebook], overrides: list
     cell uses, and every notebook that does not declare `profile`.
     """
     values = with_overrides(profile.values, overrides)
-    problems = [
-        f"no notebook {name!r}{suggestion(name, notebooks)}" for name in values if name not in notebooks
-    ]
+    unknown = [name for name in values if name not in notebooks]
+    problems = [f"no notebook {name!r}{suggestion(name, notebooks)}" for name in unknown]
     resolved = {}
     for name, notebook in notebooks.items():
         given = values.get(name, {})
@@ -105,18 +95,16 @@ def resolve(profile: Profile, notebooks: Mapping[str, Notebook], overrides: list
 def _problems(notebook: Notebook, given: Values) -> list[str]:
     defaults = notebook.defaults
     problems = [] if REQUIRED in defaults else [f"the parameter cell must declare {REQUIRED!r}"]
-    problems += [
-        f"parameter {key!r} is declared but never used" for key in defaults if key not in notebook.used
-    ]
+    unused = [key for key in defaults if key not in notebook.used]
+    problems += [f"parameter {key!r} is declared but never used" for key in unused]
     for key, value in given.items():
         if key == "profile":
             problems.append("'profile' is the profile's name and cannot be set")
         elif key not in defaults:
             problems.append(f"no parameter {key!r}{suggestion(key, defaults)}")
         elif not same_type(value, defaults[key]):
-            problems.append(
-                f"{key} = {value!r} must be {_described(defaults[key])}, as its default {defaults[key]!r}"
-            )
+            wanted = f"{_described(defaults[key])}, as its default {defaults[key]!r}"
+            problems.append(f"{key} = {value!r} must be {wanted}")
     return problems
 
 
@@ -129,10 +117,8 @@ def same_type(value: object, default: object) -> bool:
     if isinstance(default, list | tuple):
         samples = default or [None]
         return isinstance(value, list | tuple) and all(any(same_type(v, s) for s in samples) for v in value)
-    if isinstance(default, dict):
-        return isinstance(value, dict) and all(
-            k in default and same_type(v, default[k]) for k, v in value.items()
-        )
+    if isinstance(default, dict) and isinstance(value, dict):
+        return all(key in default and same_type(own, default[key]) for key, own in value.items())
     return type(value) is type(default)
 
 

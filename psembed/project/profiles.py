@@ -45,10 +45,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
     own = given.endswith(".toml")
     path = Path(given) if own else FOLDER / f"{given}.toml"
     if not own and given not in built_in():
-        near = suggestion(given, built_in())
-        raise ParameterError(
-            f"no profile {given!r}{near}; there are {', '.join(built_in())}, or name a .toml file"
-        )
+        there = f"{suggestion(given, built_in())}; there are {', '.join(built_in())}"
+        raise ParameterError(f"no profile {given!r}{there}, or name a .toml file")
     if own and path.stem in built_in() and path.resolve().parent != FOLDER.resolve():
         raise ParameterError(f"{path.name}: {path.stem} is a built-in profile's name; rename the file")
     if not NAME.fullmatch(path.stem):
@@ -76,10 +74,7 @@ def _from_sections(path: Path, sections: dict[str, Any]) -> Profile:
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
-    """Split "07_cnn_lstm.epochs=3" into notebook, parameter and value (TOML, or else a plain word).
-
-    Raises ParameterError if it does not have that form.
-    """
+    """Split "07_cnn_lstm.epochs=3" into notebook, parameter and value (TOML, or else a plain word)."""
     target, equals, literal = text.partition("=")
     notebook, dot, parameter = target.strip().partition(".")
     if not (equals and dot and notebook and parameter):

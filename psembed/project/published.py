@@ -15,9 +15,8 @@ INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 def refuse_other_parameters(path: str, profile: str, *, root: Path) -> None:
     """Refuse a file of a publishing profile to a notebook that was started by hand with other parameters.
 
-    JupyterLab and plain papermill take what the notebook's parameter cell says, which is the smoke profile's.
-    Elsewhere than in a notebook nothing is refused. The path, relative to the project root, tells which
-    notebook writes it. Raises ParameterError naming every parameter that is not the profile's.
+    JupyterLab and plain papermill take those of the parameter cell, which are the smoke profile's. `path`,
+    relative to the project root, tells which notebook writes it; ParameterError names what differs.
     """
     variables = vars(sys.modules["__main__"])
     if "get_ipython" not in variables or profile not in built_in() or not load_profile(profile).publish:
@@ -27,11 +26,10 @@ def refuse_other_parameters(path: str, profile: str, *, root: Path) -> None:
         return
     notebooks = {each.name: read_notebook(root / "notebooks" / f"{each.name}.ipynb") for each in STAGES}
     wanted = resolve(load_profile(profile), notebooks, [])[stage]
-    missing = object()
     others = [
         f"{name} is {variables.get(name)!r}, not {value!r}"
         for name, value in wanted.items()
-        if variables.get(name, missing) != value
+        if name not in variables or variables[name] != value
     ]
     if others:
         raise ParameterError(
@@ -60,8 +58,5 @@ def _is_stale(folder: Path, name: str) -> bool:
 def _cells(path: Path) -> list[tuple[str, str]]:
     """Return kind and source of a notebook's cells, without the one that papermill adds."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [
-        (cell["cell_type"], "".join(cell["source"]))
-        for cell in cells
-        if INJECTED not in cell["metadata"].get("tags", ())
-    ]
+    own = (cell for cell in cells if INJECTED not in cell["metadata"].get("tags", ()))
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in own]

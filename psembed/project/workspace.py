@@ -17,15 +17,13 @@ import polars as pl
 from psembed.project.profiles import NAME
 from psembed.project.published import refuse_other_parameters
 from psembed.project.results import check_complete
+from psembed.project.stages import maker_of
 from psembed.runtime.errors import CorpusError, ParameterError, StageError
 from psembed.runtime.files import atomic, write_json
 
 
 def project_root(start: Path | None = None) -> Path:
-    """Return the nearest folder at or above `start` that holds notebooks/ and pyproject.toml.
-
-    Raises StageError if there is none: notebooks need a checkout of the project.
-    """
+    """Return the nearest folder at or above `start` with notebooks/ and pyproject.toml, or StageError."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
@@ -34,19 +32,10 @@ def project_root(start: Path | None = None) -> Path:
 
 
 class Workspace:
-    """The files of one profile.
+    """The files of one profile, whose name is that of every output folder: profiles cannot overwrite others.
 
-    Parameters
-    ----------
-    profile : str
-        Its name is that of every output folder, so profiles cannot overwrite each other.
-    root : Path, optional
-        Project root; found from the current folder when left out.
-
-    Attributes
-    ----------
-    work, figures, results : Path
-        Folders of intermediate files, of figures and the data plotted in them, and of results JSON.
+    `root` is the project's, found from the current folder when left out. `work`, `figures` and `results` are
+    the folders of intermediate files, of figures and the data plotted in them, and of results JSON.
     """
 
     def __init__(self, profile: str, *, root: Path | None = None):
@@ -82,8 +71,6 @@ class Workspace:
         raise StageError(f"{own.as_posix()} is not there: {self._maker(path)}")
 
     def _maker(self, path: Path) -> str:
-        from psembed.project.stages import maker_of
-
         stage = maker_of(path.relative_to(self.root).as_posix(), self.profile)
         if stage is None:
             return "no notebook makes it; check the name"
@@ -116,8 +103,7 @@ class Workspace:
 
     def read_result(self, stage: str) -> dict:
         """Read the results JSON of a stage, such as "03_word2vec"."""
-        path = self.input(self.results / f"{stage}.json")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(self.input(self.results / f"{stage}.json").read_text(encoding="utf-8"))
 
     def write_result(self, stage: str, result: object) -> None:
         """Write the results JSON of a stage; ParameterError if it lacks what is read of it (results.py)."""
