@@ -90,7 +90,7 @@ READINGS = {
 CHANGES: Settings = {
     "word2vec": {
         "no cap": {"repository_cap": None},
-        "a cap of 5": {"repository_cap": 5},
+        "a cap of 20": {"repository_cap": 20},
         "a cap of 100": {"repository_cap": 100},
         "in 10 scripts": {"min_scripts": 10},
         "in 50 scripts": {"min_scripts": 50},
@@ -98,6 +98,7 @@ CHANGES: Settings = {
         "window 5": {"window": 5},
         "50 dimensions": {"dimension": 50},
         "200 dimensions": {"dimension": 200},
+        "10 epochs": {"epochs": 10},
         "15 negatives": {"negative": 15},
         "skip-gram": {"algorithm": "skipgram"},
     },
@@ -106,6 +107,7 @@ CHANGES: Settings = {
         "a cap of 20": {"repository_cap": 20},
         "without parameters": {"contexts": ppmi.CONTEXTS[:3]},
         "100 dimensions": {"dimension": 100},
+        "300 dimensions": {"dimension": 300},
         "500 dimensions": {"dimension": 500},
     },
 }
