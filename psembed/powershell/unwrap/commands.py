@@ -68,9 +68,7 @@ class CommandEvaluator:
                 awaited = "command".startswith(item.name)
                 if is_encoded_parameter(item.name) and place + 1 < len(items):
                     self.findings.note_encoded_command(items[place + 1])
-            elif (
-                item.kind in Kind.OPERANDS and awaited and not (place == 1 and items[0].kind == Kind.OPERATOR)
-            ):
+            elif item.kind in Kind.OPERANDS and awaited and (place != 1 or items[0].kind != Kind.OPERATOR):
                 if name is not None or item.how:  # of an unknown command, no plain argument
                     self.findings.note_script(item)
                 awaited = False

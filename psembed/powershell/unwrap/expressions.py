@@ -6,6 +6,7 @@ level by level of precedence. Nothing is executed.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from psembed.powershell.unwrap import methods
@@ -97,9 +98,8 @@ class ExpressionEvaluator:
         elif owner is not None:
             value = self.apply(partial(methods.invoke, name), owner, *arguments)
         how = decisive(methods.how_of(name, arguments), target, call)
-        return self.findings.known(
-            target.begin, end, value, how, quiet=call is None and isinstance(owner, str)
-        )
+        quiet = call is None and isinstance(owner, str)
+        return self.findings.known(target.begin, end, value, how, quiet=quiet)
 
     def _reverse(self, item: Item) -> None:
         value = item.value
@@ -220,13 +220,11 @@ class ExpressionEvaluator:
         values = [item.value for item in run]
         if None not in values:
             return self.findings.known(run[0].begin, run[-1].end, self.apply(add, *values), how)
-        first = 0
-        for place in range(len(run) + 1):
-            if place == len(run) or not isinstance(values[place], str):
-                if place - first > 1:
-                    value = attempt(add, self.budget, *values[first:place])
-                    self.findings.known(run[first].begin, run[place - 1].end, value, how)
-                first = place + 1
+        for are_strings, beside in groupby(run, lambda item: isinstance(item.value, str)):
+            first, *others = beside
+            if are_strings and others:
+                value = attempt(add, self.budget, first.value, *(item.value for item in others))
+                self.findings.known(first.begin, others[-1].end, value, how)
         return Item(Kind.VALUE, run[0].begin, run[-1].end)
 
 
@@ -240,10 +238,8 @@ def _member_name(item: Item, following: Item | None) -> str | None:
         return item.name
     if item.kind != Kind.OPERATOR or item.name not in (".", "::") or following is None:
         return None
-    quoted = (
-        isinstance(following.value, str) and following.begin == item.end and following.kind in Kind.OPERANDS
-    )
-    return str(following.value).lower() if quoted else None
+    beside = following.begin == item.end and following.kind in Kind.OPERANDS
+    return following.value.lower() if beside and isinstance(following.value, str) else None
 
 
 def _names_type(before: Item | None) -> bool:

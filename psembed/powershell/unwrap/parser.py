@@ -55,7 +55,7 @@ _PASSED_OVER = frozenset({"space", "comment", "other"})
 _NUMBER = re.compile("0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
 _IN_STRING = re.compile(
     rf"[^{_D}`$]++|`u\{{(?P<code>[0-9a-f]{{1,6}})\}}|`(?P<escape>.)|(?P<twice>[{_D}]{{2}})|(?P<quote>[{_D}])"
-    r"|\$(?:\{(?P<braced>[^{}\r\n]{1,200}+)\}|(?P<name>(?:\w++:(?=\w))?+\w++))|(?P<code_opens>\$\()|[`$]",
+    r"|(?P<variable>\$(?:\{[^{}\r\n]{1,200}+\}|(?:\w++:(?=\w))?+\w++))|(?P<code_opens>\$\()|[`$]",
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPES = {
@@ -203,9 +203,9 @@ class Parser:
     def _take_double(self, _: str, position: int, end: int) -> None:
         self.frames.append(Frame('"', position))
 
-    def _take_variable(self, token: str, position: int, end: int) -> None:
+    def _take_variable(self, token: str, position: int, end: int, *, text: str = "") -> None:
         name = variable_name(token[1:])
-        self._push(Item(Kind.VALUE, position, end, *self.variables.get(name), name))
+        self._push(Item(Kind.VALUE, position, end, *self.variables.get(name), name, text=text))
 
     def _is_operand_of_its_own(self) -> bool:
         """Tell whether what comes next is not the operand of a cast or sign, which bind before commas."""
@@ -272,7 +272,7 @@ class Parser:
         if _CLOSERS.get(self.frames[-1].kind) == token:
             self._close(end)
 
-    TOKENS: ClassVar = {
+    TOKENS: ClassVar[dict[str, Callable[..., None]]] = {
         "newline": _take_newline, "double": _take_double, "variable": _take_variable, "member": _take_member,
         "assign": _take_assign, "step": _take_step, "symbol": _take_symbol, "word": _take_word,
         "open": _take_open, "close": _take_close,
@@ -323,11 +323,8 @@ class Parser:
             frame.items.append(match[0] if here_end >= 0 else match[0][0])
         elif match["escape"] or match["code"]:
             frame.items.append(_escaped(match, frame))
-        elif name := match["name"] or match["braced"]:
-            name = variable_name(name)
-            frame.items.append(
-                Item(Kind.VALUE, position, end, *self.variables.get(name), name, text=match[0])
-            )
+        elif match["variable"]:
+            self._take_variable(match[0], position, end, text=match[0])
         elif match["code_opens"]:
             self.frames.append(Frame("$(", position))
         else:
@@ -338,9 +335,7 @@ class Parser:
         frame = self.frames.pop()
         parts = [Item(Kind.VALUE, 0, 0, part) if isinstance(part, str) else part for part in frame.items]
         how = decisive("", *parts)
-        value = ""
-        if parts:
-            value = attempt(lifted, _joined, self.budget, *(part.value for part in parts))
+        value = attempt(lifted, _joined, self.budget, *(part.value for part in parts)) if parts else ""
         text = "".join(part.value if isinstance(part.value, str) else part.text for part in parts)
         if isinstance(value, str) and (frame.rewritten or any(part.how for part in parts)):
             self.findings.constants.append(Finding(frame.begin, end, value, how))
