@@ -174,10 +174,8 @@ def parse(chunk: bytes) -> tuple[int, list[tuple[str, str]]]:
 
 def _declared(header: bytes) -> int:
     """Return how many chunks a header counts; 0 where it does not match its checksum, at offset 124."""
-    if struct.unpack_from("<I", header, 124) != (zlib.crc32(header[:120]),):
-        return 0
-    (count,) = struct.unpack_from("<H", header, CHUNKS_AT)
-    return count
+    (count,), (checksum,) = struct.unpack_from("<H", header, CHUNKS_AT), struct.unpack_from("<I", header, 124)
+    return count if checksum == zlib.crc32(header[:120]) else 0
 
 
 def _header() -> bytes:

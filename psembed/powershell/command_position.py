@@ -72,7 +72,7 @@ def _marked(lines: pl.Series, commands: bool) -> tuple[pl.Series, np.ndarray, np
     """Tokenise distinct lines; return distinct tokens, their places, and the tokens of each line."""
     tokens = tokenize_series(lines.str.replace_all(OGHAM_SPACE, " ", literal=True))
     sizes = tokens.list.len().to_numpy().astype(np.int64)
-    flat = flatten(tokens)
+    flat = tokens.explode(empty_as_null=False)
     if commands:
         first = (np.cumsum(sizes) - sizes)[sizes > 0]
         command = flat.is_in(OPENERS).shift(1, fill_value=True).to_numpy(writable=True)
@@ -105,12 +105,6 @@ def _names_something_else(flat: pl.Series, first: np.ndarray) -> np.ndarray:
     piped = (flat.shift(1, fill_value="") == "|").to_numpy() & ~begins[:-1]
     loop = ((flat == KEYWORD) & (after == "(")).to_numpy() & ~piped
     return (loop | after.is_in(KEY_ENDS).to_numpy()) & ~begins[1:]
-
-
-def flatten(tokens: pl.Series) -> pl.Series:
-    """Return the tokens of all scripts in one series."""
-    filled = tokens.filter(tokens.list.len() > 0)
-    return filled.explode() if len(filled) else pl.Series("tokens", [], dtype=pl.String)
 
 
 def as_lists(flat: pl.Series, lengths: np.ndarray) -> pl.Series:

@@ -33,10 +33,6 @@ def decode(data: bytes) -> tuple[str | None, str]:
         if data.startswith(mark):
             text = data[len(mark) :].decode(codec, errors="replace")
             return (None, "binary") if "\0" in text else (text, name)
-    return _decode_unmarked(data)
-
-
-def _decode_unmarked(data: bytes) -> tuple[str | None, str]:
     if b"\0" in data:
         return _decode_utf16(data)
     if len(data.translate(None, _CONTROLS)) < len(data) * (1 - _BINARY_SHARE):

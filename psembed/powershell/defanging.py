@@ -7,6 +7,16 @@ _SECRET = re.compile(
     r"(?i)\b((?:[\w-]{0,128}(?:passw(?:or)?d|secret|api_?-?key|access_?-?key|token|authorization))"
     r"[\"']?\s*[=:]\s*[\"']?)[^\s\"';,)]{6,}"
 )
+_HOST = re.compile(
+    r"(?i)\b(?:[a-z0-9-]{1,63}\.){1,8}(?:com|net|org|info|biz|ru|cn|su|top|xyz|online|site|club|pw|tk"
+    r"|ga|cf|ml|gq|ua|br|de|fr|uk|nl|pl|jp|kr|cc|ws|eu|onion|test|example)\b"
+)
+
+
+def _bracketed(host: re.Match[str]) -> str:
+    return host.group().replace("[.]", ".").replace(".", "[.]")
+
+
 _DEFANG: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(?s)-----BEGIN [A-Z ]{3,40}-----.*?(?:-----END [A-Z ]{3,40}-----|\Z)"), "<key cut>"),
     (_SECRET, r"\1<cut>"),
@@ -15,20 +25,10 @@ _DEFANG: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
     (re.compile(r"(?i)(?:(?:0x)?[0-9a-f]{1,3}[\s,;:|\\x-]+){10,}"), ""),
     (re.compile(r"(?i)h(?:tt|xx)p(s?)://"), r"hxxp\1://"),
     (re.compile(r"(?i)\bftp(s?)://"), r"fxp\1://"),
-    (re.compile(r"(?<=://)[^/\s\"'<>|]{1,255}"), lambda m: _bracket(m.group())),
-    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), lambda m: _bracket(m.group())),
-    (
-        re.compile(
-            r"(?i)\b(?:[a-z0-9-]{1,63}\.){1,8}(?:com|net|org|info|biz|ru|cn|su|top|xyz|online|site|club|pw|tk"
-            r"|ga|cf|ml|gq|ua|br|de|fr|uk|nl|pl|jp|kr|cc|ws|eu|onion|test|example)\b"
-        ),
-        lambda m: _bracket(m.group()),
-    ),
+    (re.compile(r"(?<=://)[^/\s\"'<>|]{1,255}"), _bracketed),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), _bracketed),
+    (_HOST, _bracketed),
 )
-
-
-def _bracket(host: str) -> str:
-    return host.replace("[.]", ".").replace(".", "[.]")
 
 
 def defang(text: str, limit: int = 200) -> str:

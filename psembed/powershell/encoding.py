@@ -21,9 +21,8 @@ OTHER = 96  # id of a character that has none of its own
 CHARACTERS = OTHER + 1  # ids, 0 for padding among them
 BLOCK = 64  # row lengths are multiples of this, so that every pooling window lines up
 
-_CHARACTERS = np.array(
-    [*[OTHER] * 9, *[1] * 5, *[OTHER] * 18, *range(1, 96), OTHER], dtype=np.int32
-)  # ASCII's ids
+# The ids of ASCII.
+_CHARACTERS = np.array([*[OTHER] * 9, *[1] * 5, *[OTHER] * 18, *range(1, 96), OTHER], dtype=np.int32)
 
 
 class Encoder:

@@ -42,13 +42,8 @@ def agreement(texts: Iterable[str]) -> dict:
             leaves[kind] += 1
             exact[kind] += span in ours
             shared[kind] += our_ends.issuperset(span)
-        totals.update(
-            scripts=1,
-            tokens=len(ours),
-            leaf_ends=len(their_ends),
-            token_ends=len(our_ends),
-            common=len(our_ends & their_ends),
-        )
+        totals.update(scripts=1, tokens=len(ours), leaf_ends=len(their_ends), token_ends=len(our_ends))
+        totals["common"] += len(our_ends & their_ends)
     by_type = [
         {"type": kind, "leaves": n, "exact": exact[kind] / n, "shared": shared[kind] / n}
         for kind, n in leaves.most_common()

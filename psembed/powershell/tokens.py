@@ -84,17 +84,10 @@ def tokenize(text: str) -> list[str]:
 
 
 def tokenize_series(texts: pl.Series | Iterable[str]) -> pl.Series:
-    """Tokenise many texts with polars' Rust engine, on all cores.
+    """Tokenise n texts with polars' Rust engine, on all cores.
 
-    Parameters
-    ----------
-    texts : polars.Series of String, or iterable of str
-        Length n.
-
-    Returns
-    -------
-    polars.Series of List(String)
-        Length n, named "tokens"; an empty list where a text has no token, null where it is null.
+    Returns a Series of List(String) of length n, named "tokens": an empty list where a text has no token,
+    null where it is null.
     """
     cut = _MATCHES.list.eval(pl.element().str.slice(0, TOKEN_CHARS)).alias("tokens")
     return pl.concat(map_partitions(lambda part: part.to_frame().select(cut).to_series(), texts))
@@ -161,9 +154,8 @@ class Vocabulary:
         missing = {"token", "scripts", "count"} - set(table.columns)
         if missing:
             raise CorpusError(f"the vocabulary table lacks {sorted(missing)}; 02_tokens makes it")
-        return cls(
-            table["token"].to_list(), scripts=table["scripts"].to_numpy(), counts=table["count"].to_numpy()
-        )
+        scripts, counts = table["scripts"].to_numpy(), table["count"].to_numpy()
+        return cls(table["token"].to_list(), scripts=scripts, counts=counts)
 
     def to_table(self) -> pl.DataFrame:
         """Return columns token (String), scripts (Int64) and count (Int64), in id order."""

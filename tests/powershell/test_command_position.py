@@ -13,7 +13,6 @@ from psembed.powershell.command_position import (
     COMMAND_MARK,
     Reading,
     as_lists,
-    flatten,
     marked,
     marked_codes,
 )
@@ -187,4 +186,4 @@ def test_flat_indices_are_those_of_the_chosen_lists(lists, data):
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), max_size=6))
 def test_lists_flatten_and_come_back(lists):
     tokens = pl.Series("tokens", lists, dtype=pl.List(pl.String))
-    assert as_lists(flatten(tokens), tokens.list.len().to_numpy()).to_list() == lists
+    assert as_lists(tokens.explode(empty_as_null=False), tokens.list.len().to_numpy()).to_list() == lists
