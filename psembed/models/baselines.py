@@ -74,10 +74,7 @@ class TfIdf:
 
 @dataclass(frozen=True)
 class FittedBaseline:
-    """A classifier, with balanced class weights, of what a view makes of clean texts.
-
-    Trees on length alone are a step function, free to rise and fall: short and long may both be suspicious.
-    """
+    """A classifier, with balanced class weights, of what a view makes of clean texts."""
 
     view: Callable[[Texts], csr_array | np.ndarray]  # TfIdf, or a function of psembed.models.features
     classifier: Classifier
@@ -99,22 +96,13 @@ def fit(
     seed: int,
     validation: tuple[Texts, np.ndarray] | None = None,
 ) -> OneLineRule | FittedBaseline:
-    """Fit a baseline on training scripts.
+    """Fit one of BASELINES on clean texts (for the rule: decoded ones) and labels, 1 malicious, 0 benign.
 
-    Parameters
-    ----------
-    name : str
-        One of BASELINES. With "one_line_rule" nothing is fitted.
-    texts, labels
-        Clean texts (for the rule: decoded ones); 1 malicious, 0 benign.
-    validation : (texts, labels), optional
-        Where given, the strength with the best average precision there is chosen from the model's grid (the
-        strongest regularisation on a tie); the model is not fitted to it. Otherwise the one at DEFAULT.
+    Where `validation` (texts, labels) is given, the strength with the best average precision there is chosen
+    from the model's grid (the strongest regularisation on a tie); the model is not fitted to it. Otherwise
+    it is the one at DEFAULT.
 
-    Raises
-    ------
-    ParameterError, CorpusError
-        If the name is unknown; if a class is missing or lengths differ.
+    Raises ParameterError if the name is unknown, CorpusError if a class is missing or lengths differ.
     """
     if name not in BASELINES:
         raise ParameterError(f"baseline {name!r}: expected one of {', '.join(BASELINES)}")
@@ -148,8 +136,7 @@ def _choose(
 ) -> tuple[Classifier, float, dict[float, float]]:
     """Return the classifier, its strength and the average precision of each strength on held-out scripts.
 
-    Trees are grown on a thread each: they let go of Python's lock, and repeat exactly. Linear solvers take
-    turns, as each copies all features.
+    Trees are grown on a thread each, and repeat exactly. Linear solvers take turns: each copies all features.
     """
 
     def fitted(strength: float) -> tuple[Classifier, float | None]:
@@ -243,11 +230,9 @@ def _counts(name: str, texts: Texts, columns: np.ndarray | slice = slice(None)) 
 
 def _checked(texts: Sequence[str], labels: np.ndarray) -> np.ndarray:
     """Return the labels, refusing one class and unequal lengths."""
-    labels = np.asarray(labels)
+    labels, classes = np.asarray(labels), np.unique(labels).tolist()
     if len(labels) != len(texts):
         raise CorpusError(f"{len(texts):,} texts and {len(labels):,} labels: expected one label a text")
-    if set(np.unique(labels).tolist()) != {0, 1}:
-        raise CorpusError(
-            f"labels {np.unique(labels).tolist()[:5]}: a baseline needs malicious (1) and benign (0) scripts"
-        )
+    if classes != [0, 1]:
+        raise CorpusError(f"labels {classes[:5]}: a baseline needs malicious (1) and benign (0) scripts")
     return labels

@@ -23,8 +23,7 @@ def undersampled_epochs(
 ) -> Iterator[np.ndarray]:
     """Yield, without end, the rows of an epoch: all malicious scripts, `ratio` times as many clean at most.
 
-    The clean ones take turns (`undersampling`), and are dealt anew after that. Most are soon told apart, so
-    passes over all of them would cost most of the time and teach little.
+    The clean ones take turns, and are dealt anew after that: passes over all of them would teach little.
     """
     clean, malicious = (np.flatnonzero(labels == label) for label in (0, 1))
     while True:
@@ -42,8 +41,7 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
 def augmented(batch: Samples, *, masked: float, cropped: float, random: np.random.Generator) -> Samples:
     """Return scripts with some ids masked and some scripts cropped, so that none can be learned by heart.
 
-    `masked`: share of ids that become UNKNOWN or OTHER; `cropped`: share of scripts of which a window is
-    left: SHORTEST to all of it, from a place at random, the same in both views.
+    `masked`: share of ids that become UNKNOWN or OTHER; `cropped`: share of scripts cut to a random window.
     """
     views = {"tokens": batch.tokens, "characters": batch.characters}
     if cropped:
@@ -69,9 +67,6 @@ def _window(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndar
 
 
 def length_groups(batch: Samples) -> list[Samples]:
-    """Return a batch in GROUPS parts, from short scripts to long, each trimmed to its longest.
-
-    Batches of scripts of like length would hold no padding either, but learn worse: long scripts are more
-    often malicious, so such batches say in turn that most are and that few are.
-    """
+    """Return a batch in GROUPS parts, from short scripts to long, each trimmed to its longest."""
+    # Whole batches of like length would learn worse: of long scripts more are malicious.
     return [batch.rows(chosen) for chosen in np.array_split(length_order(batch), GROUPS)]

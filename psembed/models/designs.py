@@ -48,11 +48,7 @@ def character_cnn(inputs: dict, matrix: np.ndarray, config):
 
 
 def transformer(inputs: dict, matrix: np.ndarray, config):
-    """Return the score of our first design: self-attention over both views, eight ids a step.
-
-    Convolutions bring each view down to one step per eight tokens or 32 characters; pre-normalised
-    attention blocks then let the steps of both read each other.
-    """
+    """Return the score of our first design: self-attention over steps of eight tokens or 32 characters."""
     tokens, token_mask = _token_branch(inputs["tokens"], matrix, config)
     characters, character_mask = _character_steps(inputs["characters"], config)
     characters = layers.MaxPooling1D(4)(characters)
@@ -77,8 +73,7 @@ def _attention(steps, mask, config):
 def wide(inputs: dict, matrix: np.ndarray, config):
     """Return the score of our second design: Figure 4 with bags of n-grams beside it, as linear models have.
 
-    After wide and deep learning (Cheng et al. 2016): vectors of tokens, of pairs of tokens and of four
-    characters in a row, added up and their maximum, whatever the order.
+    After wide and deep learning (Cheng et al. 2016).
     """
     tokens, characters = inputs["tokens"], inputs["characters"]
     features = _figure4_features(inputs, matrix, config)
@@ -101,9 +96,8 @@ DESIGNS: dict[str, tuple[tuple[str, ...], Callable]] = {
 
 def _score(summary: list, config):
     joined = layers.Concatenate()(summary) if len(summary) > 1 else summary[0]
-    hidden = layers.Dense(config.units, activation="relu", name="features")(
-        layers.Dropout(config.dropout)(joined)
-    )
+    dense = layers.Dense(config.units, activation="relu", name="features")
+    hidden = dense(layers.Dropout(config.dropout)(joined))
     # float32 whatever the policy: half precision has no number between 0.9995 and 1
     output = layers.Dense(1, activation="sigmoid", name="score", dtype="float32")
     return output(layers.Dropout(config.dropout)(hidden))

@@ -10,14 +10,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
-from psembed.models.batches import (
-    GROUPS,
-    augmented,
-    batches,
-    length_groups,
-    undersampled_epochs,
-    undersampling,
-)
+from psembed.models import batches
 from psembed.models.network import Config, predict, signature, views
 from psembed.powershell.encoding import Samples
 from psembed.runtime.errors import CorpusError, ModelError
@@ -45,39 +38,30 @@ def fit(
     that scores are those of all (prior correction, King and Zeng 2001). Better means a higher average
     precision on validation (to four digits), then a lower loss there.
 
-    `batch` is scripts per step; the seed is that of what an epoch has, the order of batches, and what is
-    masked and cropped; of `config` ratio, masked and cropped count here. Returns a dict for each epoch.
+    `batch` is scripts per step; of `config` ratio, masked and cropped count here. Returns a dict an epoch.
     Raises CorpusError if a part lacks a class, ModelError if the loss is no longer finite.
     """
     _require_classes(data, "training")
     _require_classes(validation, "validation")
     config, random = config or Config(), np.random.default_rng(seed)
-    step = _training_step(model, undersampling(data.labels, ratio=config.ratio))
+    step = _training_step(model, batches.undersampling(data.labels, ratio=config.ratio))
     augment = {"masked": config.masked, "cropped": config.cropped, "random": np.random.default_rng(seed)}
-    epoch_rows = undersampled_epochs(data.labels, ratio=config.ratio, random=random)
+    epoch_rows = batches.undersampled_epochs(data.labels, ratio=config.ratio, random=random)
     drawn = list(itertools.islice(epoch_rows, epochs))
     rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
     history: list[dict] = []
     best: tuple[tuple[float, float], list] | None = None
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
-        read = batches(data.rows(rows), size=batch, random=random)
-        loss = _one_epoch(model, step, (augmented(one, **augment) for one in read), rates)
+        read = batches.batches(data.rows(rows), size=batch, random=random)
+        loss = _one_epoch(model, step, (batches.augmented(one, **augment) for one in read), rates)
         precision, val_loss = _validate(model, validation, batch=batch)
         rank = (round(precision, 4), -val_loss)
         improved = best is None or rank > best[0]
         if improved:
             best = (rank, model.get_weights())
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": loss,
-                "val_loss": val_loss,
-                "val_average_precision": precision,
-                "seconds": round(time.perf_counter() - started, 3),
-                "best": improved,
-            }
-        )
+        found = {"epoch": epoch, "loss": loss, "val_loss": val_loss, "val_average_precision": precision}
+        history.append(found | {"seconds": round(time.perf_counter() - started, 3), "best": improved})
         log.info("epoch %d: loss %.4f, validation %.4f, precision %.4f", epoch, loss, val_loss, precision)
     if best:
         model.set_weights(best[1])
@@ -85,10 +69,7 @@ def fit(
 
 
 def _learning_rates(model, *, steps: int) -> Iterator[float]:
-    """Yield the learning rate of each of so many steps: up in a line, level, down in a line to nothing.
-
-    Warm-up, stable, decay (Hu et al. 2024): a rate that falls all the time learns less in few steps.
-    """
+    """Yield the rate of each of so many steps: up, level, down (warm-up, stable, decay; Hu et al. 2024)."""
     highest = float(model.optimizer.learning_rate.numpy())
     rising, falling = max(1, min(WARM_UP, steps // 10)), max(1, steps // 3)
     for step in range(steps):
@@ -104,8 +85,7 @@ def _require_classes(samples: Samples, part: str) -> None:
 def _training_step(model, factor: int) -> Callable:
     """Return a function of the groups of a batch (`_groups`) that takes one step and returns the loss.
 
-    It is traced for rows of any number and length; Keras' own step is traced again per shape. Each device
-    of a strategy takes a share of the batch; the losses, and the gradients, are summed.
+    It is traced for rows of any number and length; Keras' own step is traced again per shape.
     """
     group = signature(model), tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
     strategy = model.distribute_strategy
@@ -126,7 +106,7 @@ def _training_step(model, factor: int) -> Callable:
         return loss
 
     if strategy.num_replicas_in_sync == 1:
-        return tf.function(step, input_signature=[[group] * GROUPS])
+        return tf.function(step, input_signature=[[group] * batches.GROUPS])
 
     @tf.function(reduce_retracing=True)
     def everywhere(groups):
@@ -136,13 +116,10 @@ def _training_step(model, factor: int) -> Callable:
 
 
 def _groups(model, batch: Samples, replica: int = 0, replicas: int = 1) -> list[tuple]:
-    """Return what a training step takes of a batch: inputs, labels and share in the loss of each group.
-
-    Scripts are dealt out to the replicas of a strategy in turn.
-    """
+    """Return inputs, labels and share in the loss of each group of a replica's scripts, dealt out in turn."""
     mine = np.arange(replica, len(batch), replicas)
     groups = []
-    for group in length_groups(batch.rows(mine if len(mine) else np.array([0]))):
+    for group in batches.length_groups(batch.rows(mine if len(mine) else np.array([0]))):
         share = replicas * len(group) / len(batch) if len(mine) else 0.0  # Keras divides a loss by replicas
         rows = group if len(group) else batch.rows(np.array([0]))  # with no share
         labels = tf.constant(rows.labels[:, None], tf.float32)
@@ -167,9 +144,7 @@ def _one_epoch(model, step: Callable, read: Iterator[Samples], rates: Iterator[f
         model.optimizer.learning_rate = next(rates)
         loss = float(step(_distributed(model, batch)))
         if not math.isfinite(loss):
-            raise ModelError(
-                f"training loss became {loss}: lower the learning rate or check the token matrix"
-            )
+            raise ModelError(f"training loss became {loss}: lower the learning rate, check the token matrix")
         total, count = total + loss * len(batch), count + len(batch)
     return total / count
 

@@ -81,27 +81,13 @@ def seed_everything(seed: int) -> None:
 def build(matrix: np.ndarray, *, config: Config | None = None, seed: int, policy: str = FULL):
     """Build the compiled model.
 
-    Parameters
-    ----------
-    matrix : float32[V, d]
-        Token vectors; row 0 stands for padding and must be zero, row 1 for unknown tokens. Rows are
-        brought to length 1: Word2vec gives common tokens vectors so long that they drown the others.
-    config : Config, optional
-    seed : int
-        Of initial weights and dropout.
-    policy : str
-        Keras' dtype policy: FULL, or "mixed_bfloat16", which computes in half the bits; weights are float32.
+    `matrix` has token vectors, float32[V, d]; row 0 stands for padding and must be zero, row 1 for unknown
+    tokens. Rows are brought to length 1: Word2vec makes common tokens so long that they drown the others. The
+    seed is that of initial weights and dropout. `policy` is Keras' for dtypes: FULL, or "mixed_bfloat16",
+    which computes in half the bits; weights are float32.
 
-    Returns
-    -------
-    keras.Model
-        Inputs `tokens` int32[n, T] and `characters` int32[n, C] (T and C free, multiples of encoding.BLOCK),
-        output `score` float32[n, 1].
-
-    Raises
-    ------
-    ParameterError
-        If the matrix has the wrong shape, holds NaN, or its row 0 is not zero; if the design is unknown.
+    Inputs are `tokens` int32[n, T] and `characters` int32[n, C] (T and C free, multiples of encoding.BLOCK),
+    the output is `score` float32[n, 1]. A wrong matrix or an unknown design raises ParameterError.
     """
     config = config or Config()
     if config.design not in DESIGNS:
@@ -178,6 +164,5 @@ def load(path: Path):
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{Path(path).name} is no readable .keras model ({error}); train it again"
-        ) from error
+        name = Path(path).name
+        raise ModelError(f"{name} is no readable .keras model ({error}); train it again") from error

@@ -36,27 +36,13 @@ def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
 
     Logistic regression on bag-of-words scores each fold by the others; groups are whole, and each stratum is
     shared out evenly. The library cleanlab then estimates how many labels of each class are wrong, from the
-    scripts that reach the average probability of the other class, and names so many, the least probable
-    first. Averages of each class allow for the balanced class weights of the classifier.
+    scripts that reach the average probability of the other class, and names so many. Averages of each class
+    allow for the balanced class weights of the classifier.
 
-    Parameters
-    ----------
-    samples : DataFrame
-        Columns sha256, clean, label (1 malicious, 0 clean), stratum and group.
-    folds, seed : int
-        At least 2 folds; the seed is that of the folds and of the classifier.
-
-    Returns
-    -------
-    DataFrame
-        sha256, label, probability (of the given label, out of fold), the least probable first.
-
-    Raises
-    ------
-    ParameterError
-        If `folds` is below 2.
-    CorpusError
-        If a column is missing, a label is not 0 or 1, or a class has fewer groups than `folds`.
+    Of `samples` it reads sha256, clean, label (1 malicious, 0 clean), stratum and group. It returns sha256,
+    label and probability (of the given label, out of fold), the least probable first. Raises ParameterError
+    if `folds` is below 2, CorpusError if a column is missing, a label is not 0 or 1, or a class has fewer
+    groups than `folds`.
     """
     from cleanlab.filter import find_label_issues
 
@@ -107,8 +93,8 @@ def _out_of_fold(samples: pl.DataFrame, folds: int, seed: int) -> np.ndarray:
 def signatures(scripts: pl.DataFrame) -> list[str]:
     """Return the functions of published offensive tools, by names that no benign repository knows.
 
-    Of scripts (columns kind and clean), these are the Verb-Noun names, in lower case and sorted, that one of
-    kind "offensive" defines and that stand in none of kind "benign".
+    Of scripts (columns kind, clean) these are the Verb-Noun names, in lower case and sorted, that one of kind
+    "offensive" defines and that stand in none of kind "benign".
     """
     _require(scripts, "kind", "clean")
     defined = defines(scripts.filter(pl.col("kind") == "offensive")["clean"]).explode().drop_nulls().unique()
@@ -135,24 +121,11 @@ def capable(clean: pl.Series) -> pl.Series:
 
 
 def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    """Return the suspected scripts that a written rule drops.
+    """Return the suspected scripts that a written rule drops; `names` are those of `signatures`.
 
-    Parameters
-    ----------
-    samples : DataFrame
-        Columns sha256, clean, label and source.
-    suspected, names
-        As `suspects` and `signatures` return them.
-
-    Returns
-    -------
-    DataFrame
-        sha256, label, source, reason (DROP_TOOL or DROP_HARMLESS) and probability, sorted as `suspected`.
-
-    Raises
-    ------
-    CorpusError
-        If a column is missing, or a suspected script is not in `samples` with that label.
+    Of `samples` it reads sha256, clean, label and source. It returns sha256, label, source, reason (DROP_TOOL
+    or DROP_HARMLESS) and probability, sorted as `suspected`. Raises CorpusError if a column is missing, or a
+    suspected script is not in `samples` with that label.
     """
     _require(samples, "sha256", "clean", "label", "source")
     _require(suspected, "sha256", "label", "probability")

@@ -83,9 +83,8 @@ def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarra
     """Return scripts as `encoded` does, and after them the windows over the long ones, with their owners.
 
     A script longer than the encoder's characters is also read in windows of that length that overlap by
-    half, or, where that would be more than WINDOWS, in WINDOWS at equal distances: nothing in the middle is
-    lost, and a long clean script gets more chances to look malicious. The samples have no labels; an owner is
-    the row of the script, int64[len(samples)].
+    half, or, where that would be more than WINDOWS, in WINDOWS at equal distances. The samples have no
+    labels; an owner is the row of the script, int64[len(samples)].
     """
     width, texts = encoder.char_length, scripts["clean"].to_list()
     owners, read = list(range(len(texts))), list(texts)
@@ -111,10 +110,8 @@ def score_all(
     """Yield what each network gives its parts, in the order asked; one that `folder` lacks is trained first.
 
     Two trainings of one thread each get more done on two cores than one of two threads. On a GPU they go
-    one after the other, whatever `processes` says.
-
-    Folder and settings are those of `trained`; scores are kept beside the networks, as
-    <key>.<hash of the scripts>.npy.
+    one after the other, whatever `processes` says. Folder and settings are those of `trained`; scores are
+    kept beside the networks, as <key>.<hash of the scripts>.npy.
     """
     jobs = [(folder, *one, settings) for one in asked]
     at_a_time = processes if network.device() == "CPU" else 1
