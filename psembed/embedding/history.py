@@ -151,20 +151,21 @@ def count_distinct(table: pl.DataFrame, *, root: Path, folder: Path, in_scripts:
     paths: Counter[str] = Counter()
 
     def tokenised() -> Iterator[pl.Series]:
+        last = pl.DataFrame(
+            schema={"path": pl.String, "token": pl.String}
+        )  # a path may go on in the next batch
         for batch in read_texts(distinct, root=root):
             texts = pl.Series([clean(text) for text in batch["text"]], dtype=pl.String)
             lists = tokens.tokenize_series(texts)
-            paths.update(_holders(batch["path"], lists))
+            path = batch.select(pl.concat_str("source", "path", separator="\n")).to_series()
+            pairs = pl.LazyFrame({"path": path, "token": lists}).explode("token").drop_nulls().unique()
+            new = pairs.join(last.lazy(), on=["path", "token"], how="anti").collect(engine="streaming")
+            paths.update(dict(new.group_by("token").len().iter_rows()))
+            last = pl.concat([last, new]).filter(pl.col("path") == path[-1])
             yield lists
 
     counts = near_duplicates.cluster(tokenised(), folder=folder)[1]
     return {"near_duplicates": counts, "vocabulary": sum(n >= in_scripts for n in paths.values())}
-
-
-def _holders(paths: pl.Series, lists: pl.Series) -> dict[str, int]:
-    """Return how many of the paths hold each token."""
-    flat = pl.LazyFrame({"path": paths, "token": lists}).explode("token").drop_nulls().unique()
-    return dict(flat.group_by("token").len().collect(engine="streaming").iter_rows())
 
 
 def collect(

@@ -43,8 +43,8 @@ def train(
     names, places, occurrences = word2vec.vocabulary(stream, kept, min_scripts)
     blocks = _counted(stream, kept, names, places, repository_cap, contexts)
     matrix = sparse.hstack([_ppmi(block, smoothing) for block in blocks], format="csr", dtype=np.float32)
-    if dimension >= min(matrix.shape):
-        raise ParameterError(f"dimension is {dimension}: give less than the {len(names)} tokens")
+    if not 1 <= dimension < len(names):
+        raise ParameterError(f"dimension is {dimension}: give at least 1, less than the {len(names)} tokens")
     left, scale, _ = randomized_svd(matrix, dimension, n_iter=3, random_state=seed)
     return word2vec.named(names, occurrences, left * np.sqrt(scale))
 

@@ -132,9 +132,10 @@ def drawn_statements(
     """Yield the scripts as `stream.chunks` does, with the statements that a repository may count."""
     weights, draw = RepositoryCap(stream, kept, cap), np.random.default_rng(seed)
     for ids, lengths in stream.chunks(kept):
+        counted = weights.weights(ids, lengths)
         if cap is not None and len(ids):
             starts = statements(ids, lengths, stream)
-            chances = np.maximum.reduceat(weights.weights(ids, lengths), starts)
+            chances = np.maximum.reduceat(counted, starts)
             chosen = np.repeat(draw.random(len(starts)) < chances, np.diff([*starts, len(ids)]))
             script = np.repeat(np.arange(len(lengths)), lengths)[chosen]
             ids, lengths = ids[chosen], np.bincount(script, minlength=len(lengths))

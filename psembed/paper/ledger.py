@@ -59,12 +59,11 @@ def _counted(
 ) -> Measured | str:
     """Judge a count that older versions are part of, as the frozen rule does, and say what it is without."""
     ours = history or pinned
-    if ours is None or pinned is None:
+    if ours is None:
         return _not_measured("02_tokens")
-    shown = f"{words}; at the pinned commits {pinned:,}: {grade(pinned)}"
-    if history:
-        shown += f"; with older versions {history:,}: {grade(history)}"
-    return {"ours": ours, "verdict": grade(ours), "reason": shown}
+    counts = {"at the pinned commits": pinned, "with older versions": history}
+    shown = [f"{when} {count:,}: {grade(count)}" for when, count in counts.items() if count]
+    return {"ours": ours, "verdict": grade(ours), "reason": "; ".join([words, *shown])}
 
 
 def _scripts(results: Results) -> Measured | str:
@@ -87,13 +86,13 @@ def _vocabulary(results: Results) -> Measured | str:
 
     unlabeled = results.get("02_tokens", {}).get("unlabeled", {})
     pinned, history = unlabeled.get("pinned_vocabulary"), unlabeled.get("vocabulary")
-    return _counted(pinned or history, history, grade, "all versions of a path are one script")
+    return _counted(pinned, history, grade, "all versions of a path are one script")
 
 
 def _of_median_seed(judge: Callable[[Results], Measured | str], results: Results) -> Measured | str:
     """Judge each seed of Word2vec and return the median, with what every seed says."""
     semantics = results.get("04_semantics", {})
-    seeds = semantics.get("seeds", [{}])
+    seeds = semantics.get("seeds") or [{}]
     each = [judge(cast(Results, results | {"04_semantics": semantics | answers})) for answers in seeds]
     measured = [one for one in each if not isinstance(one, str)]
     if len(measured) < len(each):

@@ -107,6 +107,7 @@ def _checks(source: Source, entry: dict) -> Iterable[tuple[str, bool]]:
     rules = source.labels.values() if isinstance(source.labels, dict) else (None,)
     yield 'labels 0, 1 or "triage"', all(rule in (0, 1, "triage") for rule in rules)
     yield "labels, as its kind is labelled", source.kind != "labelled" or bool(source.labels)
+    yield "snippets = [], as its kind is labelled", source.kind != "labelled" or not source.snippets
 
 
 def find_sources(

@@ -166,7 +166,8 @@ def _texts(source: Described, path: str, data: bytes, max_bytes: int) -> Iterato
     if not found:
         yield path, data, text, encoding, reason
     for number, snippet in enumerate(found, 1):
-        yield f"{path}#{number:04d}", snippet.encode(errors="replace"), snippet, encoding, ""
+        data = snippet.encode(errors="replace")  # JSON may name half a surrogate pair
+        yield f"{path}#{number:04d}", data, data.decode(), encoding, ""
 
 
 def _distinct(source: Described, scripts: list[tuple], skipped: Counter) -> pl.DataFrame:

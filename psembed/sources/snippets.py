@@ -37,23 +37,23 @@ def markdown(text: str) -> Iterator[str]:
     """Yield fences marked as PowerShell, and what is typed after a prompt in any block of code."""
     from markdown_it import MarkdownIt
 
-    blocks = MarkdownIt("commonmark", {"maxNesting": DEPTH}).disable(["inline", "html_block"])
+    blocks = MarkdownIt("commonmark", {"maxNesting": DEPTH}).disable(["inline", "html_block", "reference"])
     for token in blocks.parse(text):
         if token.type in ("fence", "code_block"):
-            marked = _LANGUAGES.match(token.info.strip().strip("{.").lstrip())
             typed = _typed_at_prompt(token.content)
-            yield typed if typed or not marked else token.content
+            if typed or _LANGUAGES.match(token.info.lstrip("{. \t")):
+                yield "\n".join(typed) if typed else token.content
 
 
-def _typed_at_prompt(block: str) -> str:
-    """Return the commands of a console's text, without what it answered; "" where there is no prompt."""
+def _typed_at_prompt(block: str) -> list[str]:
+    """Return the commands of a console's text, without what it answered; none where there is no prompt."""
     typed, open_command = [], False
     for line in block.splitlines():
         match = _PROMPT.match(line) or (_CONTINUED.match(line) if open_command else None)
         open_command = match is not None
         if match:
             typed.append(match.group(1))
-    return "\n".join(typed)
+    return typed
 
 
 _SHELLS = re.compile(r"(?:powershell|pwsh|psh|ps)\b", re.IGNORECASE)
@@ -76,7 +76,7 @@ def yaml(text: str) -> Iterator[str]:
         documents = list(parser.compose_all(text, Loader=loader))
     except (parser.YAMLError, ValueError, RecursionError) as error:
         raise SourceError("damaged YAML") from error
-    seen: set[int] = set()  # a node that aliases repeat is read once
+    seen: set = set()  # a node that aliases repeat is read once
     for document in documents:
         yield from _steps(document, seen, shell="", needs="")
 
@@ -91,7 +91,7 @@ def _check_size(events: Iterator) -> None:
             raise SourceError("too deep or too long to parse")
 
 
-def _steps(node, seen: set[int], shell: str, needs: str) -> Iterator[str]:
+def _steps(node, seen: set, shell: str, needs: str) -> Iterator[str]:
     """Yield the snippets below a node; `shell` and `needs` are the executors its elders have named."""
     if id(node) in seen or isinstance(getattr(node, "value", ""), str):
         return
@@ -103,12 +103,12 @@ def _steps(node, seen: set[int], shell: str, needs: str) -> Iterator[str]:
     values = {key.value: value for key, value in node.value if isinstance(key.value, str)}
     shell = _text(values, "shell") or _default_shell(values) or shell
     needs = _text(values, "dependency_executor_name") or needs
-    executor = _SHELLS.match(_text(values, "name")) is not None
+    executor = _SHELLS.fullmatch(_text(values, "name")) is not None
     for key, value in values.items():
         step = _SHELL_KEYS.match(key) or (key == "run" and _SHELLS.match(shell))
         command = (executor and key in _COMMAND_KEYS) or (key in _NEEDS_KEYS and _SHELLS.match(needs))
         if step or command:
-            yield from _commands(value)
+            yield from _commands(value, seen)
         yield from _steps(value, seen, shell, needs)
 
 
@@ -120,23 +120,23 @@ def _text(values: dict, key: str) -> str:
 def _default_shell(values: dict) -> str:
     """Return the shell under `defaults: run:` of a workflow or a job."""
     for key in ("defaults", "run"):
-        inner = getattr(values.get(key), "value", [])
-        if not inner or not isinstance(inner, list) or not isinstance(inner[0], tuple):
-            return ""
-        values = {name.value: value for name, value in inner if isinstance(name.value, str)}
+        few = getattr(values.get(key), "value", "")[:9]  # aliases could repeat a long one
+        pairs = [pair for pair in few if isinstance(pair, tuple)]
+        values = {name.value: value for name, value in pairs if isinstance(name.value, str)}
     return _text(values, "shell")
 
 
-def _commands(node) -> Iterator[str]:
-    """Yield the text of a node: its own, or those under the keys of commands in it."""
+def _commands(node, seen: set) -> Iterator[str]:
+    """Yield the text of a node, or those under the keys of commands in it, the first time it is asked."""
+    if ("text", id(node)) in seen:
+        return
+    seen.add(("text", id(node)))
     if isinstance(node.value, str):
         yield node.value
     elif node.value and isinstance(node.value[0], tuple):
-        yield from (
-            value.value
-            for key, value in node.value
-            if key.value in _COMMAND_KEYS and isinstance(value.value, str)
-        )
+        for key, value in node.value:
+            if key.value in _COMMAND_KEYS and isinstance(value.value, str):
+                yield from _commands(value, seen)
 
 
 _SCRIPT_KEYS = ("pre_install", "post_install", "pre_uninstall", "post_uninstall")
@@ -149,16 +149,16 @@ def manifest(text: str) -> Iterator[str]:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SourceError("damaged JSON") from error
-    pending = [content]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            scripts = [value.get(key) for key in _SCRIPT_KEYS]
-            for key in ("installer", "uninstaller"):
-                inner = value.get(key)
-                scripts.append(inner.get("script") if isinstance(inner, dict) else None)
-            yield from filter(None, map(_joined, scripts))
-            pending += value.values()
+    yield from _scripts(content)
+
+
+def _scripts(content: object) -> Iterator[str]:
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if key in ("installer", "uninstaller") and isinstance(value, dict):
+            yield _joined(value.get("script"))
+        elif key in _SCRIPT_KEYS:
+            yield _joined(value)
+        yield from _scripts(value)
 
 
 def _check_depth(text: str) -> None:
@@ -176,6 +176,7 @@ def _joined(script: object) -> str:
 
 
 _TYPED = re.compile(r"^[ \t]*(?:Q(?:UACK)?[ \t]+)?STRING(LN)?[ \t](.*)$")
+_SILENT = re.compile(r"\s*((Q(UACK)?[ \t]+)?(DELAY|REM)\b|$)", re.IGNORECASE)  # ends no line
 _WITH_POWERSHELL = re.compile(r"powershell|pwsh", re.IGNORECASE)
 
 
@@ -188,7 +189,7 @@ def payload(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if match := _TYPED.match(line):
             typed += [match.group(2), "\n" if match.group(1) else ""]
-        elif typed and not line.lstrip().upper().startswith(("DELAY", "REM", "Q DELAY", "QUACK DELAY")):
+        elif typed and not _SILENT.match(line):
             typed.append("\n")
     whole = re.sub(r"\n{2,}", "\n", "".join(typed))
     if _WITH_POWERSHELL.search(whole):

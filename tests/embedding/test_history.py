@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psembed.datasets import duplicates
-from psembed.embedding import history
+from psembed.embedding import history, stream
 from psembed.runtime.errors import CorpusError, SourceError
 from psembed.sources import catalogue, fetching, snapshots
 
@@ -50,14 +50,17 @@ class Project:
         return history.index(names or self.catalogue, root=self.root, **options)
 
     def scripts(self, parts):
-        """Return the scripts at the pinned commits; `parts` maps a repository, or (it, path), to its part."""
+        """Return the scripts at the pinned commits; `parts` maps a repository, or (it, path), to its part.
+
+        A path with a number after it is that of a snippet.
+        """
         rows = [
-            (source.name, source.group, path, source.kind, data.decode(),
-             parts.get((source.name, path), parts.get(source.name, "train")))
+            (source.name, source.group, path, source.kind, "snippets" if "#" in path else source.stratum,
+             data.decode(), parts.get((source.name, path), parts.get(source.name, "train")))
             for source in self.catalogue.values()
             for path, data in self.versions[source.name][-1].items()
         ]  # fmt: skip
-        columns = ["source", "repository_group", "path", "kind", "text", "part"]
+        columns = ["source", "repository_group", "path", "kind", "stratum", "text", "part"]
         table = pl.DataFrame(rows, schema=columns, orient="row")
         table = table.with_columns(normalised=duplicates.digest(duplicates.normalise(table["text"])))
         return table.unique("normalised", keep="first", maintain_order=True)
@@ -81,6 +84,12 @@ def streamed(batches) -> list[tuple[str, str, str]]:
 
 def texts(project, table):
     return streamed(history.read_texts(table, root=project.root))
+
+
+def collected(project, scripts, versions):
+    """Return all that is collected as one table, and the counts."""
+    batches, counts = history.collect(scripts, root=project.root, folder=project.root, versions=versions)
+    return pl.concat(batches), counts
 
 
 def places(count):
@@ -122,8 +131,8 @@ def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories
     assert {name: read["files"] for name, read in counts.items()} == {"one": 2, "two": 2}
     same, other = duplicates.digest(pl.Series(["get-item*", "get-other"]))
     assert table["normalised"].to_list() == [same, same, same, other]
-    batches, counts = history.collect(project.scripts({}), root=project.root, folder=project.root, versions=9)
-    assert streamed(batches) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
+    table, counts = collected(project, project.scripts({}), 9)
+    assert streamed([table]) == [("one", "a.ps1", "Get-Item  2\r\n"), ("two", "c.ps1", "get-other")]
     assert counts["distinct_history"] == 2
 
 
@@ -204,8 +213,8 @@ def shared(tmp_path_factory):
         yield made.fetch()
 
 
-def allowed(project, scripts):
-    """Return what may be streamed, by plain loops over the commits."""
+def expected_older(project, scripts):
+    """Return {(source, path, text): whether reserved} of the older versions, by loops over the commits."""
     held_out = [row for row in scripts.to_dicts() if row["part"] in HELD_OUT]
     groups = {
         row["repository_group"]
@@ -230,9 +239,9 @@ def allowed(project, scripts):
     reserved = {
         digest for source, path, _, digest in rows if source.group in groups or (source.name, path) in paths
     }
+    pinned = set(scripts.filter(pl.col("kind") != "labelled")["normalised"])
     first = {digest: (source.name, path, text) for source, path, text, digest in reversed(rows)}
-    expected = {row for digest, row in first.items() if digest not in reserved}
-    return groups, paths, digests, expected
+    return {row: digest in reserved for digest, row in first.items() if digest not in pinned}
 
 
 PARTS = st.sampled_from(["train", "validation", "test"])
@@ -243,75 +252,170 @@ PARTS = st.sampled_from(["train", "validation", "test"])
     st.sets(st.sampled_from([("home", "b.ps1"), ("exam", "d.ps1"), ("fork", "e.ps1"), ("third", "f.ps1")])),
     st.sampled_from([1, 2, 9]),
 )
-def test_nothing_reserved_for_testing_is_ever_streamed(shared, parts, aside, versions):
+def test_all_is_read_and_nothing_reserved_for_testing_is_to_train_on(shared, parts, aside, versions):
     scripts = shared.scripts({**parts, "fork": parts["exam"], **dict.fromkeys(aside, "aside")})
-    groups, paths, digests, expected = allowed(shared, scripts)
-    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=versions)
-    rows = [row for batch in batches for row in batch.to_dicts()]
-    for row in rows:
-        assert shared.catalogue[row["source"]].group not in groups
-        assert shared.catalogue[row["source"]].kind != "labelled"
-        assert (row["source"], row["path"]) not in paths
-        assert row["normalised"] not in digests
-        assert duplicates.digest(duplicates.normalise(pl.Series([row["text"]])))[0] not in digests
-    streamed_rows = {(row["source"], row["path"], row["text"]) for row in rows}
-    assert streamed_rows <= expected and len(streamed_rows) == len(rows)
+    table, counts = collected(shared, scripts, versions)
+    pinned, older = table.filter(pl.col("version") == 0), table.filter(pl.col("version") > 0)
+    unlabeled = scripts.filter(pl.col("kind") != "labelled")
+    assert pinned["source", "path", "text"].equals(unlabeled["source", "path", "text"])
+    assert pinned["train"].to_list() == [part == "train" for part in unlabeled["part"]]
+    expected = expected_older(shared, scripts)
+    found = {
+        (source, path, text): train
+        for source, path, text, train in older["source", "path", "text", "train"].rows()
+    }
+    assert (
+        len(found) == len(older)
+        and found.items() <= {row: not kept for row, kept in expected.items()}.items()
+    )
+    assert table["normalised"].n_unique() == len(table) == counts["scripts"]
+    held_out = scripts.filter(pl.col("part") != "train")
+    assert not set(table.filter("train")["normalised"]) & set(held_out["normalised"])
+    for key, rows in older.group_by("source", "path", maintain_order=True):
+        assert rows["version"].to_list() == [*range(1, len(rows) + 1)] and len(rows) < max(versions, 1), key
     if versions == 9:
-        assert streamed_rows == expected
-        assert counts["training"] == counts["scripts"] == len(expected)
+        assert set(found) == set(expected)
+        assert counts["reserved"] == sum(expected.values())
+        assert counts["distinct_history"] == len(table)
 
 
 def test_what_is_reserved_by_hand(shared):
     scripts = shared.scripts(
         {"exam": "test", "fork": "test", "third": "validation", "marked": "test", ("home", "b.ps1"): "aside"}
     )
-    batches, counts = history.collect(scripts, root=shared.root, folder=shared.root, versions=5)
-    # Nothing of a.ps1, which was a test script once (get-exam 1), nor of b.ps1, which is aside.
-    assert streamed(batches) == [("home", "c.ps1", "get-both")]
-    assert counts["training"] == 1
-    assert counts["reserved"] == counts["distinct_history"] - 1
+    table, counts = collected(shared, scripts, 5)
+    # Today's a.ps1 is to train on, what it was is not: it was a test script once (get-exam 1).
+    assert streamed([table.filter("train")]) == [("home", "a.ps1", "get-home"), ("home", "c.ps1", "get-both")]
+    older = table.filter(pl.col("version") > 0)
+    assert set(older["text"]) == {
+        "get-a",
+        "get-old",
+        "get-sample",
+        "get-secret",
+        "get-older",
+        "get-e",
+        "get-g",
+    }
+    assert counts["reserved"] == len(older) == 7
+    table, counts = collected(shared, shared.scripts({"third": "test"}), 5)
+    reserved = table.filter(~pl.col("train") & (pl.col("version") > 0))
+    # "get-secret" is old in both exam and third: reserved wherever it is.
+    assert streamed([reserved]) == [("exam", "a.ps1", "get-secret"), ("third", "g.ps1", "get-g")]
+    assert counts["reserved"] == 2
+
+
+VERSIONS = st.lists(
+    st.tuples(st.sampled_from("stu"), st.sampled_from("pq"), st.sampled_from("abcdef")),
+    min_size=1,
+    max_size=12,
+)
+HEADS = st.lists(
+    st.tuples(st.sampled_from("stu"), st.sampled_from("pq"), st.sampled_from("abcdef"),
+              st.sampled_from(["train", *HELD_OUT]), st.sampled_from(["benign", "offensive", "labelled"])),
+    max_size=6,
+)  # fmt: skip
+GROUPS = {"s": "one", "t": "one", "u": "two"}
+
+
+@given(VERSIONS, HEADS)
+def test_reserved_is_what_the_rule_says_for_any_table(versions, heads):
+    columns = ["source", "path", "normalised", "part", "kind"]
+    scripts = pl.DataFrame(heads, schema=dict.fromkeys(columns, pl.String), orient="row")
+    table = pl.DataFrame(versions, schema=columns[:3], orient="row")
+    tables = [one.with_columns(repository_group=pl.col("source").replace(GROUPS)) for one in (table, scripts)]
+    held_out = [head for head in heads if head[3] != "train"]
+    expected = [
+        any(
+            (
+                GROUPS[source] == GROUPS[head[0]]
+                and head[3] in ("validation", "test")
+                and head[4] != "labelled"
+            )
+            or (source, path) == head[:2]
+            or any(other == (source, path, head[2]) for other in versions)
+            for head in held_out
+        )
+        for source, path, _ in versions
+    ]
+    assert history.reserved(*tables).to_list() == expected
 
 
 # What is gathered
 
 
-def test_a_corpus_without_history_is_the_training_scripts(project):
-    project.add("one", {"a.ps1": "get-old"}, {"a.ps1": "get-a", "b.ps1": "get-b"})
-    project.add("two", {"c.ps1": "get-c"})
+def test_a_corpus_without_history_is_all_unlabeled_text_at_the_pinned_commits(project):
+    project.add("one", {"a.ps1": "get-old"}, {"a.ps1": "get-a", "b.ps1": "get-b", "r.md#0001": "get-r"})
+    project.add("two", {"c.ps1": "get-c", "r.md#0002": "get-s"}, kind="offensive")
     project.add("marked", {"d.ps1": "get-d"}, kind="labelled", group="", labels={"": 1})
     scripts = project.scripts({"two": "test", ("one", "b.ps1"): "aside"})
-    batches, counts = history.collect(scripts, root=project.root, folder=project.root, versions=0)
-    (batch,) = batches
-    assert streamed([batch]) == [("one", "a.ps1", "get-a")]
-    assert batch["head"].to_list() == [True]
-    assert counts == {"scripts": 1, "distinct_history": None, "missing": {}}
+    table, counts = collected(project, scripts, 0)
+    columns = ["source", "stratum", "path", "normalised", "version", "train", "text"]
+    assert table.columns == columns and table["stratum"].to_list() == scripts["stratum"].to_list()[:-1]
+    assert table["path", "text", "train", "version"].rows() == [
+        ("a.ps1", "get-a", True, 0),
+        ("b.ps1", "get-b", False, 0),
+        ("r.md#0001", "get-r", True, 0),
+        ("c.ps1", "get-c", False, 0),
+        ("r.md#0002", "get-s", False, 0),
+    ]
+    assert counts == {"pinned": 3, "snippets": 2, "scripts": 5, "distinct_history": None, "missing": {}}
 
 
 def test_collecting_counts_what_it_read_reserved_and_chose(project):
     versions = [{"a.ps1": f"get-{letter}"} for letter in "bcdefgh"]
-    project.add("one", *versions)
-    project.add("two", {"bin.ps1": bytes(40)}, {"b.ps1": "get-something"}).add("exam", {"c.ps1": "get-exam"})
+    project.add("one", *versions).add("exam", {"c.ps1": "get-once"}, {"c.ps1": "get-exam"})
+    project.add("two", {"bin.ps1": bytes(40)}, {"b.ps1": "get-something"})
     project.fetch()
-    batches, counts = history.collect(
-        project.scripts({"exam": "test"}), root=project.root, folder=project.root, versions=5
-    )
-    table = pl.concat(batches)
-    assert table.columns == ["source", "path", "normalised", "head", "text"]
-    assert table["text"].to_list() == ["get-h", "get-f", "get-e", "get-d", "get-b", "get-something"]
-    assert table.filter("head")["text"].to_list() == ["get-h", "get-something"]
-    versions = counts.pop("near_duplicates")
-    assert (versions["scripts"], versions["clusters"]) == (9, 9)
+    project.versions["two"][-1] |= {
+        "r.md#0001": b"get-it",
+        "r.md#0002": b"get-that",
+    }  # no history has snippets
+    table, counts = collected(project, project.scripts({"exam": "test"}), 5)
+    assert table["source", "path", "text", "version", "train"].rows() == [
+        ("one", "a.ps1", "get-h", 0, True),
+        ("exam", "c.ps1", "get-exam", 0, False),
+        ("two", "b.ps1", "get-something", 0, True),
+        ("two", "r.md#0001", "get-it", 0, True),
+        ("two", "r.md#0002", "get-that", 0, True),
+        ("one", "a.ps1", "get-g", 1, True),  # of six older ones the newest, the oldest, and two between
+        ("one", "a.ps1", "get-e", 2, True),
+        ("one", "a.ps1", "get-d", 3, True),
+        ("one", "a.ps1", "get-b", 4, True),
+        ("exam", "c.ps1", "get-once", 1, False),
+    ]
+    near = counts.pop("near_duplicates")
+    assert (near["scripts"], near["clusters"]) == (10, 10)
     assert counts == {
-        "scripts": 6,
-        "distinct_history": 9,
+        "pinned": 3,
+        "snippets": 2,
+        "scripts": 10,
+        "distinct_history": 10,  # seven, two and one: snippets are counted apart
+        "vocabulary": 0,
         "reserved": 1,
-        "training": 8,
-        "read": {"one": 7, "two": 2, "exam": 1},
+        "read": {"one": 7, "exam": 2, "two": 2},
         "missing": {},
         "left_out": {"two": {"binary": 1}},
-        "largest_before": {"one": 0.7292, "two": 0.2708},  # 35 and 13 of 48 bytes
-        "largest_after": {"one": 0.6579, "two": 0.3421},
     }
+    alone, _ = collected(project, project.scripts({"exam": "test"}), 1)
+    assert alone.equals(table[:5])
+    two, _ = collected(project, project.scripts({"exam": "test"}), 2)
+    assert two["text"].to_list()[5:] == ["get-g", "get-once"]
+
+
+@pytest.mark.parametrize("batch", [1, 30, history.BATCH_BYTES])
+def test_a_path_counts_once_for_the_vocabulary_whatever_its_versions_and_batches(project, monkeypatch, batch):
+    monkeypatch.setattr(history, "BATCH_BYTES", batch)
+    project.add(
+        "one", {"a.ps1": "x y", "b.ps1": "x z"}, {"a.ps1": "x y w"}, {"a.ps1": "x y w w"}, {"a.ps1": "x"}
+    )
+    project.add("two", {"a.ps1": "q x"}, {"a.ps1": "q z z", "c.ps1": "Q  X"}).fetch()
+    table, _ = project.index()
+    vocabularies = {
+        n: history.count_distinct(table, root=project.root, folder=project.root, in_scripts=n)["vocabulary"]
+        for n in (1, 2, 3, 4)
+    }
+    # x is in one/a, one/b and two/a (two/c is a copy of that one); z in one/b and two/a; others in one path.
+    assert vocabularies == {1: 5, 2: 2, 3: 1, 4: 0}
 
 
 def test_near_duplicates_are_counted_among_all_distinct_versions(project):
@@ -320,13 +424,36 @@ def test_near_duplicates_are_counted_among_all_distinct_versions(project):
     project.add("one", {"a.ps1": old}, {"a.ps1": new.upper()}, {"a.ps1": f"# a note\n{new}"})
     project.add("two", {"b.ps1": old.upper(), "c.ps1": "get-other"}, {"b.ps1": f"{old} 1", "d.ps1": "get-d"})
     table, _ = project.fetch().index()
-    forwards = history.count_near_duplicates(table, root=project.root, folder=project.root)
+    places = {"root": project.root, "folder": project.root}
+    forwards = history.count_distinct(table, **places)["near_duplicates"]
     # Of seven versions one is the text of another repository; comments are no tokens: one set fewer.
     assert len(table) == 7 and forwards["scripts"] == 6
     assert forwards["distinct_sets"] == 5
     assert forwards["clusters"] == 3 and forwards["largest"] == 4
-    backwards = history.count_near_duplicates(table.reverse(), root=project.root, folder=project.root)
+    backwards = history.count_distinct(table.reverse(), **places)["near_duplicates"]
     assert {**backwards, "verified": 0} == {**forwards, "verified": 0}
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 1_000])
+def test_aliases_are_counted_where_they_are_commands_today_by_stratum_and_repository(
+    tmp_path, monkeypatch, chunk
+):
+    monkeypatch.setattr(stream, "CHUNK_TOKENS", chunk)
+    rows = [
+        ("a", 0, "one", "IEX $x"), ("b", 0, "one", "Invoke-Expression $x"), ("c", 1, "one", "iex $x"),
+        ("c", 0, "two", "x"), ("d", 0, "two", "'iex'"), ("e", 0, "one", ""), ("a", 0, "two", "gci|iex"),
+        ("e", 0, "one", "# gci"), ("f", 0, "two", "$a; $b | ? { $_ }"), ("b", 0, "one", ""),
+    ]  # fmt: skip
+    columns = ["source", "version", "stratum", "text"]
+    read = stream.write(tmp_path, [pl.DataFrame(rows, schema=columns, orient="row")])
+    expected = [
+        {"stratum": "one", "repositories": 2, "with_alias": 1, "tokens": 6, "aliases": 1},
+        {"stratum": "two", "repositories": 4, "with_alias": 2, "tokens": 22, "aliases": 3},
+        {"stratum": "all", "repositories": 5, "with_alias": 2, "tokens": 28, "aliases": 4},
+    ]
+    rates = [round(1e5 * row["aliases"] / row["tokens"], 1) for row in expected]
+    assert history.alias_uses(read).drop("per_100k_tokens").to_dicts() == expected
+    assert history.alias_uses(read)["per_100k_tokens"].to_list() == rates
 
 
 def test_shares_are_of_all_and_of_the_five_largest_only():
@@ -390,10 +517,8 @@ def test_a_source_that_cannot_be_read_is_named_and_the_rest_goes_on(project, dam
     table, counts = project.index()
     assert [text for *_, text in texts(project, table)] == ["get-fine", "get-old"]
     assert counts["fine"] == {"files": 2} and counts["bad"]["files"] == 0
-    batches, gathered = history.collect(
-        project.scripts({}), root=project.root, folder=project.root, versions=5
-    )
-    assert [text for *_, text in streamed(batches)] == ["get-fine", "get-old"]
+    table, gathered = collected(project, project.scripts({}), 5)
+    assert table["text"].to_list() == ["get-bad", "get-fine", "get-old"]
     assert gathered["read"] == {"bad": 0, "fine": 2}
     assert list(gathered["missing"]) == ["bad"]
     with pytest.raises(SourceError, match=reason):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psembed.embedding import stream
-from psembed.embedding.stream import TokenStream, capped, store, write
-from psembed.powershell.command_position import COMMAND, Reading, as_lists, marked
+from psembed.embedding.stream import RepositoryCap, TokenStream, statements, store, write
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK, OPENERS, Reading, as_lists, marked
 from psembed.runtime.errors import CorpusError
 
 TEXTS = [
@@ -159,16 +159,6 @@ def test_a_script_that_holds_one_sense_counts_for_both(written):
     assert held["sort"] == held["command:sort"] == 3
 
 
-def test_kept_is_everything_until_it_is_stored(written):
-    assert written.kept.tolist() == [True] * len(TEXTS)
-    kept = np.arange(len(TEXTS)) % 2 == 0
-    written.keep(kept)
-    again = TokenStream(written.folder)
-    assert again.kept.tolist() == kept.tolist() and rows(again) == rows(written)
-    written.keep(~kept)
-    assert TokenStream(written.folder).kept.tolist() == (~kept).tolist()
-
-
 @pytest.mark.parametrize("batches", [[], [frame([])]])
 def test_no_script_is_a_corpus_error(tmp_path, batches):
     with pytest.raises(CorpusError, match="no script to stream"):
@@ -221,57 +211,122 @@ def test_a_write_that_dies_in_the_middle_leaves_no_stream(written):
     assert rows(write(written.folder, [frame()])) == marked(pl.Series(TEXTS)).to_list()
 
 
-def totals(tokens, owners, kept):
-    return np.bincount(owners[kept], weights=tokens[kept], minlength=owners.max() + 1)
+# What a repository counts
 
 
-@pytest.mark.parametrize(
-    ("sizes", "share", "left"),
-    [
-        ([1000, 100, 100, 100], 0.5, [300, 100, 100, 100]),
-        ([600, 500, 300, 200], 0.3, [375, 375, 300, 200]),
-        ([1000, 1000, 1000, 100], 0.3, [300, 300, 300, 100]),
-        ([990, 990, 990, 10], 0.33, [330, 330, 330, 10]),
-        ([200, 100, 100], 0.5, [200, 100, 100]),
-        ([300, 200], 0.4, [200, 200]),
-        ([70, 0, 30], 0.2, [30, 0, 30]),
-        ([50], 0.01, [50]),
-        ([0, 0], 0.5, [0, 0]),
-    ],
+def owned(folder, scripts):
+    """Write scripts, given as (repository, tokens), as a stream."""
+    number = {token: n for n, token in enumerate(dict.fromkeys(token for _, row in scripts for token in row))}
+    ids = [np.array([number[token] for token in row], dtype=np.int32) for _, row in scripts]
+    table = pl.DataFrame(
+        {"source": [name for name, _ in scripts], "tokens": [len(row) for _, row in scripts]}
+    )
+    return store(folder, ids, table, pl.Series(list(number), dtype=pl.String))
+
+
+def weighed(read, kept, cap):
+    """Return the weights of each script's tokens."""
+    weights = RepositoryCap(read, kept, cap)
+    return [
+        row.tolist()
+        for ids, lengths in read.chunks(kept)
+        for row in np.split(weights.weights(ids, lengths), np.cumsum(lengths)[:-1])
+    ]
+
+
+BY_TWO = [
+    ("b", ["x", "x", "y"]), ("a", ["x", "x"]), ("b", []), ("b", ["x", "x", "x", "z", "z"]), ("c", ["x"] * 4),
+]  # fmt: skip
+
+
+def test_owners_are_repositories_by_number(tmp_path, chunked):
+    read = owned(tmp_path, BY_TWO)
+    assert read.owners().tolist() == [1, 0, 1, 1, 2]
+    assert read.owners(np.array([0, 1, 1, 0, 1], dtype=bool)).tolist() == [0, 1, 2]
+
+
+def test_a_repository_counts_a_token_so_often_at_most(tmp_path, chunked):
+    read = owned(tmp_path, BY_TWO)
+    assert weighed(read, None, None) == [[1] * 3, [1] * 2, [], [1] * 5, [1] * 4]
+    # b uses x five times in all, a twice, c four times: each use is a part of the two that are counted.
+    fifth = float(np.float32(2 / 5))
+    assert weighed(read, None, 2) == [[fifth, fifth, 1], [1, 1], [], [fifth] * 3 + [1, 1], [0.5] * 4]
+    assert weighed(read, None, 1)[3] == [*[float(np.float32(1 / 5))] * 3, 0.5, 0.5]
+    assert weighed(read, None, 5) == weighed(read, None, None)
+    # Only what is kept is counted.
+    kept = np.array([0, 1, 1, 1, 1], dtype=bool)
+    third = float(np.float32(2 / 3))
+    assert weighed(read, kept, 2) == [[1, 1], [], [third] * 3 + [1, 1], [0.5] * 4]
+
+
+OWNED = st.lists(
+    st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("vwxyz"), max_size=6), st.booleans()),
+    min_size=1,
+    max_size=12,
 )
-def test_what_owners_keep_by_hand(sizes, share, left):
-    owners = np.append(np.repeat(np.arange(len(sizes)), sizes), np.arange(len(sizes)))
-    tokens = np.append(np.ones(sum(sizes), dtype=np.int64), np.zeros(len(sizes), dtype=np.int64))
-    kept_tokens = totals(tokens, owners, capped(tokens, owners, share=share, seed=1))
-    np.testing.assert_allclose(kept_tokens, left, atol=1)
 
 
-SCRIPTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=60)
+@given(OWNED, st.integers(1, 5), st.integers(1, 20))
+def test_weights_are_those_of_a_count_by_hand_wherever_chunks_end(tmp_path_factory, scripts, cap, chunk):
+    kept = np.array([stays for *_, stays in scripts])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "CHUNK_TOKENS", chunk)
+        read = owned(tmp_path_factory.getbasetemp() / "owned", [(name, row) for name, row, _ in scripts])
+        if not kept.any():
+            return
+        weights = weighed(read, kept, cap)
+    uses = Counter((name, token) for name, row, stays in scripts if stays for token in row)
+    expected = [[min(1, cap / uses[name, token]) for token in row] for name, row, stays in scripts if stays]
+    assert [len(row) for row in weights] == [len(row) for row in expected]
+    for row, right in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(row, right, rtol=1e-6)
+    for (name, token), n in uses.items():
+        counted = sum(
+            weight
+            for (owner, row, _), given_to in zip([one for one in scripts if one[2]], weights, strict=True)
+            for other, weight in zip(row, given_to, strict=True)
+            if (owner, other) == (name, token)
+        )
+        assert counted == pytest.approx(min(n, cap), rel=1e-5)
 
 
-@given(SCRIPTS, st.floats(0.02, 0.99), st.integers(0, 5))
-def test_no_owner_is_above_the_share_by_more_than_scripts_cannot_be_cut(scripts, share, seed):
-    tokens, owners = (np.array(column) for column in zip(*scripts, strict=True))
-    kept = capped(tokens, owners, share=share, seed=seed)
-    all_of_them, left = totals(tokens, owners, np.full(len(tokens), True)), totals(tokens, owners, kept)
-    lost = (left < all_of_them).sum() * tokens.max()
-    if np.count_nonzero(all_of_them) >= 1 / share:
-        assert left.max() <= share * (left.sum() + lost) + 1e-6
-    else:
-        assert left.max() <= all_of_them[all_of_them > 0].min(initial=np.inf)
-    fair = all_of_them <= share * np.minimum.outer(all_of_them, all_of_them).sum(axis=1)
-    assert (left[fair] == all_of_them[fair]).all()
+STATEMENTS = [
+    ["$a = gci | iex;", "sort (gci)", "where {", "$_.x;", "dir } | % {", "ls }"],
+    [],
+    ["if ($x) {", "iex } else {", "@(gci) }"],
+    ["|\nls && dir || gci"],
+    ["'text iex'"],
+    ["$b += gci $(ls)", "{", "iex"],
+]
 
 
-@given(SCRIPTS, st.floats(1, 3))
-def test_nothing_is_cut_at_a_share_of_one_or_more(scripts, share):
-    tokens, owners = (np.array(column) for column in zip(*scripts, strict=True))
-    assert capped(tokens, owners, share=share, seed=0).all()
+def test_statements_by_hand(tmp_path, chunked):
+    """A statement begins at a line, after ; and {, not in brackets, after a pipe or an assignment."""
+    texts = ["\n".join(script) for script in STATEMENTS]
+    read = write(tmp_path, [pl.DataFrame({"text": texts})])
+    found = []
+    for ids, lengths in read.chunks():
+        places = statements(ids, lengths, read)
+        assert places[0] == 0 if len(ids) else not len(places)
+        found += [
+            "".join(read.tokens.gather(part).to_list()).replace(COMMAND_MARK, "").replace(COMMAND, "")
+            for part in np.split(ids, places)[1:]
+        ]
+    assert found == [line.replace(" ", "").replace("\n", "") for script in STATEMENTS for line in script]
 
 
-def test_the_choice_is_random_and_repeats_by_seed():
-    tokens, owners = np.ones(400, dtype=np.int64), np.repeat([0, 1, 2], [300, 50, 50])
-    first, again, other = (capped(tokens, owners, share=0.5, seed=seed) for seed in (1, 1, 2))
-    assert (first == again).all() and (first != other).any()
-    assert first.sum() == other.sum() == 200 and first[300:].all() and not first[:100].all()
-    assert first[:300].nonzero()[0].mean() == pytest.approx(150, abs=25)
+ROWS = st.lists(st.lists(st.sampled_from([COMMAND_MARK, *OPENERS, "x", "}"]), max_size=10), max_size=6)
+
+
+@given(ROWS)
+def test_statements_are_those_of_a_search_by_hand(tmp_path_factory, rows):
+    read = owned(tmp_path_factory.getbasetemp() / "owned", [("a", row) for row in [*rows, ["x"]]])
+    for ids, lengths in read.chunks():
+        tokens, expected, place = read.tokens.gather(ids).to_list(), [], 0
+        for length in lengths:
+            for inside in range(length):
+                inner = inside and tokens[place + inside - 1] in set(OPENERS) - {";", "{"}
+                if not inside or (tokens[place + inside] == COMMAND_MARK and not inner):
+                    expected.append(place + inside)
+            place += length
+        assert statements(ids, lengths, read).tolist() == expected

@@ -1,9 +1,10 @@
 import logging
+from collections import Counter
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psembed.embedding import stream, word2vec
@@ -24,11 +25,13 @@ def corpus(scripts=300, seed=0):
     return rows
 
 
-def streamed(folder, rows):
-    """Write scripts, given as lists of tokens, as a stream."""
+def streamed(folder, rows, sources=None):
+    """Write scripts, given as lists of tokens, as a stream; they are of one repository unless told."""
     number = {token: n for n, token in enumerate(dict.fromkeys(token for row in rows for token in row))}
     ids = [np.array([number[token] for token in row], dtype=np.int32) for row in rows]
-    scripts = pl.DataFrame({"tokens": [len(row) for row in rows]}, schema={"tokens": pl.Int64})
+    sources = sources or ["one"] * len(rows)
+    schema = {"source": pl.String, "tokens": pl.Int64}
+    scripts = pl.DataFrame({"source": sources, "tokens": [len(row) for row in rows]}, schema=schema)
     return stream.store(folder, ids, scripts, pl.Series(list(number), dtype=pl.String))
 
 
@@ -72,7 +75,8 @@ def test_same_seed_same_vectors_and_another_seed_others(twins, algorithm):
 
 
 def test_every_setting_reaches_the_training(twins, vectors):
-    changes = [{"window": 1}, {"epochs": 6}, {"negative": 2}, {"sample": 0.1}, {"algorithm": "skipgram"}]
+    changes = [{"window": 1}, {"epochs": 6}, {"negative": 2}, {"sample": 0.1}, {"algorithm": "skipgram"},
+               {"repository_cap": 20}]  # fmt: skip
     for change in changes:
         assert not np.array_equal(learn(twins, **change).vectors, vectors.vectors)
     assert learn(twins, dimension=7).vectors.shape == (len(vectors), 7)
@@ -113,8 +117,9 @@ def test_a_token_is_kept_by_the_scripts_that_hold_either_sense(tmp_path):
 def sentences(folder, read, monkeypatch, length):
     """Return the text that gensim is given, a list of words a sentence, and the counts."""
     monkeypatch.setattr(word2vec, "SENTENCE", length)
-    names, places = word2vec._vocabulary(read, None, 2)
-    counts = word2vec._write_text(folder / "text", read, None, places, names)
+    names, places, occurrences = word2vec.vocabulary(read, None, 2)
+    counts = word2vec._write_text(folder / "text", read.chunks(), places, names)
+    assert counts.tolist() == occurrences.tolist()
     return [line.split() for line in (folder / "text").read_text().splitlines()], dict(
         zip(names, counts.tolist(), strict=True)
     )
@@ -218,6 +223,102 @@ def test_shuffled_takes_kept_scripts_only_and_empty_ones_too(tmp_path):
     assert together(unstreamed(mixed)) == ["a", "b", "c"]
     with pytest.raises(CorpusError, match="no script"):
         word2vec.shuffled(read, tmp_path / "none", kept=np.zeros(5, dtype=bool), seed=0)
+
+
+# Which statements a repository may count
+
+
+def statement(*tokens):
+    return [COMMAND_MARK, *tokens]
+
+
+def drawn(read, kept=None, *, cap, seed=1):
+    """Return the tokens that are drawn of each script."""
+    return [
+        row
+        for ids, lengths in word2vec.drawn_statements(read, kept, cap=cap, seed=seed)
+        for row in as_lists(read.tokens.gather(ids), lengths).to_list()
+    ]
+
+
+def scripts_of_statements(random, n=60):
+    """Scripts of three repositories, some of them empty, of statements that begin alike."""
+    rows, sources = [], []
+    for _ in range(n):
+        row = []
+        for _ in range(random.integers(0, 6)):
+            others = random.choice(["often", "seldom", "x", "y"], random.integers(0, 4))
+            row += statement("common", *others.tolist())
+        rows.append(row)
+        sources.append(str(random.choice(["one", "two", "few"], p=[0.7, 0.25, 0.05])))
+    return rows, sources
+
+
+def split(row):
+    """Cut a script's tokens into statements."""
+    begins = [place for place, token in enumerate(row) if token == COMMAND_MARK]
+    return [row[begin:end] for begin, end in zip(begins, [*begins[1:], None], strict=False)]
+
+
+def test_without_a_cap_all_is_read(tmp_path):
+    rows, sources = scripts_of_statements(np.random.default_rng(0))
+    read = streamed(tmp_path / "stream", rows, sources)
+    assert drawn(read, cap=None) == rows and drawn(read, cap=10**6) == rows
+    kept = np.arange(len(rows)) % 3 > 0
+    assert drawn(read, kept, cap=None) == [row for row, stays in zip(rows, kept, strict=True) if stays]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 500))
+def test_statements_are_drawn_whole_and_a_rare_token_always(tmp_path_factory, seed, cap, chunk):
+    random = np.random.default_rng(seed)
+    rows, sources = scripts_of_statements(random)
+    kept = random.random(len(rows)) < 0.8
+    kept[0] = True
+    read = streamed(tmp_path_factory.getbasetemp() / "drawn", [*rows, ["end"]], [*sources, "one"])
+    kept = np.append(kept, True)
+    once = drawn(read, kept, cap=cap, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "CHUNK_TOKENS", chunk)
+        assert drawn(read, kept, cap=cap, seed=seed) == once
+    given_rows = [(row, name) for row, name, stays in zip(rows, sources, kept, strict=False) if stays]
+    assert len(once) == len(given_rows) + 1 and once.pop() == ["end"]
+    uses = Counter((name, token) for row, name in given_rows for token in row)
+    for (row, name), left in zip(given_rows, once, strict=True):
+        whole, parts = split(row), split(left)
+        assert [token for part in parts for token in part] == left
+        rest = iter(whole)
+        assert all(part in rest for part in parts)  # whole ones, in their order
+        rare = [part for part in whole if min(uses[name, token] for token in part) <= cap]
+        assert all(parts.count(part) == whole.count(part) for part in rare)
+
+
+def test_of_a_common_token_about_the_cap_is_drawn_in_each_repository(tmp_path):
+    rows = [statement("a") * 50] * 80 + [statement("a", "b") * 10] * 40 + [statement("a") * 3] * 10
+    sources = ["one"] * 80 + ["two"] * 40 + ["three"] * 10
+    read = streamed(tmp_path / "stream", rows, sources)
+    left = Counter()
+    for row, name in zip(drawn(read, cap=300, seed=5), sources, strict=True):
+        left[name] += row.count("a")
+    assert left["one"] == pytest.approx(300, abs=5 * 17)  # of 4,000; five standard deviations
+    assert left["two"] == pytest.approx(300, abs=5 * 9)  # of 400
+    assert left["three"] == 30  # all of them
+    again, other = drawn(read, cap=300, seed=5), drawn(read, cap=300, seed=6)
+    assert again == drawn(read, cap=300, seed=5) and other != again
+
+
+def test_the_cap_changes_what_is_learnt_and_not_what_is_counted(tmp_path):
+    """Of a repository that uses one word all the time the others learn no less."""
+    rows = [statement("alias", "x")] * 30 + [statement("alias", "y")] * 2_000 + [statement("z", "y")] * 30
+    sources = [f"few{n}" for n in range(30)] + ["one"] * 2_000 + [f"few{n}" for n in range(30)]
+    read = streamed(tmp_path / "stream", rows, sources)
+    free, capped = (learn(read, repository_cap=cap, epochs=1) for cap in (None, 10))
+    counts = {"alias": 2_030, "x": 30, "y": 2_030, "z": 30}
+    for vectors in (free, capped):
+        assert {token: vectors.get_vecattr(token, "count") for token in vectors.index_to_key} == counts
+    read_by_gensim = Counter(token for row in drawn(read, cap=10, seed=1) for token in row)
+    assert read_by_gensim["alias"] < 80 and read_by_gensim["z"] == 30
+    assert not np.array_equal(free.vectors, capped.vectors)
 
 
 MARKED = [[COMMAND_MARK, "command:sort", "x"]] * 30 + [["x", "sort", "y"]] * 10 + [["y", "command:only"]] * 10

@@ -12,7 +12,7 @@ from psembed.sources import catalogue
 def test_the_catalogue_pins_every_source():
     sources = catalogue.load_sources()
     kinds = [source.kind for source in sources.values()]
-    assert [kinds.count(kind) for kind in catalogue.KINDS] == [3, 201, 4]
+    assert len(sources) >= 480 and kinds.count("labelled") == 3 and kinds.count("offensive") >= 40
     assert len({source.url for source in sources.values()}) == len(sources)
     for source in sources.values():
         assert re.fullmatch("[0-9a-f]{40}", source.commit) and len(set(source.commit)) > 4
@@ -21,12 +21,13 @@ def test_the_catalogue_pins_every_source():
     assert sources["fa2y"].matches("Triage_Out/X.PS1")
     assert not sources["fa2y"].matches("bazaar_out/bazaar_query_cache")
     assert not sources["mpsd"].matches("mixed_malicious/1.ps1")
+    assert not any(source.snippets for source in sources.values() if source.kind == "labelled")
 
 
-def test_the_catalogue_holds_at_least_a_hundred_clean_repositories():
+def test_the_catalogue_holds_hundreds_of_clean_repositories():
     benign = [source for source in catalogue.load_sources().values() if source.kind == "benign"]
-    assert len({source.repository.lower() for source in benign}) >= 100
-    assert len({source.group for source in benign}) >= 100
+    assert len({source.repository.lower() for source in benign}) >= 400
+    assert len({source.group for source in benign}) >= 400
     assert {source.stratum for source in benign} == {"human", "generated", "packaging"}
     assert all(source.name == source.repository.lower().replace("/", "-") for source in benign)
     assert not any(source.labels for source in benign)
@@ -49,6 +50,50 @@ def test_a_kind_stands_for_all_its_sources():
     assert catalogue.find_sources(["labelled"], catalogue=known) == []  # none of that kind here
     every = catalogue.find_sources(catalogue.KINDS)
     assert sorted(source.name for source in every) == sorted(catalogue.load_sources())
+
+
+def test_files_with_snippets_are_taken_and_told_from_scripts():
+    (source,) = catalogued("a" * 40, snippets=("*.md", "bucket/*.json")).values()
+    told = {
+        path: (source.matches(path), source.holds_snippets(path))
+        for path in (
+            "a.ps1",
+            "x/B.PSM1",
+            "README.MD",
+            "x/y/a.md",
+            "bucket/a.json",
+            "a.json",
+            "a.md.txt",
+            "md",
+        )
+    }
+    assert told == {
+        "a.ps1": (True, False), "x/B.PSM1": (True, False), "README.MD": (True, True),
+        "x/y/a.md": (True, True), "bucket/a.json": (True, True), "a.json": (False, False),
+        "a.md.txt": (False, False), "md": (False, False),
+    }  # fmt: skip
+    (scripts,) = catalogued("a" * 40, snippets=()).values()
+    assert not scripts.matches("README.md") and not scripts.holds_snippets("a.ps1")
+    (only,) = catalogued("a" * 40, include=(), snippets=("*",)).values()
+    assert only.matches("a.ps1") and only.holds_snippets("a.ps1")
+
+
+def test_what_is_not_said_is_scripts_documentation_and_history(tmp_path):
+    entry = {key: value for key, value in ENTRY.items() if key != "include"}
+    (source,) = catalogue.load_sources(toml(tmp_path, entry)).values()
+    assert source.history is True and source.matches("a.ps1") and source.holds_snippets("docs/a.yml")
+    assert not source.matches("a.json") and not source.matches("a.txt")
+    changed = {**entry, "history": "false", "snippets": '["*.txt"]', "include": "[]"}
+    (source,) = catalogue.load_sources(toml(tmp_path, changed)).values()
+    assert (source.history, source.include, source.snippets) == (False, (), ("*.txt",))
+
+
+def test_only_scripts_of_sources_with_a_history_have_older_versions():
+    known = {**catalogued("a" * 40), **catalogued("b" * 40, name="few", history=False)}
+    known |= catalogued("c" * 40, name="documents", include=(), snippets=("*.md",))
+    assert catalogue.find_sources(["benign"], history=True, catalogue=known) == [known["scripts"]]
+    assert len(catalogue.find_sources(["benign"], catalogue=known)) == 3
+    assert catalogue.find_sources(["few"], history=True, catalogue=known) == []
 
 
 ENTRY = {
@@ -81,6 +126,12 @@ def toml(folder, *entries):
         ({"url": '"--upload-pack=x"'}, "https"),
         ({"include": '"*.ps1"'}, "include"),
         ({"include": "[]", "snippets": "[]"}, "include"),
+        ({"snippets": '"*.md"'}, "include"),
+        ({"snippets": "[1]"}, "text"),
+        ({"snippet": '["*.md"]'}, "snippet.*snippets"),
+        ({"history": '"false"'}, "history true or false"),
+        ({"history": "0"}, "history true or false"),
+        ({"kind": '"labelled"', "labels": '{"a/" = 1}'}, r"snippets = \[\], as its kind is labelled"),
         ({"kind": '"bening"'}, "kind"),
         ({"kind": '"labelled"'}, "labels"),
         ({"labels": '{"a/" = 2}'}, "labels"),

@@ -8,6 +8,9 @@ import zipfile
 
 import polars as pl
 import pytest
+from git_sources import catalogued
+from hypothesis import given
+from hypothesis import strategies as st
 
 from psembed.runtime.errors import CorpusError, SourceError
 from psembed.sources import catalogue, corpus, snapshots
@@ -22,6 +25,11 @@ def snapshot(root, name, rows, skipped=None):
     source = catalogue.load_sources()[name]
     triples = [(p, snapshots.blob_id(data), data) for p, data in rows]
     snapshots.write_snapshot(path, triples, {"url": source.url, "commit": source.commit}, skipped or {})
+
+
+def described(**changes):
+    (source,) = catalogued("a" * 40, **changes).values()
+    return source
 
 
 def record(script, family):
@@ -126,6 +134,133 @@ def test_offensive_rows_have_no_label_and_their_group(tmp_path):
     table, counts = corpus.build(["powershellmafia-powersploit"], root=tmp_path)
     assert table["label", "kind", "repository_group"].rows() == [(None, "offensive", "offensive")]
     assert counts["powershellmafia-powersploit"]["labels"] == {"none": 1}
+
+
+README = b"""# Use
+
+```powershell
+Get-Item $a
+```
+
+    PS C:\\> dir
+    an answer
+
+```powershell
+Get-Item $a
+```
+"""
+WORKFLOW = b"steps:\r\n- {shell: pwsh, run: Invoke-Pester}\r\n- {shell: bash, run: ls}\r\n"
+
+
+def test_each_snippet_is_a_row_and_every_file_and_snippet_is_counted(tmp_path):
+    rows = [
+        ("README.md", README),
+        ("a.ps1", b"Get-Item $a"),  # the text of a snippet, too: the same content once
+        ("b.ps1", README),  # a script, whatever is in it
+        ("build.yml", WORKFLOW),
+        ("docs/LICENSE.md", b"No code."),
+        ("docs/binary.md", bytes(40)),
+        ("docs/blank.md", b" "),
+        ("docs/large.md", b"x" * 301),
+        ("docs/utf16.md", "\ufeff~~~pwsh\r\n\u4e2d\r\n~~~".encode("utf-16-le")),
+        ("wrong.yml", b"a: ["),
+    ]
+    snapshot(tmp_path, "pester-pester", rows)
+    table, counts = corpus.build(["pester-pester"], root=tmp_path, max_bytes=300)
+    assert table["path", "stratum", "text", "encoding"].rows() == [
+        ("README.md#0001", "snippets", "Get-Item $a", "ascii"),
+        ("README.md#0002", "snippets", "dir", "ascii"),
+        ("b.ps1", "human", README.decode(), "ascii"),
+        ("build.yml#0001", "snippets", "Invoke-Pester", "ascii"),
+        ("docs/utf16.md#0001", "snippets", "\u4e2d", "utf-16-le-bom"),
+    ]
+    assert table["label"].to_list() == [0] * 5 and set(table["kind"]) == {"benign"}
+    assert table["repository_group"].n_unique() == 1
+    assert table["size"].to_list() == [11, 3, len(README), 13, 3]  # of the snippets, in UTF-8
+    for digest, text in table["sha256", "text"].rows():
+        assert digest == hashlib.sha256(text.encode()).hexdigest()
+    got = counts["pester-pester"]
+    assert got["skipped"] == {
+        "binary": 1, "damaged YAML": 1, "duplicate": 2, "empty": 1, "no snippet": 1, "too large": 1,
+    }  # fmt: skip
+    assert got["files"] == got["rows"] + sum(got["skipped"].values()) == 12
+    assert got["bytes"] == 3 * 11 + 3 + len(README) + 13 + 3 + 8 + 40 + 1 + 301 + 4
+    assert got["encodings"] == {"ascii": 9, "binary": 1, "utf-16-le-bom": 1}
+    assert got["labels"] == {"0": 5} and json.dumps(counts)
+
+
+def test_offensive_snippets_are_in_a_stratum_of_their_own_and_have_no_label(tmp_path):
+    source = described(kind="offensive", stratum="offensive", group="offensive", snippets=("*.md", "*.txt"))
+    rows = [
+        ("a.ps1", b"dir"),
+        ("README.md", README),
+        ("payload.txt", b"STRING powershell\nENTER\nSTRING iex $a\n"),
+        ("notes.txt", b"some notes"),
+    ]
+    table, counts = corpus.build([], root=tmp_path, extra=[(source, rows)])
+    assert table["path", "kind", "stratum", "label"].rows() == [
+        ("a.ps1", "offensive", "offensive", None),
+        ("README.md#0001", "offensive", "offensive snippets", None),
+        ("payload.txt#0001", "offensive", "offensive snippets", None),
+    ]
+    assert table["text"].to_list() == ["dir", "Get-Item $a", "powershell\niex $a"]
+    assert counts["scripts"]["labels"] == {"none": 3}
+    assert counts["scripts"]["skipped"] == {"duplicate": 2, "no snippet": 1}
+    assert counts["scripts"]["files"] == 6
+
+
+def test_no_offensive_source_gives_a_clean_row(tmp_path):
+    assert {corpus.KIND_LABELS[kind] for kind in corpus.SNIPPETS} == {0, None}
+    assert len({*corpus.SNIPPETS.values()}) == len(corpus.SNIPPETS)
+    strata = {source.stratum for source in catalogue.load_sources().values()}
+    assert not strata & {*corpus.SNIPPETS.values()}  # no source can claim them
+    assert {source.stratum for source in catalogue.find_sources(["offensive"])} == {"offensive"}
+
+
+def test_a_source_that_is_only_described_has_no_snippets(tmp_path):
+    class Plain:
+        name, kind, stratum, group = "made", "benign", "human", "made"
+
+    table, _ = corpus.build([], root=tmp_path, extra=[(Plain, [("README.md", README)])])
+    assert table["path", "stratum"].rows() == [("README.md", "human")]
+
+
+def test_half_a_surrogate_pair_in_a_manifest_is_a_row(tmp_path):
+    source = described(snippets=("*.json",))
+    rows = [("a.json", b'{"pre_install": "a\\ud800b"}')]
+    table, _ = corpus.build([], root=tmp_path, extra=[(source, rows)])
+    assert table["text", "size"].rows() == [("a?b", 3)]
+    assert table["sha256"].to_list() == [hashlib.sha256(b"a?b").hexdigest()]
+
+
+DOCUMENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["a.md", "b.yml", "c.json", "d.txt", "e.ps1", "f.toml"]),
+        st.lists(
+            st.sampled_from(
+                [b"```pwsh\n", b"dir\n", b"```\n", b"- pwsh: ", b"gci\n", b'{"pre_install": "gci"}',
+                 b"\0", b" ", b"STRING powershell\n", b"[", b"    PS> ls\n"]
+            ),
+            max_size=8,
+        ).map(b"".join),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(DOCUMENTS)
+def test_counts_add_up_whatever_is_read(tmp_path_factory, files):
+    source = described(snippets=("*.md", "*.yml", "*.json", "*.txt", "*.toml"))
+    rows = [*((f"{n}/{path}", data) for n, (path, data) in enumerate(files)), ("z.ps1", b"always here")]
+    table, counts = corpus.build([], root=tmp_path_factory.getbasetemp(), extra=[(source, rows)])
+    got = counts["scripts"]
+    assert got["rows"] == len(table) and got["files"] == len(table) + sum(got["skipped"].values())
+    assert sum(got["labels"].values()) == len(table) and got["files"] >= len(rows)
+    assert table["text"].n_unique() == table["path"].n_unique() == len(table)
+    for path, stratum in table["path", "stratum"].rows():
+        file, _, number = path.partition("#")
+        assert (stratum == "snippets") == bool(number) == source.holds_snippets(file)
+        assert not number or (len(number) == 4 and int(number) >= 1)
 
 
 def test_generated_sources_go_through_the_same_reader(tmp_path):
