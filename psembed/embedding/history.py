@@ -109,14 +109,22 @@ def reserved(table: pl.DataFrame, scripts: pl.DataFrame) -> pl.Series:
     path, kind, part and normalised.
     """
     held_out = scripts.filter(pl.col("part") != "train")
-    groups = held_out.filter((pl.col("kind") != "labelled") & (pl.col("part") != "aside"))["repository_group"]
-    paths = held_out.select(pl.struct("source", "path")).to_series()
-    in_group = pl.col("repository_group").is_in(groups.unique().implode())
-    at_path = pl.struct("source", "path").is_in(paths.unique().implode())
-    equal = pl.col("normalised").is_in(held_out["normalised"].unique().implode())
-    return table.select(
-        (in_group | at_path | equal.any().over("source", "path")).alias("reserved")
-    ).to_series()
+    groups = held_out.filter((pl.col("kind") != "labelled") & (pl.col("part") != "aside"))
+    marked = table.with_columns(
+        _among(table, groups, "repository_group"),
+        _among(table, held_out, "source", "path").alias("at_path"),
+        _among(table, held_out, "normalised"),
+    )
+    equal = pl.col("normalised").any().over("source", "path")
+    held = pl.col("repository_group") | pl.col("at_path") | equal
+    return marked.select(held.alias("reserved")).to_series()
+
+
+def _among(table: pl.DataFrame, others: pl.DataFrame, *columns: str) -> pl.Series:
+    """Tell which rows have their `columns` in others (Boolean): is_in with a long list takes gigabytes."""
+    known = others.select(*columns).unique().with_columns(known=pl.lit(True))
+    joined = table.select(*columns).join(known, on=columns, how="left", maintain_order="left")
+    return joined["known"].fill_null(False).alias(columns[0])
 
 
 def choose_versions(table: pl.DataFrame, *, versions: int) -> pl.Series:
@@ -200,7 +208,7 @@ def collect(
     table = table.with_columns(reserved=reserved(table, scripts))
     table = table.with_columns(pl.col("reserved").any().over("normalised"))
     distinct = table.unique("normalised", keep="first", maintain_order=True)  # before the versions are chosen
-    older = distinct.filter(~pl.col("normalised").is_in(unlabeled["normalised"].implode()))
+    older = distinct.filter(~_among(distinct, unlabeled, "normalised"))
     chosen = older.filter(choose_versions(older, versions=versions - 1) & (versions > 1))
     place = pl.int_range(1, pl.len() + 1).over("source", "path")
     chosen = chosen.with_columns(version=place, train=~pl.col("reserved"))
