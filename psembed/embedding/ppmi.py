@@ -18,7 +18,7 @@ from psembed.runtime.errors import ParameterError
 
 CONTEXTS = ("left", "right", "near", "parameters")
 OPEN, CLOSE = ("(", "{", "[", "$(", "@(", "@{", "${"), (")", "}", "]")
-_PARAMETER = re.compile(r"-[a-z_]\w*$")
+_PARAMETER = re.compile(r"-[a-z_][\w*]*$")  # a digit is read as *
 
 
 def train(
@@ -95,12 +95,12 @@ def _pairs(tokens, scripts, weights, syntax) -> Iterator[tuple[str, np.ndarray, 
 def _parameters(tokens, scripts, syntax) -> tuple[np.ndarray, np.ndarray]:
     """Return places of parameters with those of the commands they are given to.
 
-    That is the last command before it at the same depth of brackets.
+    That is the last command before it at the same depth of brackets; it may stand on an earlier line.
     """
     opened = syntax.open[tokens]
     depth = np.cumsum(opened.astype(np.int64) - syntax.close[tokens]) - opened
     order = np.lexsort((depth, scripts))  # stable: places in order within a depth of a script
-    head = np.append(False, tokens[:-1] == syntax.mark)[order]
+    head = (np.append(False, tokens[:-1] == syntax.mark) & ~syntax.parameter[tokens])[order]
     last = np.maximum.accumulate(np.where(head, np.arange(len(order)), -1))
     group = np.append(True, (np.diff(depth[order]) != 0) | (np.diff(scripts[order]) != 0))
     begins = np.maximum.accumulate(np.where(group, np.arange(len(order)), 0))

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from token_streams import streamed
 
 from psembed.embedding import stream
 from psembed.embedding.stream import RepositoryCap, TokenStream, statements, store, write
@@ -216,12 +217,7 @@ def test_a_write_that_dies_in_the_middle_leaves_no_stream(written):
 
 def owned(folder, scripts):
     """Write scripts, given as (repository, tokens), as a stream."""
-    number = {token: n for n, token in enumerate(dict.fromkeys(token for _, row in scripts for token in row))}
-    ids = [np.array([number[token] for token in row], dtype=np.int32) for _, row in scripts]
-    table = pl.DataFrame(
-        {"source": [name for name, _ in scripts], "tokens": [len(row) for _, row in scripts]}
-    )
-    return store(folder, ids, table, pl.Series(list(number), dtype=pl.String))
+    return streamed(folder, [row for _, row in scripts], [name for name, _ in scripts])
 
 
 def weighed(read, kept, cap):

@@ -2,10 +2,10 @@ import logging
 from collections import Counter
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from token_streams import streamed
 
 from psembed.embedding import stream, word2vec
 from psembed.powershell.command_position import COMMAND_MARK, as_lists
@@ -23,16 +23,6 @@ def corpus(scripts=300, seed=0):
         left, right = random.choice(WORDS, 2)
         rows.append([str(left), "before", str(name), "after", str(right), "far", "other", "away"])
     return rows
-
-
-def streamed(folder, rows, sources=None):
-    """Write scripts, given as lists of tokens, as a stream; they are of one repository unless told."""
-    number = {token: n for n, token in enumerate(dict.fromkeys(token for row in rows for token in row))}
-    ids = [np.array([number[token] for token in row], dtype=np.int32) for row in rows]
-    sources = sources or ["one"] * len(rows)
-    schema = {"source": pl.String, "tokens": pl.Int64}
-    scripts = pl.DataFrame({"source": sources, "tokens": [len(row) for row in rows]}, schema=schema)
-    return stream.store(folder, ids, scripts, pl.Series(list(number), dtype=pl.String))
 
 
 def unstreamed(read):
