@@ -58,27 +58,29 @@ def _benchmark(pairs: int, mrr: float) -> dict:
 
 
 def _unlabeled() -> dict:
+    aliases = {"repositories": 34, "with_alias": 20, "tokens": 50_000_000, "aliases": 40_000}
     return {
+        "pinned": 40_000,
+        "snippets": 5_000,
         "scripts": 90_000,
         "distinct_history": 200_000,
+        "near_duplicates": {"scripts": 205_000, "clusters": 90_000},
+        "vocabulary": 75_000,
         "reserved": 80_000,
-        "training": 120_000,
         "read": {"some_repository": 150_000, "gone_repository": 0},
         "left_out": {"some_repository": {"binary": 3}},
         "missing": {"gone_repository": "gone_repository.parquet is not there"},
-        "largest_before": {"some_repository": 0.2},
-        "largest_after": {"some_repository": 0.1},
         "stream_scripts": 90_000,
-        "stream_tokens": 60_000_000,
-        "kept_scripts": 80_000,
         "kept_tokens": 50_000_000,
-        "vocabulary": 75_000,
-        "token_shares_before": {"some_repository": 0.2},
-        "token_shares_after": {"some_repository": 0.05},
+        "pinned_vocabulary": 35_000,
+        "repositories_with_alias": 20,
+        "aliases": [{"stratum": name, **aliases, "per_100k_tokens": 80.0} for name in ("human", "all")],
+        "token_shares": {"some_repository": 0.2},
     }
 
 
-def _semantics() -> dict:
+def _answers() -> dict:
+    """Return one model's answers to the study's questions."""
     pairs = {"iex": "invoke-expression", "iwr": "invoke-webrequest", "gci": "get-childitem"}
     return {
         "aliases": {
@@ -101,15 +103,29 @@ def _semantics() -> dict:
             "C03": {"operators": {"mean_rank": 1.5}, "policies": {"mean_rank": 40.0}, "vocabulary": 30_000}
         },
         "missing": [],
+    }
+
+
+def _semantics() -> dict:
+    halves = {
+        "development": _benchmark(61, 0.52),
+        "held_out": _benchmark(62, 0.30),
+        "all": _benchmark(123, 0.44),
+    }
+    return {
+        **_answers(),
+        "seeds": [_answers(), _answers(), _answers()],
+        "joined": _answers(),
         "vocabulary": 30_000,
         "alias_count": 100,
-        "benchmark": {
-            "development": _benchmark(61, 0.52),
-            "held_out": _benchmark(62, 0.30),
-            "all": _benchmark(123, 0.44),
+        "benchmark": halves,
+        "by_model": {
+            "word2vec": halves | {"held_out": _benchmark(62, 0.25)},
+            "ppmi": halves,
+            "joined": halves,
         },
         "bands": [{"band": "100-999", "n": 40, "mrr": 0.35, "hit1": 0.25, "hit10": 0.6}],
-        "by_seed": {"seed_1": _benchmark(62, 0.30), "seed_2": _benchmark(62, 0.31)},
+        "by_seed": {"word2vec_1": _benchmark(62, 0.25), "joined_2": _benchmark(62, 0.31)},
         "verb_noun_analogies": {"n": 400, "top1": 0.2, "mrr": 0.3},
     }
 
@@ -177,7 +193,6 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "unlabeled": _unlabeled(),
             "min_scripts": 5,
             "versions_per_path": 5,
-            "repository_share": 0.05,
             "union_largest_share": 0.6,
             "near_duplicate_clusters": 31_000,
             "four_stages": {"tokens_kept": 14_000, "clusters": 30_000},
@@ -190,10 +205,13 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "epochs": 5,
             "algorithm": "cbow",
             "scripts": 31_000,
+            "repository_cap": 20,
+            "ppmi": {"dimension": 48, "repository_cap": 5},
             "tokens": 20_000_000,
+            "train_tokens": 12_000_000,
             "vocabulary": 30_000,
-            "seeds": [1, 2],
-            "seconds": [99.5, 98.0],
+            "seeds": [1, 2, 3],
+            "seconds": [50.0, 99.5, 30.0, 98.0, 31.0, 98.5, 30.5],
             "shuffled": {"alias_n": 123, "alias_mrr": 0.001, "alias_mrr_random": 0.0004},
             "ablation": [],
         },

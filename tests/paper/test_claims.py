@@ -154,13 +154,15 @@ def test_a_generated_corpus_says_nothing_of_real_scripts():
 
 def test_headline_is_flat_and_complete():
     flat = headline.headline(synthetic())
-    assert len(flat) == 39
+    assert len(flat) == 43
     assert flat["p1_tpr_deep"] == pytest.approx(0.905)
     assert flat["p2_tpr_traditional"] == pytest.approx(0.605)
     assert flat["p2_gain_low"] == -0.02
     assert flat["analogies_published_top1"] == pytest.approx(0.8)
     expected = {
         "distinct_head": 40_000,
+        "distinct_snippets": 5_000,
+        "repositories_with_alias": 20,
         "distinct_history": 200_000,
         "vocabulary": 75_000,
         "tokens": 50_000_000,
@@ -168,6 +170,9 @@ def test_headline_is_flat_and_complete():
         "alias_mrr": 0.44,
         "alias_mrr_heldout": 0.30,
         "alias_hit10_heldout": 0.50,
+        "alias_mrr_heldout_word2vec": 0.25,
+        "alias_hit10_heldout_word2vec": 0.45,
+        "analogies_mrr_heldout": 0.3,
         "alias_mrr_random": 0.002,
         "analogies_top1": 0.2,
         "odd_groups_accuracy": 0.75,
@@ -194,41 +199,140 @@ def test_the_headline_is_written_again_with_what_runner_and_benchmark_measured(t
     flat = json.loads((folder / "headline.json").read_text())
     assert (flat["reproduce_seconds"], flat["reproduce_peak_gb"]) == (60.5, 2.5)
     assert (flat["tokenise_vs_hf"], flat["p99_ms"]) == (9.0, 8.0)
-    assert flat["near_duplicate_clusters"] == 7 and flat["tokenise_vs_hf"] is None
+    assert flat["near_duplicate_clusters"] == 7 and flat["tokenise_vs_re"] is None
+
+
+def _claim(results: dict, name: str) -> dict:
+    return next(row for row in claims.evaluate(results) if row["id"] == name)
 
 
 @pytest.mark.parametrize(
-    ("head", "history", "verdict"),
+    ("pinned", "without", "history", "verdict"),
     [
-        (1_000, 368_000, "reproduced"),
-        (1_000, 367_999, "partly"),
-        (1_000, 36_800, "partly"),
-        (1_000, 36_799, "not_reproduced"),
-        (36_800, None, "partly"),  # a run without history
-        (1_000, None, "not_reproduced"),
+        (1_000, "not_reproduced", 368_000, "reproduced"),
+        (1_000, "not_reproduced", 367_999, "partly"),
+        (36_800, "partly", 36_800, "partly"),
+        (1_000, "not_reproduced", 36_799, "not_reproduced"),
+        (368_000, "reproduced", None, "reproduced"),  # a run without history
+        (36_799, "not_reproduced", None, "not_reproduced"),
     ],
 )
-def test_the_number_of_scripts_counts_history(head: int, history: int | None, verdict: str):
+def test_the_number_of_scripts_is_told_with_and_without_history(pinned, without, history, verdict):
     results = synthetic()
-    results["02_tokens"] |= {"unlabeled_distinct": head, "unlabeled": {"distinct_history": history}}
-    (row,) = (row for row in claims.evaluate(results) if row["id"] == "C01")
-    assert (row["ours"], row["verdict"]) == (history or head, verdict)
-    assert f"{head:,} at the pinned commits" in row["reason"]
+    results["02_tokens"]["unlabeled"] |= {"pinned": pinned, "distinct_history": history}
+    row = _claim(results, "C01")
+    assert (row["ours"], row["verdict"]) == (history or pinned, verdict)
+    older = f"; with older versions {history:,}: {verdict}" if history else ""
+    assert row["reason"].endswith(
+        f", without 5,000 snippets; at the pinned commits {pinned:,}: {without}{older}"
+    )
+
+
+def test_the_number_of_scripts_of_older_results_and_of_none():
+    results = synthetic()
+    results["02_tokens"] |= {"unlabeled_distinct": 40_000, "unlabeled": {}}
+    row = _claim(results, "C01")
+    assert (row["ours"], row["verdict"]) == (40_000, "partly") and "snippets" not in row["reason"]
+    del results["02_tokens"]["unlabeled_distinct"]
+    assert _claim(results, "C01")["verdict"] == "not_testable"
+
+
+WORDS = [
+    (81_111, "reproduced"), (60_834, "reproduced"), (60_833, "partly"), (101_388, "reproduced"),
+    (101_389, "partly"), (40_556, "partly"), (40_555, "not_reproduced"), (162_222, "partly"),
+    (162_223, "not_reproduced"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "verdict"), WORDS)
+def test_the_vocabulary_is_told_with_and_without_history(words: int, verdict: str):
+    results = synthetic()
+    results["02_tokens"]["vocabulary"] = 81_111  # of the training scripts: not what C02 is about
+    unlabeled = results["02_tokens"]["unlabeled"]
+    unlabeled |= {"vocabulary": words, "pinned_vocabulary": 1_000}
+    row = _claim(results, "C02")
+    assert (row["ours"], row["verdict"]) == (words, verdict)
+    both = f"at the pinned commits 1,000: not_reproduced; with older versions {words:,}: {verdict}"
+    assert row["reason"] == f"all versions of a path are one script; {both}"
+    unlabeled |= {"vocabulary": None, "pinned_vocabulary": words}
+    row = _claim(results, "C02")
+    assert (row["ours"], row["verdict"]) == (words, verdict) and "older" not in row["reason"]
+    unlabeled |= {"vocabulary": words, "pinned_vocabulary": None}  # results from before it was counted
+    assert "pinned" not in _claim(results, "C02")["reason"]
+    unlabeled |= {"vocabulary": None, "pinned_vocabulary": None}
+    assert _claim(results, "C02")["verdict"] == "not_testable"
+
+
+def _of_seeds(*ranks) -> dict:
+    """Return results in which iex and its command have such ranks, a pair for each seed."""
+    results = synthetic()
+    seeds = results["04_semantics"]["seeds"] = []
+    for rank, reverse in ranks:
+        pair = {"target": "invoke-expression", "rank": rank, "reverse_rank": reverse}
+        seeds.append({"aliases": {"iex": pair}, "missing": ["iex"] if rank is None else []})
+    results["04_semantics"]["aliases"] = seeds[0]["aliases"] if seeds else {}
+    return results
 
 
 @pytest.mark.parametrize(
-    ("words", "verdict"),
+    ("ranks", "ours", "verdict"),
     [
-        (81_111, "reproduced"), (60_834, "reproduced"), (60_833, "partly"), (101_388, "reproduced"),
-        (101_389, "partly"), (40_556, "partly"), (40_555, "not_reproduced"), (162_222, "partly"),
-        (162_223, "not_reproduced"), (None, "not_testable"),
+        ([(1, 1), (1, 2), (90, 80), (1, 1), (5, 4)], 2, "partly"),  # reproduced twice, partly twice, once not
+        ([(1, 1), (90, 80), (1, 1), (70, 60), (1, 1)], 1, "reproduced"),
+        ([(90, 80), (1, 1), (30, 30), (70, 60), (1, 1)], 30, "not_reproduced"),
+        (
+            [(1, 90), (8, 7), (11, 12)],
+            90,
+            "partly",
+        ),  # of two partly the one of the higher rank is nearer the middle
+        ([(8, 7), (3, 3), (5, 5)], 5, "partly"),
+        ([(1, 1), (90, 80)], 90, "not_reproduced"),  # of an even number the worse one in the middle
+        ([(1, 1), (1, 1), (3, 4), (90, 80)], 4, "partly"),
+        ([(90, 80)], 90, "not_reproduced"),
     ],
-)  # fmt: skip
-def test_the_vocabulary_is_that_of_what_the_embedding_reads(words: int | None, verdict: str):
+)
+def test_a_claim_on_vectors_has_the_verdict_of_the_median_seed(ranks, ours, verdict):
+    results = _of_seeds(*ranks)
+    row = _claim(results, "C04")
+    assert (row["ours"], row["verdict"]) == (ours, verdict)
+    if len(ranks) == 1:
+        assert "seeds" not in row["reason"]
+    else:
+        worse = ", ".join(str(max(pair)) for pair in ranks)
+        assert row["reason"].endswith(f"; {len(ranks)} seeds: {worse}")  # in the order of the seeds
+        (median,) = {pair for pair in ranks if max(pair) == ours}
+        assert row["reason"].startswith(
+            f"iex to invoke-expression: rank {median[0]}; back: rank {median[1]};"
+        )
+    results["04_semantics"]["seeds"].reverse()
+    again = _claim(results, "C04")
+    assert (again["ours"], again["verdict"]) == (ours, verdict)
+
+
+def test_one_seed_that_is_not_measured_leaves_the_claim_open():
+    row = _claim(_of_seeds((1, 1), (None, None), (1, 1)), "C04")
+    assert row["verdict"] == "not_testable" and row["ours"] is None and "iex" in row["reason"]
+
+
+@pytest.mark.parametrize("change", [{"seeds": []}, {"seeds": [{}]}])
+def test_results_without_seeds_are_judged_by_the_answers_beside(change):
     results = synthetic()
-    results["02_tokens"]["unlabeled"]["vocabulary"] = words
-    results["02_tokens"]["vocabulary"] = 81_111  # of the pinned commits: not what C02 is about
-    assert _verdicts(results)["C02"] == verdict
+    for name in ("C04", "C08", "C09"):
+        expected = {key: value for key, value in _claim(results, name).items() if key != "reason"}
+        other = synthetic()
+        other["04_semantics"] |= change
+        assert _claim(other, name) | {"reason": ""} == expected | {"reason": ""}
+        del other["04_semantics"]["seeds"]
+        assert _claim(other, name) | {"reason": ""} == expected | {"reason": ""}
+
+
+def test_seeds_that_name_different_odd_ones_out_are_told_apart():
+    results = synthetic()
+    for seed, odd in zip(results["04_semantics"]["seeds"], ("bypass", "hidden", "bypass"), strict=True):
+        seed["odd_one_out"]["C08"]["odd"] = odd
+    row = _claim(results, "C08")
+    assert (row["ours"], row["verdict"]) == ("bypass", "reproduced")
+    assert row["reason"] == "3 seeds: bypass, hidden, bypass"
 
 
 def test_controls_notice_what_was_not_recovered():
