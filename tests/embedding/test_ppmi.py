@@ -92,11 +92,12 @@ def test_scripts_end_all_contexts(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr(stream, "CHUNK_TOKENS", chunk)
     mark = COMMAND_MARK
     rows = [[mark, "get-a", "(", "{"], ["-x"], [], [")", ")", mark, "get-b", "-y"], ["-x", "-y"]]
+    rows += [[mark, "get-c", "w"], ["-z"]]  # at one depth
     counts = counted(streamed(tmp_path, rows))
     assert counts["parameters"] == {("get-b", "-y"): 1}
     assert ("-x", "{") not in counts["left"] and ("-x", ")") not in counts["right"]
-    assert sum(counts["left"].values()) == 2 + 3 + 1
-    assert sum(counts["near"].values()) == 2 * (2 + 1 + 3 + 2 + 1)
+    assert sum(counts["left"].values()) == 2 + 3 + 1 + 1
+    assert sum(counts["near"].values()) == 2 * (2 + 1 + 3 + 2 + 1 + 1)
 
 
 def test_an_unknown_token_is_no_context_and_its_neighbours_move_together(tmp_path):
