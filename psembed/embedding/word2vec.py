@@ -173,7 +173,8 @@ def _sentence_ends(script: np.ndarray) -> np.ndarray:
 def named(names: list[str], counts: np.ndarray, rows: np.ndarray) -> TokenVectors:
     """Return the vectors under their names, so that every word has one: a word only seen as a command its."""
     place = {name: number for number, name in enumerate(names)}
-    seen = {name: int(n) for name, n in zip(names, counts, strict=True) if name != COMMAND_MARK}
+    learned = rows.any(axis=1) & np.array([name != COMMAND_MARK for name in names])  # a cap may leave no use
+    seen = {name: int(n) for name, n, good in zip(names, counts, learned, strict=True) if good}
     only = [name.removeprefix(COMMAND) for name in seen if name.removeprefix(COMMAND) not in seen]
     order = sorted(seen, key=lambda name: (-seen[name], name)) + sorted(only)
     chosen = rows[[place[name] if name in seen else place[COMMAND + name] for name in order]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from token_streams import streamed
 
 from psembed.embedding import stream, word2vec
-from psembed.powershell.command_position import COMMAND_MARK, as_lists
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK, as_lists
 from psembed.runtime.errors import CorpusError, ParameterError
 
 WORDS = [f"word{letter}" for letter in "abcdefgh"]
@@ -332,3 +332,9 @@ def test_a_rare_command_is_trained_as_the_word(tmp_path):
     assert both.get_vecattr("sort", "count") == word2vec.COMMAND_COUNT + 1 and "command:sort" not in both
     enough = learn(streamed(tmp_path / "enough", [*rows, rows[0]]))
     assert "command:sort" in enough
+
+
+def test_a_token_that_was_never_drawn_has_no_vector():
+    rows = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]])
+    vectors = word2vec.named(["a", "never-drawn", f"{COMMAND}b"], np.array([3, 40, 10]), rows)
+    assert vectors.index_to_key == [f"{COMMAND}b", "a", "b"]
