@@ -61,11 +61,11 @@ def load(model: str = DEFAULT, *, path: Path | None = None) -> "KeyedVectors":
 
     Examples
     --------
-    >>> vectors = psembed.load_vectors("word2vec")
-    >>> vectors.vectors.shape
-    (35814, 100)
+    >>> vectors = psembed.load_vectors()
+    >>> vectors.vector_size
+    300
     >>> [token for token, _ in vectors.most_similar("-eq", topn=2)]
-    ['-ne', '-like']
+    ['-ne', '-ieq']
     """
     if not has_packages(("gensim",)):
         raise PsembedError("load_vectors needs gensim: pip install 'psembed[study]'")
