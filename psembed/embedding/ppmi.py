@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from psembed.embedding import word2vec
+from psembed.embedding.similarity import unit_rows
 from psembed.embedding.stream import RepositoryCap, TokenStream
 from psembed.embedding.token_vectors import TokenVectors, Vectors, counts
 from psembed.powershell.command_position import COMMAND_MARK
@@ -126,10 +127,7 @@ def joined(first: Vectors, second: Vectors) -> TokenVectors:
     Removing what all vectors share is that of Mu and Viswanath, "All-but-the-top" (2018).
     """
     tokens = [token for token in first.index_to_key if token in second.key_to_index]
-    sides = []
-    for vectors in (first, second):
-        rows = vectors.vectors[[vectors.key_to_index[token] for token in tokens]]
-        sides.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+    sides = [unit_rows(one)[[one.key_to_index[token] for token in tokens]] for one in (first, second)]
     both = np.concatenate(sides, axis=1)
     both -= both.mean(axis=0)
     _, vectors = np.linalg.eigh(both.T @ both)

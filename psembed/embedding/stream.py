@@ -176,38 +176,31 @@ class RepositoryCap:
         if cap is None:
             return
         self.owners = stream.owners(kept)
-        counted = [np.unique(codes, return_counts=True) for codes, _ in self._coded(stream.chunks(kept))]
+        counted = [np.unique(self._coded(*chunk), return_counts=True) for chunk in stream.chunks(kept)]
         codes, uses = (np.concatenate(part) for part in zip(*counted, strict=True))
         self.codes, place = np.unique(codes, return_inverse=True)
         self.uses = np.bincount(place, weights=uses)
+        self.next = 0
 
-    def _coded(self, chunks: Iterable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        start = 0
-        for ids, lengths in chunks:
-            owner = np.repeat(self.owners[start : start + len(lengths)], lengths)
-            start += len(lengths)
-            yield owner * self.size + ids, lengths
+    def _coded(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return one number for the repository and the token of each token of the next chunk (int64[m])."""
+        owners = self.owners[self.next : self.next + len(lengths)]
+        self.next += len(lengths)
+        return np.repeat(owners, lengths) * self.size + ids
 
     def weights(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return the weights of the tokens of the next chunk (float32[m])."""
         if self.cap is None:
             return np.ones(len(ids), dtype=np.float32)
-        owners = self.owners[self.next : self.next + len(lengths)]
-        self.next += len(lengths)
-        codes = np.repeat(owners, lengths) * self.size + ids
-        uses = self.uses[np.searchsorted(self.codes, codes)]
+        uses = self.uses[np.searchsorted(self.codes, self._coded(ids, lengths))]
         return np.minimum(1, self.cap / uses).astype(np.float32)
-
-
-def statement_starts(stream: TokenStream) -> tuple[int, np.ndarray]:
-    """Return the id of COMMAND_MARK (-1 if there is none), and which tokens a command in brackets follows."""
-    mark = stream.tokens.eq(COMMAND_MARK).arg_max() if COMMAND_MARK in stream.tokens else -1
-    return mark, stream.tokens.is_in([token for token in OPENERS if token not in (";", "{")]).to_numpy()
 
 
 def statements(ids: np.ndarray, lengths: np.ndarray, stream: TokenStream) -> np.ndarray:
     """Return where statements begin in a chunk: at scripts, and commands after no bracket or pipe."""
-    mark, inner = statement_starts(stream)
+    tokens = stream.tokens
+    mark = tokens.eq(COMMAND_MARK).arg_max() if COMMAND_MARK in tokens else -1
+    inner = tokens.is_in([token for token in OPENERS if token not in (";", "{")]).to_numpy()
     begins = ids == mark
     begins[1:] &= ~inner[ids[:-1]]
     begins[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
