@@ -42,8 +42,8 @@ def add_command(add) -> None:
     command.add_argument("--explain", action="store_true", help="mark what drove scores of malicious ones")
     command.epilog = (
         f"exit codes: 0 all were scored and none is malicious; {FOUND} some are malicious; {UNREAD} none is,"
-        " but some could not be scored, or the request was wrong, or what was found could not be written (the"
-        " disk is full)"
+        " but some could not be scored, or nothing was, or the request was wrong, or what was found could not"
+        " be written (the disk is full)"
     )
 
 
@@ -85,7 +85,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
             WRITERS[options.format](watched, stream, **why)
             stream.flush()
     print(_summary(counts, given), file=sys.stderr)
-    return FOUND if counts["malicious"] else 0 if counts["clean"] == counts.total() > 0 else UNREAD
+    return FOUND if counts["malicious"] else UNREAD if counts["not scored"] or not counts["clean"] else 0
 
 
 def _heed_interrupts() -> None:
@@ -143,7 +143,7 @@ def _watched(verdicts: Iterable, counts: Counter, label: Callable, meter: Progre
             if shared:
                 meter.erase()
             yield verdict
-            counts[label(verdict)] += 1
+            counts["empty" if verdict.skipped else label(verdict)] += 1
             meter.count(counts.total())
     finally:
         meter.erase()
@@ -153,13 +153,12 @@ def _counted(counts: Counter) -> str:
     """Say how many were scored, with what result, and how many were not."""
     scored = counts["malicious"] + counts["clean"]
     unread = f"; {counts['not scored']:,} not scored" * bool(counts["not scored"])
-    return f"{scored:,} scored: {counts['malicious']:,} malicious, {counts['clean']:,} clean{unread}"
+    empty = f"; {counts['empty']:,} found with nothing to score" * bool(counts["empty"])
+    return f"{scored:,} scored: {counts['malicious']:,} malicious, {counts['clean']:,} clean{unread}{empty}"
 
 
 def _summary(counts: Counter, given) -> str:
     """Say in a line what came of every input."""
     others = f"{given.left_out:,} files of other kinds left out" * bool(given.left_out)
-    if not counts.total():
-        return f"psembed: nothing to score; {others}".removesuffix("; ")
     sentences = [_counted(counts), others, f"{given.links:,} links not followed" * bool(given.links)]
     return f"psembed: {'; '.join(filter(None, sentences))}"

@@ -199,20 +199,23 @@ def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
 
 def _read(item: Item) -> tuple[Verdict, str | None]:
     """Return what is known of an item before it is scored, and its text, None where there is none."""
-    content = item.data
+    content, verdict = item.data, Verdict(item.name, reason=item.reason, event=item.event)
     if content is None:
-        return Verdict(item.name, reason=item.reason or "nothing could be read"), None
+        return replace(verdict, reason=item.reason or "nothing could be read"), None
     if len(content) > MAX_BYTES:
-        return Verdict(item.name, reason=f"larger than {MAX_BYTES} bytes"), None
+        return replace(verdict, reason=f"larger than {MAX_BYTES} bytes"), None
+    if not content and item.reason:
+        return replace(verdict, skipped=item.found), None
     text: str | None
     if isinstance(content, str):
         data, text, encoding = content.encode("utf-8", "surrogatepass"), content, "text"
     else:
         data, (text, encoding) = content, decoding.decode(content)
-    verdict = Verdict(item.name, sha256(data), encoding, reason=item.reason)
-    if text is None or not text.strip():
-        why = "no text in it" if encoding != "binary" else "binary data, not a script"
-        return replace(verdict, reason=why), None
+    verdict = replace(verdict, sha256=sha256(data), encoding=encoding)
+    if text is None:
+        return replace(verdict, reason="binary data, not a script"), None
+    if cleaning.is_blank(text):
+        return replace(verdict, reason="no text in it", skipped=item.found), None
     return verdict, text
 
 
@@ -223,7 +226,7 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def lost(item: Item) -> Verdict:
     """Return the verdict on an item whose process died of it."""
-    return Verdict(item.name, reason="the process that scored it died")
+    return Verdict(item.name, reason="the process that scored it died", event=item.event)
 
 
 def judge(items: Sequence[Item]) -> list[Verdict]:

@@ -7,6 +7,7 @@ regular file is opened.
 """
 
 import contextlib
+import itertools
 import os
 import stat
 import sys
@@ -18,6 +19,7 @@ from psembed.detector.detector import MAX_BYTES
 from psembed.detector.eventlogs import EventLog, ScriptBlock
 from psembed.detector.parquet import row_groups, rows
 from psembed.detector.verdict import Item
+from psembed.powershell import cleaning
 from psembed.runtime.errors import ParameterError, SourceError
 from psembed.runtime.isolated import reason
 
@@ -48,7 +50,8 @@ class Inputs:
     ParameterError if it is named twice.
 
     An item's name is the path as given, with / before what a folder adds, then for a row of a table
-    ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id.
+    ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id. What
+    gives no script, such as a folder, table or log without any, gives an item of empty data and the reason.
 
     Counted so far are files that are `left_out` of folders, `links` in them, and `damaged` records and chunks
     of event logs that cannot be read.
@@ -66,29 +69,39 @@ class Inputs:
     def __iter__(self) -> Iterator[Item]:
         """Yield the items; an error of one file is told in its item and does not stop the others."""
         self.damaged = 0
-        for path in self._walk():
-            if isinstance(path, Item):
-                yield path
-            elif path == STDIN:
-                yield self._standard_input()
-            else:
-                yield from self._file(path)
+        for path, found in self._walk():
+            for item in self._items(path):
+                yield item._replace(found=found or item.found)
+
+    def _items(self, path: str | Item) -> Iterator[Item]:
+        """Yield what comes of a step of the walk."""
+        if isinstance(path, Item):
+            yield path
+        elif path == STDIN:
+            yield self._standard_input()
+        else:
+            yield from self._file(path)
 
     def total(self) -> int | None:
         """Return how many items there will be; None with standard input or event logs: only reading tells."""
-        paths = list(self._walk())
+        paths = [path for path, _ in self._walk()]
         if any(path == STDIN or path.lower().endswith(LOG) for path in paths if isinstance(path, str)):
             return None
         return sum(_count(path) if isinstance(path, str) else 1 for path in paths)
 
-    def _walk(self) -> Iterator[str | Item]:
-        """Yield the paths of files, and STDIN, in order, and an item for each folder that cannot be read."""
+    def _walk(self) -> Iterator[tuple[str | Item, bool]]:
+        """Yield the paths of files, and STDIN, in order, and whether they were found in a folder.
+
+        A folder that cannot be read, or is named and without anything to score, is an item.
+        """
         self.left_out = self.links = 0
         for path in self._paths:
-            if path != STDIN and os.path.isdir(path):
-                yield from self._folder(path)
+            found = path != STDIN and os.path.isdir(path)
+            within = self._folder(path) if found else iter([path])
+            if (first := next(within, None)) is None:
+                yield Item(path, b"", "no script, table or event log in this folder"), False
             else:
-                yield path
+                yield from ((step, found) for step in itertools.chain([first], within))
 
     def _standard_input(self) -> Item:
         stream: BufferedIOBase | None = self._stdin or getattr(sys.stdin, "buffer", None)
@@ -145,16 +158,20 @@ class Inputs:
             yield Item(path, None, reason(error))
 
     def _log(self, path: str, stream: BinaryIO) -> Iterator[Item]:
-        log = EventLog(stream)
+        log, empty = EventLog(stream), True
         try:
             for block in log:
-                yield Item(f"{path}:{block.id}", block.text, _remark(block))
+                empty = empty and cleaning.is_blank(block.text)
+                yield Item(f"{path}:{block.id}", block.text, _remark(block), found=True)
         finally:
             self.damaged += log.damaged
         if log.damaged:
             yield Item(path, None, f"{log.damaged:,} records or chunks of the log are damaged and left out")
+        elif empty:
+            yield Item(path, b"", "no PowerShell script blocks (event 4104) with text in this log")
 
     def _table(self, path: str, stream: BufferedReader) -> Iterator[Item]:
+        row = None
         with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as table:
             for row in table:
                 name = f"{path}:{row.number if row.name is None else row.name}"
@@ -162,6 +179,8 @@ class Inputs:
                     yield Item(name, None, "the cell is empty (null)")
                 else:
                     yield _bounded(name, row.data, row.size)
+        if row is None:
+            yield Item(path, b"", "no rows in this table")
 
 
 def _count(path: str) -> int:
@@ -170,7 +189,7 @@ def _count(path: str) -> int:
         return 1
     try:
         with _open_regular(path) as stream:
-            return sum(count for _, count in row_groups(stream))
+            return sum(count for _, count in row_groups(stream)) or 1  # an empty one is told
     except (OSError, ValueError, SourceError):
         return 1  # what is told of it
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from psembed.detector.verdict import Verdict
+from psembed.detector.verdict import Event, Verdict
 from psembed.runtime.isolated import printable
 from psembed.runtime.provenance import __version__
 
@@ -28,6 +28,7 @@ SCHEMA = {
     "encoding": pl.String,
     "sha256": pl.String,
     "reason": pl.String,
+    **dict.fromkeys(Event._fields, pl.String),
 }
 """Columns of CSV and Parquet, keys of JSON lines, where `layers` is the list of them."""
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -56,6 +57,7 @@ def row(verdict: Verdict) -> dict:
         "encoding": verdict.encoding,
         "sha256": verdict.sha256,
         "reason": verdict.reason,
+        **{name: text and printable(text) for name, text in verdict.event._asdict().items()},
     }
 
 

@@ -6,15 +6,33 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Event(NamedTuple):
+    """Where Windows logged a script: when (ISO), on which computer, of which file, as which script block.
+
+    A text is empty where the event does not tell; all are None for what comes from no event.
+    """
+
+    time: str | None = None
+    computer: str | None = None
+    script_path: str | None = None
+    block_id: str | None = None
+
+
+NO_EVENT = Event()
+
+
 class Item(NamedTuple):
     """Something to score: bytes as they are, a decoded text, or None and the reason it cannot be read.
 
-    A reason beside data is a remark, such as which parts are missing.
+    A reason beside data is a remark, such as which parts are missing; beside empty data, why it is empty.
+    `found` tells what was found in a folder or a log from what was named.
     """
 
     name: str
     data: bytes | str | None
     reason: str = ""
+    event: Event = NO_EVENT
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,10 @@ class Verdict:
         What the network reads of the layer that decides (`Detector.view`).
     reason : str
         Why there is no score, or a remark: a part of the script is missing, a limit was met.
+    event : Event
+        Where the script was logged, of one from an event log.
+    skipped : bool
+        Whether it was only found, in a folder or a log, and there is nothing in it to score: no failure.
 
     Examples
     --------
@@ -68,6 +90,8 @@ class Verdict:
     layers: tuple[LayerScore, ...] = ()
     read: str = ""
     reason: str = ""
+    event: Event = NO_EVENT
+    skipped: bool = False
 
 
 def log_odds(scores: np.ndarray, *, nearest: float = 0.0, limit: float = np.inf) -> np.ndarray:

@@ -167,6 +167,16 @@ def clean(text: str) -> str:
     return joined.strip()
 
 
+def is_blank(text: str) -> bool:
+    """Return whether `clean` leaves nothing of a text: it is white space and comments."""
+    text, end = _unix_lines(text), 0
+    for kind, begin, after in spans(text):
+        if kind != COMMENT or text[end:begin].strip():
+            return False
+        end = after
+    return not text[end:].strip()
+
+
 def _single_spaces(piece: str) -> str:
     before, after = (" " if end.isspace() else "" for end in (piece[0], piece[-1]))
     return before + " ".join(piece.split()) + after

@@ -67,7 +67,7 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
     encoder = Encoder.from_json((Path(folder) / TOKENIZER).read_text(encoding="utf-8"))
     given, coded = _recipes(n, seed), _byte_recipes(seed)
     decoded = [_decoded(parts) for parts in coded]
-    readable = [text for _, text in decoded if text is not None and text.strip()]
+    readable = [text for _, text in decoded if text is not None and not cleaning.is_blank(text)]
     plain = [_joined(parts) for parts in given]
     scores = _scores(detector, plain + readable)
     header = {"kind": "header", "format": FORMAT, "texts": len(given), "bytes": len(coded)}
@@ -77,7 +77,7 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
         records.append(record | _text_fields(text, encoder) | _judged(score, detector))
     rest = iter(scores[len(plain) :])
     for parts, (encoding, text) in zip(coded, decoded, strict=True):
-        score = next(rest) if text is not None and text.strip() else None
+        score = next(rest) if text is not None and not cleaning.is_blank(text) else None
         records.append(_byte_record(parts, encoding, text) | _judged(score, detector))
     return _saved(Path(folder) / GOLDEN, records)
 

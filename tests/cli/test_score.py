@@ -48,8 +48,10 @@ def released(monkeypatch):
             return [self.verdict(item) for item in items]
 
         def verdict(self, item):
-            if item.data is None or b"\0" in item.data:
-                return Verdict(item.name, reason=item.reason or "binary data, not a script")
+            if not item.data or b"\0" in item.data:
+                skipped = item.found and item.data == b""
+                reason = item.reason or ("no text in it" if skipped else "binary data, not a script")
+                return Verdict(item.name, reason=reason, skipped=skipped)
             bad = b"iex" in item.data
             return Verdict(item.name, "00", "ascii", 0.9 if bad else 0.1, bad, 0, (SCRIPT,))
 
@@ -297,10 +299,29 @@ def test_no_progress_is_seen_where_there_is_no_terminal(files, capsys):
     assert capsys.readouterr().err == "psembed: 1 scored: 1 malicious, 0 clean\n"
 
 
-def test_nothing_to_score_is_said(tmp_path, capsys):
+def test_a_folder_with_nothing_to_score_is_said(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("iex")
     assert main.main(["score", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "psembed: nothing to score; 1 files of other kinds left out\n"
+    said = capsys.readouterr()
+    assert f"{tmp_path}  (no script, table or event log in this folder)" in said.out
+    assert said.err == (
+        "psembed: 0 scored: 0 malicious, 0 clean; 1 not scored; 1 files of other kinds left out\n"
+    )
+
+
+def test_what_is_found_with_nothing_to_score_fails_no_run_that_scored_the_rest(files, tmp_path, capsys):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "empty.ps1").write_bytes(b"")
+    assert main.main(["score", str(folder)]) == 2
+    assert main.main(["score", str(folder), files["b"]]) == 0
+    said = capsys.readouterr()
+    assert (
+        said.err.splitlines()[1] == "psembed: 1 scored: 0 malicious, 1 clean; 1 found with nothing to score"
+    )
+    assert "not scored  -                   " in said.out and "(no text in it)" in said.out
+    assert main.main(["score", str(folder), files["b"], str(folder / "empty.ps1")]) == 2
+    assert main.main(["score", str(folder), files["a"]]) == 1
 
 
 def test_processes_and_a_cluster_give_the_verdicts_that_this_process_gives(files, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from planted import Layered, encoded
 from psembed.detector import detector, manifest, neighbours
 from psembed.detector.detector import Detector
 from psembed.detector.manifest import MANIFEST, MODEL, NEIGHBOURS, TOKENIZER
+from psembed.detector.verdict import Event, Item
 from psembed.models import network
 from psembed.models.network import Config
 from psembed.powershell.encoding import Encoder, Samples
@@ -132,11 +133,43 @@ def test_bytes_in_any_encoding_score_as_their_text(folder, encoding):
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "no text"), (b"MZ\x00\x01\x02\x00\xff\xfe\x00" * 50, "binary data"), (b" \r\n ", "no text")],
+    [
+        (b"", "no text"),
+        (b"MZ\x00\x01\x02\x00\xff\xfe\x00" * 50, "binary data"),
+        (b" \r\n ", "no text"),
+        (b"# a comment\r\n#requires -Version 5\r\n", "no text"),
+        (b"\xef\xbb\xbf<#\n.SYNOPSIS\nhelp\n#>\n\n # and more", "no text"),
+        ("#Requires -RunAsAdministrator".encode("utf-16"), "no text"),
+    ],
 )
 def test_what_cannot_be_read_has_a_reason_and_no_score(folder, data, reason):
     verdict = Detector.load(folder).verdict(data)
     assert verdict.score is None and verdict.malicious is None and reason in verdict.reason
+
+
+def test_what_was_found_with_nothing_to_score_is_skipped_and_no_failure(folder):
+    items = [
+        Item("a", b"#", found=True),
+        Item("b", b"", "no rows", found=True),
+        Item("c", b"#"),
+        Item("d", None),
+    ]
+    items += [
+        Item("e", b"\0\0\1", found=True),
+        Item("f", None, "gone", found=True),
+        Item("g", b"dir", found=True),
+    ]
+    verdicts = Detector.load(folder).judge(items)
+    assert [verdict.skipped for verdict in verdicts] == [True, True] + [False] * 5
+    assert [verdict.reason for verdict in verdicts[:2]] == ["no text in it", "no rows"]
+
+
+def test_an_event_travels_with_its_verdict(folder):
+    event = Event("2024-01-01T00:00:00Z", "pc", "C:\\a.ps1", "b1")
+    items = [Item("a", data, event=event) for data in ("dir", "#", None)]
+    loaded = Detector.load(folder)
+    assert [verdict.event for verdict in [*loaded.judge(items), detector.lost(items[0])]] == [event] * 4
+    assert loaded.verdict("dir").event == Event(None, None, None, None)
 
 
 def test_too_large_a_file_is_refused_not_cut(folder, monkeypatch):

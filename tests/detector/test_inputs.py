@@ -173,9 +173,9 @@ def test_what_may_not_be_read_says_so(folder, monkeypatch):
     monkeypatch.setattr(inputs.os, "open", refuse)
     monkeypatch.setattr(inputs.os, "scandir", refuse)
     assert list(Inputs(["d"])) == [
-        Item("d/a.ps1", None, "Permission denied"),
-        Item("d/b.ps1", b"d/b.ps1"),
-        Item("d/sub", None, "Permission denied"),
+        Item("d/a.ps1", None, "Permission denied", found=True),
+        Item("d/b.ps1", b"d/b.ps1", found=True),
+        Item("d/sub", None, "Permission denied", found=True),
     ]
 
 
@@ -201,7 +201,7 @@ def test_a_file_that_vanishes_during_the_walk_says_so(folder):
     listed = iter(Inputs(["d"]))
     next(listed)
     os.remove("d/b.ps1")
-    assert list(listed) == [Item("d/b.ps1", None, "No such file or directory")]
+    assert list(listed) == [Item("d/b.ps1", None, "No such file or directory", found=True)]
 
 
 def test_too_large_a_file_is_not_read(folder, monkeypatch):
@@ -378,10 +378,41 @@ def test_an_event_log_gives_an_item_for_each_script_block(folder):
         ],
     )
     whole, *cut = Inputs(["A.EVTX"])
-    assert whole == Item("A.EVTX:one", "whole")
-    assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing")
-    assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing")
+    assert whole == Item("A.EVTX:one", "whole", found=True)
+    assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing", found=True)
+    assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing", found=True)
     assert cut[2].reason.endswith("20, 21 and 78 more of 99 are missing")
+
+
+def test_a_log_without_script_blocks_or_with_comments_only_says_so(folder):
+    pytest.importorskip("evtx")
+    security = part(1, 1, "x", id=4688, provider="Microsoft-Windows-Security-Auditing", channel="Security")
+    why = "no PowerShell script blocks (event 4104) with text in this log"
+    write_log(folder / "a.evtx", [security])
+    assert list(Inputs(["a.evtx"])) == [Item("a.evtx", b"", why)]
+    write_log(folder / "b.evtx", [part(1, 1, "# a comment")])
+    (*_, last) = Inputs(["b.evtx"])
+    assert last == Item("b.evtx", b"", why)
+    assert {item.found for item in Inputs(["."])} == {True}
+
+
+def test_a_folder_with_nothing_to_score_says_so(folder):
+    put("d/readme.md")
+    os.mkdir("e")
+    why = "no script, table or event log in this folder"
+    listed = Inputs(["d", "e/"])
+    assert list(listed) == [Item("d", b"", why), Item("e/", b"", why)] and listed.left_out == 1
+    assert listed.total() == 2
+
+
+def test_a_table_without_rows_says_so(table):
+    listed = Inputs([table(data=pl.Series([], dtype=pl.String))])
+    assert list(listed) == [Item("t.parquet", b"", "no rows in this table")] and listed.total() == 1
+
+
+def test_what_is_found_is_told_from_what_is_named(folder):
+    put("d/a.ps1", "b.ps1")
+    assert [item.found for item in Inputs(["d", "b.ps1", "d/a.ps1", "d/none"])] == [True, False, False, False]
 
 
 def test_damaged_records_of_an_event_log_are_told(folder):

@@ -69,6 +69,23 @@ def test_clean_only_removes_and_leaves_single_spaces(text):
     assert all(any(c == other for other in remaining) for c in cleaned if c != " ")
 
 
+@given(st.one_of(PIECES.map("".join), st.text("#<> \n\ra'")))
+@settings(max_examples=400)
+def test_a_text_is_blank_where_cleaning_leaves_nothing(text):
+    assert cleaning.is_blank(text) == (cleaning.clean(text) == "")
+
+
+BLANK = ("", " \u00a0\r\n", "\ufeff#requires -Version 5\r\n", "<# a #>\n\n# b\r # c", "<# a #> #")
+NOT_BLANK = ("# a\ndir", "<# never closed", "a#b", "''", "#\n`")
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"), [*((text, True) for text in BLANK), *((text, False) for text in NOT_BLANK)]
+)
+def test_blank_known_answers(text, blank):
+    assert cleaning.is_blank(text) is blank
+
+
 @given(PIECES.map("".join))
 @settings(max_examples=200)
 def test_text_without_hash_is_only_respaced(text):
