@@ -10,7 +10,6 @@ addresses of names that cannot exist. There are no lone surrogates, which no dec
 
 import base64
 import gzip
-import io
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,11 +31,14 @@ FORMAT = 1
 GOLDEN = "golden.jsonl.gz"
 SHORT = 48  # ids are written out for rows up to this length; longer ones have their SHA-256 only
 Parts = list[tuple[str, int]]
+Made = tuple[dict, str | None]  # a record, and the text that is scored, if any
 
 # Texts, each one trap of cleaning, of the token pattern or of UTF-16 (the contract explains them); pieces of
-# texts, and frames around them; bytes as a whole, damage within UTF-8, and within UTF-16 (as Latin-1).
+# texts, and frames around them; texts at and above each limit (512 tokens, 2,048 characters, READ_CHARS), as
+# parts; bytes as a whole, damage within UTF-8, and within UTF-16 (as Latin-1).
 _DATA = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="ascii"))
 EDGES, FRAGMENTS, NESTED = (tuple(_DATA[name]) for name in ("edges", "fragments", "nested"))
+LONG = _DATA["long"]
 WHOLE, NO_UTF8, NO_UTF16 = (
     tuple(text.encode("latin-1") for text in _DATA[name]) for name in ("whole", "no_utf8", "no_utf16")
 )
@@ -65,21 +67,18 @@ def write(folder: Path, detector: Detector, *, n: int = 1000, seed: int = 1) -> 
     """
     manifest.check_hash(Path(folder), TOKENIZER, detector.manifest)
     encoder = Encoder.from_json((Path(folder) / TOKENIZER).read_text(encoding="utf-8"))
-    given, coded = _recipes(n, seed), _byte_recipes(seed)
-    decoded = [_decoded(parts) for parts in coded]
-    readable = [text for _, text in decoded if text is not None and not cleaning.is_blank(text)]
-    plain = [_joined(parts) for parts in given]
-    scores = _scores(detector, plain + readable)
-    header = {"kind": "header", "format": FORMAT, "texts": len(given), "bytes": len(coded)}
-    records = [header | {"sha256": detector.manifest["sha256"]}]
-    for parts, text, score in zip(given, plain, scores, strict=False):
-        record = {"kind": "text", "parts": parts}
-        records.append(record | _text_fields(text, encoder) | _judged(score, detector))
-    rest = iter(scores[len(plain) :])
-    for parts, (encoding, text) in zip(coded, decoded, strict=True):
-        score = next(rest) if text is not None and not cleaning.is_blank(text) else None
-        records.append(_byte_record(parts, encoding, text) | _judged(score, detector))
-    return _saved(Path(folder) / GOLDEN, records)
+    made = [_text_record(parts, encoder) for parts in _recipes(n, seed)]
+    coded = [_byte_record(parts) for parts in _byte_recipes(seed)]
+    header = {"kind": "header", "format": FORMAT, "texts": len(made), "bytes": len(coded)}
+    records = [header | {"sha256": detector.manifest["sha256"]}, *_judged(made + coded, detector)]
+    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    with (
+        atomic(Path(folder) / GOLDEN) as temporary,
+        temporary.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream,
+    ):
+        stream.write(lines.encode("ascii"))
+    return Path(folder) / GOLDEN
 
 
 def read(path: Path) -> Iterator[dict]:
@@ -113,31 +112,10 @@ def _recipes(n: int, seed: int) -> list[Parts]:
         raise ParameterError(f"n is {n!r}: give a whole number of at least 0")
     rng = random.Random(seed)
     swept = ([f"a{chr(code)}" for code in SWEPT[start : start + 480]] for start in range(0, len(SWEPT), 480))
-    fixed = [[(text, 1)] for text in (*EDGES, *RUNS, *map(" ".join, swept))] + _long()
+    fixed = [[(text, 1)] for text in (*EDGES, *RUNS, *map(" ".join, swept))] + LONG
     makers = (_mixture, _mixture, _mixture, _nested_script, _plain_script, _repeated)
     drawn = [makers[number % len(makers)](rng) for number in range(n - len(fixed))]
     return (fixed + drawn)[:n]
-
-
-def _long() -> list[Parts]:
-    """Return texts at and above each limit: token_length, char_length, READ_CHARS."""
-    near = [[("x y ", 255), ("z" + end, 1)] for end in ("", " y", " y z", " y z $b")]  # 511 to 514 tokens
-    near += [[("ab cd! ", 292), ("e" * length, 1)] for length in (3, 4, 5, 6)]  # 2,047 to 2,050 characters
-    near += [[("a\U0001f600 ", 683 + more), ("z", 1)] for more in (-1, 0, 1)]  # other limits in UTF-16 units
-    head, unit = "Get-Item $x ", "ab 12 "
-    at_limit, rest = divmod(READ_CHARS - 1, len(unit))
-    far = [[(unit, at_limit), ("c" * (rest + more), 1)] for more in (0, 1, 2)]
-    far += [
-        [(head, 90_000), ("\n# note\n", 3), ("$y = '\u00e9' ; ", 10_000)],
-        [("\U0001f600 $a\n", 300_000), ("end", 1)],
-        [("word", READ_CHARS // 4), ("A0+/", 100_000)],
-        [("-a", 393_216), ("b! ", 200_000), ("$env:c", 1)],  # the cut parts a token: head and tail join
-        [("# a comment line\r\n", 100_000), ("x", 1)],
-        [('"$(', 2000), ("1", 1), (')" # x\n', 2000)],
-        [("(", 3000), ("'", 3001), ("#\n", 2)],
-        [(" \t\n", 400_000), ("x", 1), ("\u3000", 100_000)],
-    ]
-    return near + far
 
 
 def _mixture(rng: random.Random) -> Parts:
@@ -170,50 +148,48 @@ def _repeated(rng: random.Random) -> Parts:
     return [(_mixture(rng)[0][0], rng.randrange(1, 60)), (_plain_script(rng)[0][0], rng.randrange(1, 12))]
 
 
-def _scores(detector: Detector, given: list[str]) -> list[np.float32]:
-    """Score from short to long, so that little is padded; return them in the order given."""
-    order = sorted(range(len(given)), key=lambda number: len(given[number]))
-    scores = np.empty(len(given), dtype=np.float32)
-    scores[order] = detector.score([given[number] for number in order])
-    return list(scores)
+def _judged(made: list[Made], detector: Detector) -> Iterator[dict]:
+    """Yield each record with the score of its text, in the fewest digits of that float32, and the verdict."""
+    read = [text for _, text in made if text is not None]
+    order = sorted(range(len(read)), key=lambda number: len(read[number]))  # so that little is padded
+    scores = np.empty(len(read), dtype=np.float32)
+    scores[order] = detector.score([read[number] for number in order])
+    left = iter(scores)
+    for record, text in made:
+        if text is None:
+            yield record | {"score": None, "malicious": None}
+        else:
+            score = next(left)
+            yield record | {"score": float(str(score)), "malicious": float(score) >= detector.threshold}
 
 
-def _judged(score: np.float32 | None, detector: Detector) -> dict:
-    """Return the score, in the fewest digits that give back the same float32, and the verdict."""
-    if score is None:
-        return {"score": None, "malicious": None}
-    return {"score": float(str(score)), "malicious": float(score) >= detector.threshold}
-
-
-def _text_fields(text: str, encoder: Encoder) -> dict:
+def _text_record(parts: Parts, encoder: Encoder) -> Made:
+    text = _joined(parts)
     cleaned = cleaning.clean(text)
     rows = [row[row > 0].astype("<i4") for (row,) in encoder.encode([cleaned])]
     tokens = tokenize(ends(cleaned, READ_CHARS))
-    fields = {
+    record = {
+        "kind": "text",
+        "parts": parts,
         "cleaned_length": len(cleaned),
         "cleaned_sha256": sha256(cleaned.encode()),
         "tokens": len(tokens),
         "tokens_sha256": sha256("\n".join(tokens).encode()),
     }
     for name, row in zip(("token_ids", "character_ids"), rows, strict=True):
-        fields[f"{name}_sha256"] = sha256(row.tobytes())
+        record[f"{name}_sha256"] = sha256(row.tobytes())
         if len(row) <= SHORT:
-            fields[name] = row.tolist()
-    return fields
+            record[name] = row.tolist()
+    return record, text
 
 
-def _decoded(parts: Parts) -> tuple[str, str | None]:
+def _byte_record(parts: Parts) -> Made:
     data = input_of({"kind": "bytes", "parts": parts})
-    if len(data) > MAX_BYTES:
-        return "", None
-    text, encoding = decoding.decode(data)
-    return encoding, text
-
-
-def _byte_record(parts: Parts, encoding: str, text: str | None) -> dict:
+    text, encoding = (None, "") if len(data) > MAX_BYTES else decoding.decode(data)
     length, digest = (None, None) if text is None else (len(text), sha256(text.encode()))
     record = {"kind": "bytes", "parts": parts, "encoding": encoding}
-    return record | {"text_length": length, "text_sha256": digest}
+    record |= {"text_length": length, "text_sha256": digest}
+    return record, None if text is None or cleaning.is_blank(text) else text
 
 
 def _byte_recipes(seed: int) -> list[Parts]:
@@ -249,13 +225,3 @@ def _shares() -> Iterator[bytes]:
     for nuls, units in ((1, 1), (1, 2), (2, 2), (2, 10), (2, 11), (3, 15), (3, 16), (20, 100), (20, 101)):
         text = "a" * nuls + "\u4e2d" * (units - nuls)
         yield from (text.encode("utf-16-le"), text.encode("utf-16-be"))
-
-
-def _saved(path: Path, records: list[dict]) -> Path:
-    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream:
-        stream.write(lines.encode("ascii"))
-    with atomic(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return path
