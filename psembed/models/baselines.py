@@ -42,6 +42,9 @@ INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C of the support vec
 LEAVES = (2, 4, 8, 16, 32, 64, 128)  # of each boosted tree
 DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
 _BATCH = 2048  # scripts turned into counts at once
+# Several threads of OpenMP spin as they wait, on cores that are shared. BLAS keeps its own, whose number
+# decides the last bits of a linear model.
+_ONE_THREAD = {"limits": 1, "user_api": "openmp"}
 
 Texts = pl.Series | Sequence[str]
 Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
@@ -140,7 +143,7 @@ def _choose(
     """
 
     def fitted(strength: float) -> tuple[Classifier, float | None]:
-        with _one_openmp_thread():
+        with threadpool_limits(**_ONE_THREAD):
             classifier = _classifier(name, strength, seed).fit(seen, labels)
         if held_out is None:
             return classifier, None
@@ -155,16 +158,8 @@ def _choose(
     return results[best][0], best, tried
 
 
-def _one_openmp_thread() -> threadpool_limits:
-    """Return a context with one thread of OpenMP: several spin as they wait, on cores that are shared.
-
-    BLAS keeps its own, whose number decides the last bits of a linear model.
-    """
-    return threadpool_limits(1, user_api="openmp")
-
-
 def _decisions(classifier: Classifier, rows: csr_array | np.ndarray) -> np.ndarray:
-    with _one_openmp_thread():
+    with threadpool_limits(**_ONE_THREAD):
         return classifier.decision_function(rows)
 
 

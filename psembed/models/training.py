@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,26 +21,9 @@ from psembed.runtime.provenance import library_version, module_hash
 
 WINDOWS = 16  # of one script, at most
 MODULES = (network, designs, fitting, batches)  # the code that decides what training gives
-NETWORKS = {
-    "cnn_lstm": Config(),
-    "cnn_lstm_random": Config(trainable=True),
-    "cnn_lstm_tuned": Config(trainable=True),
-    "cnn_lstm_frozen_random": Config(),
-    "cnn_lstm_fasttext": Config(),
-    "cnn_lstm_tuned_fasttext": Config(trainable=True),
-    "token_cnn_lstm": Config(design="token_cnn_lstm"),
-    "token_cnn": Config(design="token_cnn"),
-    "character_cnn": Config(design="character_cnn"),
-    "transformer": Config(design="transformer"),
-    "wide": Config(design="wide"),
-    "cnn_lstm_tuned_hardened": Config(trainable=True, ratio=5),  # thrice as many malicious ones
-    "transformer_tuned_hardened": Config(
-        design="transformer", trainable=True, ratio=5, blocks=2, masked=0.1, cropped=0.5
-    ),
-}
-"""The networks that are compared: Figure 4 first, its ablations, its predecessors, and ours. One named random
-starts from random token vectors (`starting_vectors`), one named fasttext from FastText's, the others from
-Word2vec's; one named hardened trains on rewritten scripts, too (`robustness.hardened`)."""
+_NETWORKS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+NETWORKS = {name: Config(**constants) for name, constants in _NETWORKS.items()}
+"""The networks that are compared, as training.toml has them."""
 
 
 class Training(NamedTuple):
