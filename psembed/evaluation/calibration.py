@@ -47,8 +47,8 @@ def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
     Scores are from 0 to 1, or CorpusError is raised; labels are 1 malicious, 0 benign.
     """
-    labels, scores = _checked(labels, scores)
-    odds = np.where(labels == 1, 1, -1) * limited_odds(scores)
+    labels, scores = metrics.checked(labels, scores)
+    odds = np.where(labels == 1, 1, -1) * log_odds(_within(scores), limit=LOGIT_LIMIT)
     low, high = np.log(TEMPERATURES)
 
     def loss(log_temperature: float) -> float:
@@ -58,11 +58,6 @@ def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(min((low, inner, high), key=loss)))
 
 
-def limited_odds(scores: np.ndarray) -> np.ndarray:
-    """Return the log-odds of scores, float64, held within LOGIT_LIMIT."""
-    return log_odds(scores, limit=LOGIT_LIMIT)
-
-
 def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Return calibrated scores (float64[n]): the log-odds of each, divided by `temperature`.
 
@@ -70,7 +65,8 @@ def apply(scores: np.ndarray, temperature: float) -> np.ndarray:
     """
     if not 0 < temperature < np.inf:
         raise ParameterError(f"temperature is {temperature!r}: expected a number above 0 (1 changes nothing)")
-    return expit(limited_odds(_within(metrics.checked_scores(scores))) / temperature)
+    scores = _within(metrics.checked_scores(scores))
+    return expit(log_odds(scores, limit=LOGIT_LIMIT) / temperature)
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.DataFrame:
@@ -81,9 +77,9 @@ def reliability(scores: np.ndarray, labels: np.ndarray, *, bins: int) -> pl.Data
     """
     if not isinstance(bins, int) or bins < 1:
         raise ParameterError(f"bins is {bins!r}: give a whole number of at least 1")
-    labels, scores = _checked(labels, scores)
+    labels, scores = metrics.checked(labels, scores)
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
+    place = np.clip(np.searchsorted(edges, _within(scores), side="right") - 1, 0, bins - 1)
     table = pl.DataFrame({"bin": place, "score": scores.astype(np.float64), "label": labels})
     filled = table.group_by("bin").agg(pl.col("score").mean(), malicious=pl.col("label").mean(), n=pl.len())
     every = pl.DataFrame({"bin": np.arange(bins), "low": edges[:-1], "high": edges[1:]})
@@ -99,11 +95,6 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, *, bins: 
     table = reliability(scores, labels, bins=bins)
     gap = (pl.col("score") - pl.col("malicious")).abs().fill_null(0)
     return float(table.select((gap * pl.col("n")).sum() / pl.col("n").sum()).item())
-
-
-def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels, scores = metrics.checked(labels, scores)
-    return labels, _within(scores)
 
 
 def _within(scores: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from psembed.evaluation import calibration
+from psembed.detector.verdict import log_odds
+from psembed.evaluation.calibration import LOGIT_LIMIT
 from psembed.evaluation.coverage import CHANGE, flagged, per_script
 from psembed.evaluation.score_tables import WINDOWED
 from psembed.models.baselines import BASELINES
@@ -39,10 +40,6 @@ def _highest_tpr(rows: pl.DataFrame, *, fpr: float) -> str:
     validation = per_script(flagged(rows, fpr=fpr), "validation", "flagged").filter(pl.col("label") == 1)
     tprs = validation.group_by("model").agg(pl.col("flagged").mean())
     return tprs.sort("flagged", "model", descending=[True, False])["model"][0]
-
-
-def _best_ngrams(rows: pl.DataFrame, *, fpr: float) -> str:
-    return _highest_tpr(rows.filter(pl.col("model").is_in(NGRAMS)), fpr=fpr)
 
 
 def paired_difference(
@@ -115,20 +112,15 @@ def ensembles(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     return pl.concat([rows.clear(), *tables])
 
 
-def ensemble_members(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    """Return ENSEMBLE's members where both were run: the n-gram model best on validation, and CHARACTERS."""
-    return (_best_ngrams(rows, fpr=fpr), CHARACTERS) if _has(rows, CHARACTERS) else ()
+def ensemble_members(rows: pl.DataFrame, *, fpr: float, other: str = CHARACTERS) -> tuple[str, ...]:
+    """Return ENSEMBLE's members where both were run: the n-gram model best on validation, and the other."""
+    ngrams = rows.filter(pl.col("model").is_in(NGRAMS))
+    return (_highest_tpr(ngrams, fpr=fpr), other) if ngrams.height and other in rows["model"] else ()
 
 
 def _committee_members(rows: pl.DataFrame, *, fpr: float) -> tuple[str, ...]:
-    if not _has(rows, FEATURES):
-        return ()
-    return _best_ngrams(rows, fpr=fpr), FEATURES, best(rows, fpr=fpr, deep=True)
-
-
-def _has(rows: pl.DataFrame, model: str) -> bool:
-    """Tell whether a model was run, and any on n-grams."""
-    return model in rows["model"] and rows["model"].is_in(NGRAMS).any()
+    both = ensemble_members(rows, fpr=fpr, other=FEATURES)
+    return (*both, best(rows, fpr=fpr, deep=True)) if both else ()
 
 
 def mean_log_odds(rows: pl.DataFrame, models: Sequence[str], *, name: str = ENSEMBLE) -> pl.DataFrame:
@@ -137,11 +129,11 @@ def mean_log_odds(rows: pl.DataFrame, models: Sequence[str], *, name: str = ENSE
     Others with a single seed (traditional models) go with every seed of the last, else seed goes by seed.
     """
     *others, last = (rows.filter(pl.col("model") == model) for model in models)
-    odds = calibration.limited_odds(last["score"].to_numpy())
+    odds = log_odds(last["score"].to_numpy(), limit=LOGIT_LIMIT)
     for other in others:
         keys = ["protocol", "part", "sha256", *(["seed"] if other["seed"].n_unique() > 1 else [])]
         scores = last.join(other.select(*keys, other="score"), on=keys, how="left", maintain_order="left")
-        odds = odds + calibration.limited_odds(scores["other"].to_numpy())
+        odds = odds + log_odds(scores["other"].to_numpy(), limit=LOGIT_LIMIT)
     mixed = (1 / (1 + np.exp(-odds / len(models)))).astype(np.float32)
     mean = last.with_columns(model=pl.lit(name), score=pl.Series(mixed, dtype=pl.Float32))
     return mean.filter(pl.col("score").is_not_nan())
