@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-SCORES = {
-    "baselines": ("p0", "p1", "p2"),
-    "networks": ("p0", "p1", "p2"),
-    "ablations": ("p1", "p2"),
-    "budgets": ("p1",),
-}
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+SCORES = _DATA.pop("scores")
 """The score tables of chapters 6 and 7, and the protocols that each has a file of."""
 
 
@@ -47,10 +43,9 @@ def _files(entry: str) -> tuple[str, ...]:
     return (f"{folder}/{{p}}/{name}",)
 
 
-_ROWS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 STAGES = tuple(
     Stage(name, *(tuple(chain.from_iterable(map(_files, row[key]))) for key in ("reads", "writes")))
-    for name, row in _ROWS.items()
+    for name, row in _DATA.items()
 )
 
 
