@@ -1,9 +1,11 @@
 """The paper: published figures drawn again, README's table, and paper.pdf, all from committed results."""
 
 import logging
+import re
+import runpy
 from pathlib import Path
 
-from psembed.paper import architecture, claims, detection_figures, figures
+from psembed.paper import claims, detection_figures, figures
 from psembed.paper.headline import write_headline
 from psembed.project.published import stale_note
 from psembed.project.results import Results, load_results
@@ -34,8 +36,9 @@ def build(root: Path, *, profile: str = PUBLISHED) -> Path:
         temporary.write_bytes(data)
     if published:
         update_readme(root)
-        if (root / "docs" / "architecture.md").is_file():
-            architecture.update(root)
+        script = root / "docs" / "architecture.py"
+        if script.is_file():
+            runpy.run_path(str(script))["update"](root)
     LOG.info("wrote %s (%d bytes)", target.relative_to(root).as_posix(), len(data))
     return target
 
@@ -94,9 +97,15 @@ def update_readme(root: Path) -> bool:
     except (PsembedError, FileNotFoundError) as error:
         LOG.info("README is left as it is: %s", error)
         return False
-    updated = architecture.between_marks(text, "results", f"{stale}\n\n{table}".lstrip())
+    updated = between_marks(text, "results", f"{stale}\n\n{table}".lstrip())
     if updated == text:
         return False
     with atomic(path) as temporary:
         temporary.write_text(updated, encoding="utf-8")
     return True
+
+
+def between_marks(page: str, name: str, text: str) -> str:
+    """Return a page with `text` between its marks of that name."""
+    pattern = rf"(?s)(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)"
+    return re.sub(pattern, lambda marks: f"{marks[1]}{text}\n{marks[2]}", page)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from psembed.paper import architecture
+from docs import architecture
 
 ROOT = Path(__file__).parents[2]
 

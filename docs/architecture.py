@@ -1,7 +1,9 @@
-"""The picture and the table of docs/architecture.md, and README's map: drawn from the packages themselves."""
+"""The picture and the table of docs/architecture.md, and README's map: drawn from the packages themselves.
+
+`psembed paper` brings them up to date.
+"""
 
 import ast
-import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from psembed.paper.build import between_marks
 from psembed.paper.diagrams import GREY, PALETTE, STYLE, arrow, box, new_figure
 from psembed.runtime.files import atomic
 
@@ -59,12 +62,6 @@ def update(root: Path) -> None:
         written = (root / page).read_text(encoding="utf-8")
         with atomic(root / page) as temporary:
             temporary.write_text(between_marks(written, "packages", text), encoding="utf-8")
-
-
-def between_marks(page: str, name: str, text: str) -> str:
-    """Return a page with `text` between its marks of that name."""
-    pattern = rf"(?s)(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)"
-    return re.sub(pattern, lambda marks: f"{marks[1]}{text}\n{marks[2]}", page)
 
 
 def draw() -> Figure:
