@@ -113,12 +113,8 @@ CHANGES: Settings = {
 def plan(stream: TokenStream, scripts: pl.DataFrame, folder: Path) -> list[Training]:
     """List the trainings that change one thing each; the first of a model, "word2vec" or "ppmi", none.
 
-    Parameters
-    ----------
-    stream : TokenStream
-        With the columns source, path, normalised and version; the base reads version 0.
-    scripts : DataFrame
-        Columns normalised and text; what is read differently is read from it, into streams in `folder`.
+    The stream has the columns source, path, normalised and version; the base reads version 0. What is read
+    differently is read from `scripts` (columns normalised and text), into streams in `folder`.
     """
     table = stream.scripts
     base = (table["version"] == 0).to_numpy()

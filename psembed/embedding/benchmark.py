@@ -112,15 +112,12 @@ def alias_report(
     (mrr_strict counts it as one). The intervals are of a bootstrap that draws all aliases of a command, in
     both directions, together. Raises ParameterError if the vectors have no counts.
 
-    Returns
-    -------
-    dict
-        asked, n (pairs scored) : int. missing, rare : lists of [alias, command] without a vector, or seen
-        less than `min_count` times as commands on one side. pairs : list of dict with alias, command, count
-        (of the rarer side), cosine, command_rank (from the alias), alias_rank (from the command). mrr (mean
-        reciprocal rank over both directions), hit1, hit10 (share at rank 1, at most 10) : float, each also
-        with _low, _high and _random; None where no pair is scored; mrr_strict. bands : list of dict with
-        band, n, mrr, hit1, hit10, for each of BANDS.
+    It returns asked, n (pairs scored); missing, rare: lists of [alias, command] without a vector, or seen
+    less than `min_count` times as commands on one side; pairs: list of dict with alias, command, count (of
+    the rarer side), cosine, command_rank (from the alias), alias_rank (from the command); mrr (mean
+    reciprocal rank over both directions), hit1, hit10 (share at rank 1, at most 10), each also with _low,
+    _high and _random, None where no pair is scored; mrr_strict; bands: list of dict with band, n, mrr, hit1,
+    hit10, for each of BANDS.
     """
     scored, missing, rare = _by_frequency(vectors, pairs, min_count)
     rows = _rows(vectors, [pair for *pair, _ in scored], 2)
@@ -230,12 +227,9 @@ def _band(name: str, ranks: np.ndarray, counts: np.ndarray) -> dict:
 def odd_report(vectors: Vectors, groups: Sequence[Sequence[str]]) -> dict:
     """Ask for the odd one out of each group; the last token is the right answer.
 
-    Returns
-    -------
-    dict
-        n : groups whose tokens all have vectors. missing : list of the other groups. accuracy, low, high
-        (exact 95% interval), chance (a token drawn from each group) : float, None if n is 0. wrong : list of
-        dict with group and answer.
+    It returns n, the groups whose tokens all have vectors; missing, the others; accuracy, low, high (exact
+    95% interval), chance (a token drawn from each group), all None if n is 0; wrong: list of dict with group
+    and answer.
     """
     answered: list[list[str]] = []
     missing: list[list[str]] = []
@@ -257,19 +251,12 @@ def analogy_report(vectors: Vectors, analogies: Sequence[Analogy], *, seed: int)
     """Rank each expected answer by 3CosAdd, the inputs excluded; of several spellings the first counts.
 
     Chance is the rank of a random token of nearly the same number of occurrences as the answer, ROUNDS times.
-    The intervals are of a bootstrap that draws questions with one answer together.
+    The intervals are of a bootstrap that draws questions with one answer together. Raises ParameterError if
+    the vectors have no counts.
 
-    Returns
-    -------
-    dict
-        n : questions whose tokens all have vectors. missing : list of dict with question and absent (tokens).
-        mrr, top1, hit10 : float, each also with _low, _high and _random; None if n is 0. questions : list of
-        dict with question, expected and rank.
-
-    Raises
-    ------
-    ParameterError
-        If the vectors have no counts.
+    It returns n, the questions whose tokens all have vectors; missing: list of dict with question and absent
+    (tokens); mrr, top1, hit10, each also with _low, _high and _random, None if n is 0; questions: list of
+    dict with question, expected and rank.
     """
     asked, missing = [], []
     for item in analogies:

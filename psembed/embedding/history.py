@@ -41,13 +41,10 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
     Sources without history are passed over; versions of more than `max_bytes` are left out. Raises
     CorpusError if nothing can be read.
 
-    Returns
-    -------
-    table : DataFrame
-        The columns of SCHEMA: row is the place in the source's history snapshot, where the versions of one
-        path stand together, newest first; normalised is the digest of the normalised text; size is in bytes.
-    counts : dict
-        By source: files read, and files left out by reason; "missing" tells why a source could not be read.
+    The table has the columns of SCHEMA: row is the place in the source's history snapshot, where the versions
+    of one path stand together, newest first; normalised is the digest of the normalised text; size is in
+    bytes. The counts are, by source, files read, and files left out by reason; "missing" tells why a source
+    could not be read.
     """
     tables, counts = [], {}
     for source in catalogue.find_sources(names, history=True):
@@ -185,16 +182,12 @@ def collect(
     so many `versions` are taken, 0 leaves history out. `root` is the project's, `folder` as for
     `count_distinct`.
 
-    Returns
-    -------
-    batches : iterator of DataFrame
-        Columns source, stratum, path, normalised, version (Int64: 0 at the pinned commit, then older ones),
-        train (bool: no script that is reserved for validating and testing classifiers) and text.
-    counts : dict
-        pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to be
-        read); with history also distinct_history (all distinct texts, older versions too), what
-        `count_distinct` returns, reserved (older versions that are), read (files by source), left_out (files
-        by source and reason) and missing (sources that could not be read, and why).
+    The batches have columns source, stratum, path, normalised, version (Int64: 0 at the pinned commit, then
+    older ones), train (bool: no script that is reserved for validating and testing classifiers) and text. The
+    counts are pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to
+    be read); with history also distinct_history (all distinct texts, older versions too), what
+    `count_distinct` returns, reserved (older versions that are), read (files by source), left_out (files by
+    source and reason) and missing (sources that could not be read, and why).
     """
     unlabeled = scripts.filter(pl.col("kind") != "labelled").with_columns(
         version=pl.lit(0, pl.Int64), train=pl.col("part") == "train"

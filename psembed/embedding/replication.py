@@ -25,13 +25,10 @@ PANELS = {"window styles and bypass": PUBLISHED_ODD["C08"][0], "variables and $t
 def answers(vectors: Vectors) -> dict[str, dict | list]:
     """Ask every published question.
 
-    Returns
-    -------
-    dict
-        aliases: alias -> {target, rank, reverse_rank, cosine}; odd_one_out: claim -> {odd, expected,
-        distances}; analogies: claim -> {question, expected, top1, rank, rank_all, top5}; groups: {"C03":
-        {operators: {mean_rank}, policies: {mean_rank}, vocabulary}}; missing: of each question without an
-        answer the first token that has no vector. Ranks count from 1.
+    It returns aliases: alias -> {target, rank, reverse_rank, cosine}; odd_one_out: claim -> {odd, expected,
+    distances}; analogies: claim -> {question, expected, top1, rank, rank_all, top5}; groups: {"C03":
+    {operators: {mean_rank}, policies: {mean_rank}, vocabulary}}; missing: of each question without an answer
+    the first token that has no vector. Ranks count from 1.
     """
     missing: list[str] = []
 

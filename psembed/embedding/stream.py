@@ -88,15 +88,8 @@ def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
 class TokenStream:
     """A stream that `write` has made; CorpusError if the folder holds no whole one of this version.
 
-    Attributes
-    ----------
-    folder : Path
-    scripts : polars.DataFrame
-        One row for each of the n scripts; the column tokens holds its length.
-    tokens : polars.Series of String
-        Distinct tokens; token i has id i.
-    ends : int64[n]
-        Where each script ends among the ids.
+    `scripts` has a row for each of the n scripts, with its length in the column tokens, `tokens` (String) the
+    distinct tokens, of which token i has id i, and `ends` (int64[n]) where each script ends among the ids.
     """
 
     def __init__(self, folder: Path):
@@ -122,11 +115,7 @@ class TokenStream:
     def chunks(self, kept: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the scripts, or those `kept` (bool[n]), in order, about CHUNK_TOKENS at a time.
 
-        Yields
-        ------
-        ids : int32[m]
-        lengths : int64[k]
-            Tokens of each of the k scripts of the chunk.
+        A chunk of k scripts is the ids of all their tokens (int32[m]) and the number of each (int64[k]).
         """
         kept = np.ones(len(self), dtype=bool) if kept is None else np.asarray(kept)
         lengths = self.scripts["tokens"].to_numpy().astype(np.int64)

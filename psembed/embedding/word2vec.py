@@ -62,18 +62,10 @@ def train(
     seed, workers : int
         The result repeats exactly with 1 worker, a thread, only.
 
-    Returns
-    -------
-    gensim.models.KeyedVectors
-        float32, most frequent token first. The attribute "count" holds occurrences in the scripts, whatever
-        the cap, 0 for a word that occurs as a command only: it has the command's vector.
-
-    Raises
-    ------
-    ParameterError
-        If `algorithm` is unknown or a number is below 1.
-    CorpusError
-        If fewer than two tokens are frequent enough.
+    The vectors are float32, most frequent token first. The attribute "count" holds occurrences in the
+    scripts, whatever the cap, 0 for a word that occurs as a command only: it has the command's vector. Raises
+    ParameterError if `algorithm` is unknown or a number is below 1, CorpusError if fewer than two tokens are
+    frequent enough.
     """
     numbers = {"dimension": dimension, "window": window, "epochs": epochs, "negative": negative}
     _check(algorithm, min_scripts=min_scripts, workers=workers, **numbers)

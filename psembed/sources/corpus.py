@@ -52,13 +52,9 @@ def build(
     Snapshots of the sources called `names` are read, in this order; then `extra` ones, such as a generated
     one: what `Described` asks for, and its (path, bytes) rows. Files over `max_bytes` are skipped.
 
-    Returns
-    -------
-    table : polars.DataFrame
-        One row per distinct content of each source; the columns are `SCHEMA`.
-    counts : dict
-        By source: files (each snippet counts as one), bytes, rows, and files by encoding, by reason skipped,
-        and rows by label; files is rows plus everything skipped.
+    The table has a row per distinct content of each source, with the columns of SCHEMA. The counts are, by
+    source, files (each snippet counts as one), bytes, rows, and files by encoding, by reason skipped, and
+    rows by label; files is rows plus everything skipped.
     """
     frames, counts = [], {}
     given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))
