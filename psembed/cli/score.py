@@ -12,6 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -78,7 +79,11 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     detector = released()
     given = Inputs(options.paths, column=options.column)
     total = given.total() if sys.stderr.isatty() else None
-    with _verdicts(given, options.cluster) as verdicts, _target(options.output, binary=binary) as stream:
+    asked = {"regions": True} if options.format == "sarif" else {}
+    with (
+        _verdicts(given, options.cluster, asked) as verdicts,
+        _target(options.output, binary=binary) as stream,
+    ):
         why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
         meter = Progress(sys.stderr, "scored", total)
         with contextlib.closing(_watched(verdicts, counts, label, meter, stream)) as watched:
@@ -106,16 +111,17 @@ def _reasons(detector: Detector, *, colour: bool) -> Callable:
 
 
 @contextlib.contextmanager
-def _verdicts(given: Iterable, cluster: str | None) -> Iterator[Iterable]:
+def _verdicts(given: Iterable, cluster: str | None, asked: dict) -> Iterator[Iterable]:
     """Give the verdicts on the items, by processes here or, at an address, by Dask workers."""
     from psembed.detector.detector import chunks, judge, lost
     from psembed.runtime import workers
 
+    work = partial(judge, **asked)
     if cluster is None:
-        yield workers.in_order(judge, chunks(given), lost=lost)
+        yield workers.in_order(work, chunks(given), lost=lost)
         return
     with workers.dask(cluster) as client:
-        yield workers.on_dask(client, judge, chunks(given))
+        yield workers.on_dask(client, work, chunks(given))
 
 
 @contextlib.contextmanager

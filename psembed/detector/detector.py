@@ -15,6 +15,7 @@ from psembed.detector.explain import Explanation, explain
 from psembed.detector.manifest import MODEL, NEIGHBOURS, TOKENIZER
 from psembed.detector.neighbours import Neighbour, Neighbours
 from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
+from psembed.detector.regions import deciding_region
 from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples, ends
@@ -131,8 +132,11 @@ class Detector:
         """Say which pieces of a script drive its score; see psembed.detector.explain.explain."""
         return explain(self, script)
 
-    def judge(self, items: Sequence[Item]) -> list[Verdict]:
-        """Return the verdicts on items that together fit into memory, in order."""
+    def judge(self, items: Sequence[Item], *, regions: bool = False) -> list[Verdict]:
+        """Return the verdicts on items that together fit into memory, in order.
+
+        With `regions`, those on malicious ones say where in the script they come from.
+        """
         unscored = [_read(item) for item in items]
         runs = iter(may_run([text for _, text in unscored if text is not None]))
         verdicts: list[Verdict] = []
@@ -143,19 +147,23 @@ class Detector:
             pending.append((verdict, unwrapped))
             size += sum(len(layer.text) for layer in unwrapped.layers)
             if size > workers.CHARACTERS:
-                verdicts += self._score_layers(pending)
+                verdicts += self._score_layers(pending, regions)
                 pending, size = [], 0
-        return verdicts + self._score_layers(pending)
+        return verdicts + self._score_layers(pending, regions)
 
-    def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]]) -> list[Verdict]:
+    def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], regions: bool) -> list[Verdict]:
         """Score the layers of several items together; return the verdicts."""
         clean = [cleaning.clean(layer.text) for _, unwrapped in pending for layer in unwrapped.layers]
         scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
         scored = zip(clean, scores, strict=True)
-        return [
-            self._decide(verdict, unwrapped, scored) if unwrapped.layers else verdict
-            for verdict, unwrapped in pending
-        ]
+        verdicts = []
+        for verdict, unwrapped in pending:
+            decided = self._decide(verdict, unwrapped, scored) if unwrapped.layers else verdict
+            if regions and decided.malicious:
+                texts = [layer.text for layer in unwrapped.layers]
+                decided = replace(decided, region=deciding_region(self, decided, texts))
+            verdicts.append(decided)
+        return verdicts
 
     def _decide(self, verdict: Verdict, unwrapped: Unwrapped, scored: Iterator[tuple[str, float]]) -> Verdict:
         """Add to a verdict what its layers and the next of their clean texts and scores say."""
@@ -199,7 +207,7 @@ def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
 
 def _read(item: Item) -> tuple[Verdict, str | None]:
     """Return what is known of an item before it is scored, and its text, None where there is none."""
-    content, verdict = item.data, Verdict(item.name, reason=item.reason, event=item.event)
+    content, verdict = item.data, Verdict(item.name, reason=item.reason, event=item.event, part=item.part)
     if content is None:
         return replace(verdict, reason=item.reason or "nothing could be read"), None
     if len(content) > MAX_BYTES:
@@ -226,12 +234,13 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def lost(item: Item) -> Verdict:
     """Return the verdict on an item whose process died of it."""
-    return Verdict(item.name, reason="the process that scored it died", event=item.event)
+    reason = "the process that scored it died"
+    return Verdict(item.name, reason=reason, event=item.event, part=item.part)
 
 
-def judge(items: Sequence[Item]) -> list[Verdict]:
-    """Return the verdicts of the released detector: work for other processes."""
-    return released().judge(items)
+def judge(items: Sequence[Item], **asked) -> list[Verdict]:
+    """Return the verdicts of the released detector, as `Detector.judge`: work for other processes."""
+    return released().judge(items, **asked)
 
 
 @functools.cache

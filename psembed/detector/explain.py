@@ -128,20 +128,27 @@ def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
     verdict = script if isinstance(script, Verdict) else detector.verdict(script)
     if verdict.layer is None or verdict.score is None:
         raise ParameterError(f"{verdict.name}: {verdict.reason}; there is no score to explain")
-    text = verdict.read
-    coarse = _weighed(detector, text, _grouped(_words(text), COARSE))
-    heavy = sorted(coarse, key=lambda piece: -piece.weight)[:REFINED]
-    spans = [(piece.start, piece.end) for piece in coarse if piece not in heavy]
-    spans += [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
     return Explanation(
         score=verdict.score,
         threshold=detector.layer_threshold if verdict.layer else detector.threshold,
         layer=verdict.layer,
         how=verdict.layers[verdict.layer].how,
-        text=text,
-        pieces=tuple(_weighed(detector, text, sorted(spans))),
-        nearest=tuple(detector.nearest(text)),
+        text=verdict.read,
+        pieces=tuple(weighed_pieces(detector, verdict.read)),
+        nearest=tuple(detector.nearest(verdict.read)),
     )
+
+
+def weighed_pieces(detector: Scorer, text: str, *, samples: int = SAMPLES) -> list[Piece]:
+    """Return the pieces of a clean text, from left to right; those that matter most have been cut twice.
+
+    Two times `samples` texts are scored: the fewer, the less certain are the weights.
+    """
+    coarse = _weighed(detector, text, _grouped(_words(text), COARSE), samples)
+    heavy = sorted(coarse, key=lambda piece: -piece.weight)[:REFINED]
+    spans = [(piece.start, piece.end) for piece in coarse if piece not in heavy]
+    spans += [span for piece in heavy for span in _grouped(_words(text, piece.start, piece.end), FINE)]
+    return _weighed(detector, text, sorted(spans), samples)
 
 
 def _words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
@@ -167,7 +174,7 @@ def _grouped(words: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
     return pieces
 
 
-def _weighed(detector: Scorer, text: str, spans: list[tuple[int, int]]) -> list[Piece]:
+def _weighed(detector: Scorer, text: str, spans: list[tuple[int, int]], samples: int) -> list[Piece]:
     """Return a piece for each span, weighed by a linear model of what random halves of the pieces score.
 
     A piece of which another says the same would weigh nothing if it were left out alone (LIME, Ribeiro et al.
@@ -175,7 +182,7 @@ def _weighed(detector: Scorer, text: str, spans: list[tuple[int, int]]) -> list[
     """
     if not spans:
         return []
-    kept = np.random.default_rng(0).random((SAMPLES, len(spans))) < 0.5
+    kept = np.random.default_rng(0).random((samples, len(spans))) < 0.5
     parts = [text[start:end] for start, end in spans]
     first, last = text[: spans[0][0]], text[spans[-1][1] :]
     texts = [first + "".join(itertools.compress(parts, row)) + last for row in kept.tolist()]

@@ -80,7 +80,7 @@ class Inputs:
         elif path == STDIN:
             yield self._standard_input()
         else:
-            yield from self._file(path)
+            yield from (item._replace(part=item.name[len(path) + 1 :]) for item in self._file(path))
 
     def total(self) -> int | None:
         """Return how many items there will be; None with standard input or event logs: only reading tells."""

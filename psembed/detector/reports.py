@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from io import BytesIO
 from typing import BinaryIO, TextIO
-from urllib.parse import quote
 
 import polars as pl
 
+from psembed.detector.sarif import write_sarif
 from psembed.detector.verdict import Event, Verdict
 from psembed.runtime.isolated import printable
-from psembed.runtime.provenance import __version__
 
 SCHEMA = {
     "path": pl.String,
@@ -31,13 +30,6 @@ SCHEMA = {
     **dict.fromkeys(Event._fields, pl.String),
 }
 """Columns of CSV and Parquet, keys of JSON lines, where `layers` is the list of them."""
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-RULE = {
-    "id": "PSEMBED001",
-    "name": "MaliciousPowerShell",
-    "shortDescription": {"text": "A script, or a layer uncovered in it, scores as malicious PowerShell."},
-    "defaultConfiguration": {"level": "error"},
-}
 
 
 def label(verdict: Verdict) -> str:
@@ -117,40 +109,6 @@ def write_parquet(verdicts: Iterable[Verdict], stream: BinaryIO) -> None:
     table = BytesIO()
     pl.DataFrame([row(verdict) for verdict in verdicts], schema=SCHEMA).write_parquet(table)
     stream.write(table.getbuffer())
-
-
-def write_sarif(verdicts: Iterable[Verdict], stream: TextIO) -> None:
-    """Write SARIF 2.1.0: a result for each malicious script, a notification for each that was not scored."""
-    results, unread = [], []
-    for verdict in verdicts:
-        if verdict.malicious:
-            results.append(_result(verdict))
-        elif verdict.score is None:
-            text = f"not scored: {verdict.reason}"
-            unread.append({"level": "warning", "message": {"text": text}, "locations": [_location(verdict)]})
-    driver = {"name": "psembed", "version": __version__, "rules": [RULE]}
-    invocation = {"executionSuccessful": True, "toolExecutionNotifications": unread}
-    run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
-    json.dump({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, stream, indent=1)
-    stream.write("\n")
-
-
-def _result(verdict: Verdict) -> dict:
-    layer = f"layer {verdict.layer}, {row(verdict)['uncovered_by']}"
-    where = "the script itself" if verdict.layer == 0 else layer
-    return {
-        "ruleId": RULE["id"],
-        "level": "error",
-        "message": {"text": f"score {verdict.score:.6f}, by {where}"},
-        "locations": [_location(verdict)],
-        "partialFingerprints": {"sha256": verdict.sha256},
-        "properties": {"score": verdict.score, "layers": [asdict(layer) for layer in verdict.layers]},
-    }
-
-
-def _location(verdict: Verdict) -> dict:
-    name = verdict.name.encode("utf-8", "surrogateescape").replace(b"\\", b"/")
-    return {"physicalLocation": {"artifactLocation": {"uri": quote(name)}}}
 
 
 WRITERS: dict[str, Callable[..., None]] = {

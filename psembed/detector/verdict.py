@@ -25,7 +25,8 @@ class Item(NamedTuple):
     """Something to score: bytes as they are, a decoded text, or None and the reason it cannot be read.
 
     A reason beside data is a remark, such as which parts are missing; beside empty data, why it is empty.
-    `found` tells what was found in a folder or a log from what was named.
+    `found` tells what was found in a folder or a log from what was named. `part` is the end of the name that
+    says what it is of a file: a row, a script block.
     """
 
     name: str
@@ -33,6 +34,20 @@ class Item(NamedTuple):
     reason: str = ""
     event: Event = NO_EVENT
     found: bool = False
+    part: str = ""
+
+
+class Region(NamedTuple):
+    """A place in a script: lines and columns from 1, these in UTF-16 code units, `end_column` exclusive.
+
+    `line_hash` is GitHub's primaryLocationLineHash of the first line.
+    """
+
+    start_line: int
+    start_column: int
+    end_line: int
+    end_column: int
+    line_hash: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,10 @@ class Verdict:
         Where the script was logged, of one from an event log.
     skipped : bool
         Whether it was only found, in a folder or a log, and there is nothing in it to score: no failure.
+    part : str
+        The end of the name that says what it is of a file: a row, a script block.
+    region : Region or None
+        Where in a malicious script the verdict comes from, if that was asked for.
 
     Examples
     --------
@@ -92,6 +111,8 @@ class Verdict:
     reason: str = ""
     event: Event = NO_EVENT
     skipped: bool = False
+    part: str = ""
+    region: Region | None = None
 
 
 def log_odds(scores: np.ndarray, *, nearest: float = 0.0, limit: float = np.inf) -> np.ndarray:

@@ -44,7 +44,7 @@ def released(monkeypatch):
     """A detector that calls what mentions iex malicious and cannot read NUL bytes."""
 
     class Fake:
-        def judge(self, items):
+        def judge(self, items, **asked):
             return [self.verdict(item) for item in items]
 
         def verdict(self, item):
@@ -104,10 +104,10 @@ def stopped_at_c(monkeypatch, released):
     """Ctrl-C while the third script is scored, each being a batch of its own in this process."""
     judge = released.judge
 
-    def stopping(self, items):
+    def stopping(self, items, **asked):
         if items[0].name.endswith("c.ps1"):
             raise KeyboardInterrupt
-        return judge(self, items)
+        return judge(self, items, **asked)
 
     monkeypatch.setattr(workers, "ROWS", 1)
     monkeypatch.setattr(workers, "ALONE", 9)

@@ -276,7 +276,9 @@ def test_names_of_undecodable_bytes(folder):
 
 @pytest.mark.parametrize("column", ["data", "text", "script", "ScriptBlockText", "content"])
 def test_a_table_gives_an_item_for_each_row(table, column):
-    expected = [Item("t.parquet:0", "é"), Item("t.parquet:1", ""), Item("t.parquet:2", "c")]
+    expected = [
+        Item(f"t.parquet:{number}", data, part=str(number)) for number, data in enumerate(["é", "", "c"])
+    ]
     assert list(Inputs([table(other=[1, 2, 3], **{column: ["é", "", "c"]})])) == expected
 
 
@@ -332,14 +334,14 @@ def test_other_files_follow_a_table_at_which_the_reader_crashes(table):
     put("good.ps1")
     bad, *good = Inputs(["bad.parquet", table(data=["x"]), "good.ps1"])
     assert bad.name == "bad.parquet" and bad.reason.startswith("the table is damaged")
-    assert good == [Item("t.parquet:0", "x"), Item("good.ps1", b"good.ps1")]
+    assert good == [Item("t.parquet:0", "x", part="0"), Item("good.ps1", b"good.ps1")]
 
 
 def test_a_reader_that_crashes_in_the_middle_costs_the_rest_of_its_table(table, monkeypatch):
     failing(monkeypatch, 3, "os.abort()")
     put("good.ps1")
     *read, last = Inputs([table(row_group_size=1, data=["x", "y", "z"]), "good.ps1"])
-    assert read == [Item("t.parquet:0", "x"), Item("t.parquet", None, parquet.FAILED)]
+    assert read == [Item("t.parquet:0", "x", part="0"), Item("t.parquet", None, parquet.FAILED)]
     assert last.data == b"good.ps1"
 
 
@@ -359,8 +361,8 @@ def test_a_table_or_log_that_changes_says_so_at_the_end(table, monkeypatch):
     states = iter([(1, 1), (2, 2)])
     monkeypatch.setattr(inputs, "_state", lambda stream: next(states))
     assert list(Inputs([name])) == [
-        Item(f"{name}:0", "x"),
-        Item(f"{name}:1", "y"),
+        Item(f"{name}:0", "x", part="0"),
+        Item(f"{name}:1", "y", part="1"),
         Item(name, None, inputs.CHANGED),
     ]
 
@@ -378,9 +380,9 @@ def test_an_event_log_gives_an_item_for_each_script_block(folder):
         ],
     )
     whole, *cut = Inputs(["A.EVTX"])
-    assert whole == Item("A.EVTX:one", "whole", found=True)
-    assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing", found=True)
-    assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing", found=True)
+    assert whole == Item("A.EVTX:one", "whole", found=True, part="one")
+    assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing", found=True, part="two")
+    assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing", found=True, part="three")
     assert cut[2].reason.endswith("20, 21 and 78 more of 99 are missing")
 
 

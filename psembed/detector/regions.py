@@ -1,0 +1,123 @@
+"""Where in a script its verdict comes from, and the hash by which GitHub knows a line again."""
+
+import base64
+import re
+from collections.abc import Sequence
+
+from psembed.detector.explain import Scorer, weighed_pieces
+from psembed.detector.verdict import Region, Verdict
+from psembed.powershell.cleaning import COMMENT, edited, spans
+
+SAMPLES = 64  # what they find lowers the score as much as what four times as many find
+WINDOW, FACTOR = 100, 37  # characters that GitHub hashes, and the base of its polynomial
+BOM, END = "\ufeff", "\uffff"  # the latter stands there for the end of the file
+_VISIBLE, _WORDS, _BASE64 = re.compile(r"\S"), re.compile(r"\S+"), re.compile(r"[\w+/=]*", re.ASCII)
+Span = tuple[int, int]  # start and end in a text, the end exclusive
+
+
+def deciding_region(detector: Scorer, verdict: Verdict, layers: Sequence[str]) -> Region:
+    """Return where in a script, the first of its `layers`, the verdict comes from.
+
+    Where the script itself decides, that is its strongest piece. Of an uncovered layer it is the place of its
+    text or its Base64, or of what it was found in; where neither is in the script, the first line of code.
+    """
+    script = _unix_lines(layers[0])
+    code = _code_in_place(script)
+    found = _of_layer(verdict, layers, script) if verdict.layer else _of_piece(detector, verdict.read, code)
+    start, end = found or _first_line(code)
+    last = script.rfind("\n", 0, end) + 1
+    first = script.rfind("\n", 0, start) + 1
+    return Region(
+        script.count("\n", 0, start) + 1,
+        len(_utf16(script[first:start])) // 2 + 1,
+        script.count("\n", 0, end) + 1,
+        len(_utf16(script[last:end])) // 2 + 1,
+        line_hash(BOM * (verdict.encoding == "utf-8-bom") + script, script.count("\n", 0, start) + 1),
+    )
+
+
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")
+
+
+def _code_in_place(script: str) -> str:
+    """Return `script` with spaces for comments and a byte-order mark, so that code keeps its place."""
+    script = " " * script.startswith(BOM) + script.removeprefix(BOM)
+    comments = ((start, end) for kind, start, end in spans(script) if kind == COMMENT)
+    return edited(script, ((start, end, _VISIBLE.sub(" ", script[start:end])) for start, end in comments))
+
+
+def _first_line(code: str) -> Span:
+    """Return the place of the first line that holds any code."""
+    line = re.search(r"\S(?:.*\S)?", code)
+    return line.span() if line else (0, 0)
+
+
+def _of_piece(detector: Scorer, read: str, code: str) -> Span | None:
+    """Return the place in `code` of what weighs most in `read`, which is that text without its white space.
+
+    Of a long text only head and tail were read, so what is in the tail is counted from the end.
+    """
+    pieces = weighed_pieces(detector, read, samples=SAMPLES)
+    if not pieces:
+        return None
+    strongest = max(pieces, key=lambda piece: piece.weight)
+    total, head = _visible(code), len(read) - 1 - (len(read) - 1) // 4
+    start, end = (
+        _visible(read[:place]) if place <= head else total - _visible(read[place:])
+        for place in (strongest.start, strongest.end)
+    )
+    return _place(code, start), _place(code, max(start, end - 1)) + 1
+
+
+def _visible(text: str) -> int:
+    """Return how many characters are no white space."""
+    return sum(map(len, text.split()))
+
+
+def _place(code: str, number: int) -> int:
+    """Return the place of the character of this number, from 0, among those that are no white space."""
+    for word in _WORDS.finditer(code):
+        if number < word.end() - word.start():
+            return word.start() + number
+        number -= word.end() - word.start()
+    return max(0, len(code) - 1)
+
+
+def _of_layer(verdict: Verdict, layers: Sequence[str], script: str) -> Span | None:
+    """Return the place of the layer that decides, or of the nearest around it that is seen in the script."""
+    number = verdict.layer or 0
+    while number > 0:
+        text = layers[number]
+        if (start := script.find(_unix_lines(text))) >= 0:
+            return start, start + len(_unix_lines(text))
+        for data in (_utf16(text), text.encode("utf-8", "surrogatepass")):
+            shown = base64.b64encode(data[: len(data) // 3 * 3]).decode()  # what came after it may be gone
+            if shown and (start := script.find(shown)) >= 0:
+                whole = _BASE64.match(script, start)
+                return whole.span() if whole else None
+        number = verdict.layers[number].parent
+    return None
+
+
+def line_hash(text: str, line: int) -> str:
+    r"""Return the hash by which GitHub's code scanning knows a line again (CodeQL action, fingerprints.ts).
+
+    `text` has \n at line ends; lines count from 1. It is a polynomial of the 100 UTF-16 code units from the
+    start of the line on, without spaces and tabs, and after ":" how many lines up to this one have it.
+    """
+    squeezed = text.replace(" ", "").replace("\t", "") + END
+    start = 0
+    for _ in range(line - 1):
+        start = squeezed.index("\n", start) + 1
+    window = squeezed[start : start + WINDOW]
+    units = memoryview(_utf16(window)).cast("H")[:WINDOW].tolist()
+    value = 0
+    for unit in units + [0] * (WINDOW - len(units)):
+        value = value * FACTOR + unit
+    alike = re.compile(rf"(?m)^(?={re.escape(window)})").findall(squeezed, 0, start + len(window))
+    return f"{value % 2**64:x}:{len(alike)}"
