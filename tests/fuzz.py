@@ -1,7 +1,7 @@
 """Fuzzing by hand: `python tests/fuzz.py TARGET --inputs N`; no test, as it takes minutes to hours.
 
 Targets: verdict (bytes to verdict, the whole path), layers, log (.evtx), table (.parquet). Inputs are mutated
-from seeds (golden texts, encodings of tests/test_layers.py, logs, tables) by a seeded generator, or with
+from seeds (golden texts, encodings of test_layers.py, logs, tables) by a seeded generator, or with
 --atheris, where it is installed, by one that looks for new paths through psembed. An input fails if anything
 is raised that the documentation does not name, or if it takes longer than SECONDS; it is then kept in --keep,
 as Base64, for a test to be made of it.
@@ -10,6 +10,7 @@ as Base64, for a test to be made of it.
 import argparse
 import base64
 import contextlib
+import itertools
 import os
 import random
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / folder) for folder in ("", "helpers", "powershell"))]
 
 
 def instrumented() -> contextlib.AbstractContextManager:
@@ -38,6 +39,7 @@ with instrumented():
     from psembed.detector.verdict import Item
     from psembed.powershell.unwrap.layers import unwrap
     from psembed.release import golden
+    from psembed.runtime.files import RELEASED
 
 SECONDS, MEMORY_GB = 2.0, 1.0  # for one input, of which unwrapping takes at most 1.5 s; for all
 SPLICES = (
@@ -75,7 +77,8 @@ def text_seeds() -> list[bytes]:
     """Return generated scripts, plain and in every encoding that is uncovered."""
     from test_layers import BAITS, ENCODERS
 
-    texts = [text for text in golden.texts(300) if len(text) < 20_000]
+    first = itertools.islice(golden.read(RELEASED / golden.GOLDEN), 300)
+    texts = [text for text in map(golden.input_of, first) if len(text) < 20_000]
     texts += [encode(text) for encode in ENCODERS.values() for text in texts[:20]]
     texts += [str(bait)[:20_000] for bait in BAITS]
     return [text.encode("utf-8", "replace") for text in texts]

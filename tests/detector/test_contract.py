@@ -9,6 +9,7 @@ import shutil
 import contract_scorer as contract
 import numpy as np
 import pytest
+from golden_inputs import EDGES, FRAGMENTS, inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +21,8 @@ from psembed.powershell import cleaning, decoding, encoding, tokens
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
 from psembed.powershell.encoding import BLOCK
 from psembed.release import golden
-from psembed.release.golden import EDGES, FRAGMENTS, GOLDEN
-from psembed.runtime.errors import ModelError, ParameterError
+from psembed.release.golden import GOLDEN
+from psembed.runtime.errors import ModelError
 from psembed.runtime.files import RELEASED
 
 SCORER = contract.Scorer(RELEASED)
@@ -132,7 +133,7 @@ def test_golden_file_is_small_and_repeats(folder, tmp_path):
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert header["sha256"] == manifest["sha256"] and header["format"] == golden.FORMAT
     shutil.copy(folder / TOKENIZER, tmp_path)
-    contents = [golden.write(tmp_path, Detector.load(), n=80).read_bytes() for _ in range(2)]
+    contents = [golden.write(tmp_path, Detector.load(), inputs=inputs(80)).read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
 
 
@@ -149,17 +150,11 @@ def golden_lines(path):
         return list(map(json.loads, lines))
 
 
-def test_golden_texts_are_those_of_the_records(records):
-    given = [golden.input_of(record) for record in records if record["kind"] == "text"]
-    assert golden.texts() == given
-    assert golden.texts(3) == given[:3] == list(EDGES[:3])
-    assert golden.texts(seed=2) != given
-
-
-@pytest.mark.parametrize("n", [-1, 2.5, None])
-def test_golden_numbers_are_checked(n):
-    with pytest.raises(ParameterError, match="n is"):
-        golden.texts(n)
+def test_golden_inputs_are_those_that_were_made(records):
+    given = [(record["kind"], golden.input_of(record)) for record in records]
+    assert [(one["kind"], golden.input_of(one)) for one in inputs()] == given
+    assert [text for _, text in given[:3]] == list(EDGES[:3])
+    assert inputs(seed=2) != inputs()
 
 
 def test_golden_file_goes_with_its_detector(tmp_path):
