@@ -8,9 +8,11 @@ at BUDGET strengths of one number, so none wins by more tuning than another.
 """
 
 import logging
+import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -35,11 +37,11 @@ HASH_COLUMNS = 2**20
 CODES = CHARACTERS - 1  # the encoder's character ids without that of padding
 TREES = 200
 SVM_PASSES = 10_000  # at most; it stops when it has converged
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+GRIDS: dict[str, tuple[float, ...]] = {name: tuple(grid) for name, grid in _DATA["strengths"].items()}
+"""The strengths tried of each model that is tuned: BUDGET of them, strongest regularisation first."""
+BASELINES = ("one_line_rule", *GRIDS)
 BUDGET = 7  # strengths tried on validation data, for every model that is tuned
-# Strengths: the higher, the weaker the regularisation. Each grid is in that order, strongest first.
-INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # C of logistic regression
-INVERSE_MARGINS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C of the support vector machine
-LEAVES = (2, 4, 8, 16, 32, 64, 128)  # of each boosted tree
 DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
 _BATCH = 2048  # scripts turned into counts at once
 # Several threads of OpenMP spin as they wait, on cores that are shared. BLAS keeps its own, whose number
@@ -197,16 +199,6 @@ _KINDS: dict[str, tuple[int, Callable[[pl.Series], tuple[np.ndarray, np.ndarray]
     "svm_char_3gram": (CODES**3, _characters),
 }
 _VIEWS = {"length": features.length, "gradient_boosting": features.matrix}
-GRIDS: dict[str, tuple[float, ...]] = {
-    "length": LEAVES,
-    "bag_of_words": INVERSE_PENALTIES,
-    "token_3gram": INVERSE_PENALTIES,
-    "char_3gram": INVERSE_PENALTIES,
-    "svm_char_3gram": INVERSE_MARGINS,
-    "gradient_boosting": LEAVES,
-}
-"""The strengths tried of each model that is tuned: BUDGET of them, strongest regularisation first."""
-BASELINES = ("one_line_rule", *GRIDS)
 
 
 def _counts(name: str, texts: Texts, columns: np.ndarray | slice = slice(None)) -> csr_array:
