@@ -83,7 +83,7 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(dropped=first_rule(rules, otherwise=""))
 
 
-def first_rule(rules: dict[str, pl.Expr], *, otherwise: str) -> pl.Expr:
+def first_rule(rules: dict[str, pl.Expr | pl.Series], *, otherwise: str | None) -> pl.Expr:
     """Return the name of the first rule that applies."""
     names = [pl.when(applies).then(pl.lit(name)) for name, applies in rules.items()]
     return pl.coalesce(*names, pl.lit(otherwise))

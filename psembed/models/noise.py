@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from psembed.datasets import splits
+from psembed.datasets.labels import first_rule
 from psembed.models import baselines
 from psembed.runtime.errors import CorpusError, ParameterError
 from psembed.runtime.threads import map_partitions
@@ -135,15 +136,8 @@ def drops(samples: pl.DataFrame, suspected: pl.DataFrame, names: list[str]) -> p
             f"{len(suspected)} suspected scripts meet {len(texts)} samples of their label: "
             "the tables are of different runs; make both again"
         )
-    evidence = texts.with_columns(
-        tool=defines(texts["clean"]).list.eval(pl.element().is_in(names)).list.any(),
-        harmless=(texts["clean"].str.len_chars() < SHORT) & ~capable(texts["clean"]),
-    )
-    reason = (
-        pl.when((pl.col("label") == 0) & pl.col("tool"))
-        .then(pl.lit(DROP_TOOL))
-        .when((pl.col("label") == 1) & pl.col("harmless"))
-        .then(pl.lit(DROP_HARMLESS))
-    )
-    dropped = evidence.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+    tool = defines(texts["clean"]).list.eval(pl.element().is_in(names)).list.any()
+    harmless = (texts["clean"].str.len_chars() < SHORT) & ~capable(texts["clean"])
+    rules = {DROP_TOOL: (texts["label"] == 0) & tool, DROP_HARMLESS: (texts["label"] == 1) & harmless}
+    dropped = texts.with_columns(reason=first_rule(rules, otherwise=None)).drop_nulls("reason")
     return dropped.select("sha256", "label", "source", "reason", "probability").sort("probability", "sha256")
