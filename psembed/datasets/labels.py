@@ -239,13 +239,10 @@ def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:
     counted = {}
     for part in splits.PARTS:
         rows = samples.filter(pl.col(protocol) == part)
-        positive = rows["label"] == 1
-        counted[part] = {
-            "positives": int(positive.sum()),
-            "negatives": int((~positive).sum()),
-            "positive_clusters": rows.filter(positive)["cluster"].n_unique(),
-            "negative_clusters": rows.filter(~positive)["cluster"].n_unique(),
-        }
+        classes = {name: rows.filter(label=label) for name, label in (("positive", 1), ("negative", 0))}
+        scripts = {f"{name}s": own.height for name, own in classes.items()}
+        clusters = {f"{name}_clusters": own["cluster"].n_unique() for name, own in classes.items()}
+        counted[part] = scripts | clusters
     return counted
 
 

@@ -44,12 +44,7 @@ def mistakes(scripts: pl.DataFrame, *, model: str, char_length: int) -> pl.DataF
     alarmed = pl.col(model) > 0.5
     wrong = scripts.filter(alarmed != (pl.col("label") == 1))
     named = pl.when(pl.col("label") == 0).then(pl.lit(MISTAKES[0])).otherwise(pl.lit(MISTAKES[1]))
-    return wrong.select(
-        named.alias("mistake"),
-        causes(wrong["clean"], char_length=char_length).alias("cause"),
-        "stratum",
-        "source",
-        "sha256",
-        pl.col("clean").str.len_chars().alias("characters"),
-        "clean",
-    ).sort("mistake", "cause", "stratum", "source", "sha256")
+    cause, characters = causes(wrong["clean"], char_length=char_length), pl.col("clean").str.len_chars()
+    told = wrong.with_columns(mistake=named, cause=cause, characters=characters)
+    order = ("mistake", "cause", "stratum", "source", "sha256")
+    return told.select(*order, "characters", "clean").sort(order)
