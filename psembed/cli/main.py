@@ -24,6 +24,11 @@ from psembed.runtime.provenance import __version__
 
 PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
+NEEDED = """\
+The first six work in the base install; event logs need pip install 'psembed[events]', --cluster
+'psembed[cluster]'. The others, from setup on, need a clone of the project, where setup installs the rest of
+what they use, or pip install 'psembed[study,dev]' does.
+"""
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
 script; 2 the request itself was wrong, `score` found none but could not score an input, or `score` could not
@@ -84,20 +89,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     top.add_argument("--version", action="version", version=f"psembed {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", description=NEEDED, metavar="COMMAND", required=True)
 
     def add(name: str, command, text: str, *, needs: tuple[str, ...] = STUDY) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         made.set_defaults(command=command, needs=needs)
         return made
 
+    score.add_commands(add)
+    similarity.add_commands(add)
     add("setup", _setup, "make .venv from requirements.lock, or bring it up to date", needs=())
     _add_run_commands(add)
     fetch = add("fetch", _fetch, "make snapshots of pinned sources", needs=("pygit2", "polars"))
     fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (all of sources.toml by default)")
     fetch.add_argument("--history", action="store_true", help="all versions in git history, not the tip only")
-    similarity.add_commands(add)
-    score.add_command(add)
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")

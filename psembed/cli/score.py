@@ -24,28 +24,62 @@ if TYPE_CHECKING:
 
 NEEDS = ("onnxruntime", "polars")
 FORMATS = ("table", "jsonl", "csv", "parquet", "sarif")  # of psembed.detector.reports
+BASELINE = "baseline"  # the format of `psembed baseline`
+LINES, TABLE = ".jsonl", ".parquet"  # how the name of a file of layers may end
 FOUND, UNREAD = 1, 2  # exit codes; 0 where all were scored and none is malicious
 
 
-def add_command(add) -> None:
-    """Add `score` to the parser of psembed.cli.main."""
+def add_commands(add) -> None:
+    """Add `score` and `baseline` to the parser of psembed.cli.main."""
     command = add("score", score, "score scripts with the released detector", needs=NEEDS)
-    command.add_argument(
-        "paths", nargs="+", metavar="PATH",
-        help="a script, a folder, a table (.parquet), an event log (.evtx), or - for standard input",
-    )  # fmt: skip
-    command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
+    _add_inputs(command)
     command.add_argument("--format", choices=FORMATS, default="table", help="of the output (default: table)")
     command.add_argument("--output", metavar="FILE", help="write there, whole or not at all")
+    command.add_argument("--only", choices=("malicious",), help="leave all others out of the output")
+    command.add_argument(
+        "--layers", metavar="FILE", help="write every layer, as text, to FILE (.jsonl or .parquet), too"
+    )
+    command.add_argument(
+        "--baseline", metavar="FILE", help="of scripts that are accepted, as `psembed baseline` writes it"
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="fail, too, where what was found holds nothing to score"
+    )
     command.add_argument(
         "--cluster", metavar="ADDRESS", help="share the work with Dask workers: tcp://HOST:PORT, or local"
     )
     command.add_argument("--explain", action="store_true", help="mark what drove scores of malicious ones")
     command.epilog = (
-        f"exit codes: 0 all were scored and none is malicious; {FOUND} some are malicious; {UNREAD} none is,"
-        " but some could not be scored, or nothing was, or the request was wrong, or what was found could not"
-        " be written (the disk is full)"
+        f"exit codes: 0 all were scored and none is malicious, but for accepted ones; {FOUND} some are"
+        f" malicious; {UNREAD} none is, but some could not be scored, or nothing was, or the request was"
+        " wrong, or what was found could not be written (the disk is full)"
     )
+    accepting = add("baseline", accept, "accept the malicious ones of known scripts, by hash", needs=NEEDS)
+    _add_inputs(accepting)
+    accepting.add_argument(
+        "--output", metavar="FILE", required=True, help="a list for `score --baseline`; its comments are kept"
+    )
+    accepting.epilog = (
+        f"exit codes: 0 the list is written; {UNREAD} it is, but not all could be scored, or it is not"
+    )
+    accepting.set_defaults(format=BASELINE, only=None, layers=None, strict=False, cluster=None, explain=False)
+
+
+def _add_inputs(command) -> None:
+    command.add_argument(
+        "paths", nargs="+", metavar="PATH",
+        help="a script, a folder, a table (.parquet), an event log (.evtx), or - for standard input",
+    )  # fmt: skip
+    command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
+    command.add_argument(
+        "--threshold", type=_share, metavar="X", help="score (0 to 1) from which on a script is malicious"
+    )
+
+
+def _share(text: str) -> float:
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return float(text)
 
 
 def score(options: argparse.Namespace) -> int:
@@ -64,33 +98,60 @@ def score(options: argparse.Namespace) -> int:
         raise PsembedError(f"{'the disk is full, make room' if full else error}; {kept}") from error
 
 
+def accept(options: argparse.Namespace) -> int:
+    """Write the malicious ones of what is named as accepted; comments of the file as it was are kept."""
+    options.baseline = options.output if Path(options.output).exists() else None
+    return score(options)
+
+
 def _scored(options: argparse.Namespace, counts: Counter) -> int:
     """Score what is named, count the verdicts that were written by their label, and return the exit code."""
+    from psembed.detector import baseline
     from psembed.detector.detector import released
     from psembed.detector.inputs import Inputs
     from psembed.detector.reports import BINARY, WRITERS, label
 
     _heed_interrupts()
     binary = options.format in BINARY
+    _check(options, binary=binary)
+    comments = baseline.read(Path(options.baseline)) if options.baseline else {}
+    write = baseline.write if options.format == BASELINE else WRITERS[options.format]
+    detector = released()
+    given = Inputs(options.paths, column=options.column)
+    total = given.total() if sys.stderr.isatty() else None
+    with (
+        _verdicts(given, options) as verdicts,
+        _target(options.output, binary=binary) as stream,
+        _layers(options.layers) as copied,
+    ):
+        why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
+        meter = Progress(sys.stderr, "scored", total)
+        marked = copied(baseline.marked(verdicts, comments))
+        with contextlib.closing(_watched(marked, counts, label, meter, stream)) as watched:
+            shown = (each for each in watched if options.only in (None, label(each)))
+            write(shown, stream, **why)
+            stream.flush()
+    print(_summary(counts, given), file=sys.stderr)
+    return _exit_code(options, counts)
+
+
+def _check(options: argparse.Namespace, *, binary: bool) -> None:
+    """Raise ParameterError where options do not go together."""
     if binary and not options.output and sys.stdout.isatty():
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
-    detector = released()
-    given = Inputs(options.paths, column=options.column)
-    total = given.total() if sys.stderr.isatty() else None
-    asked = {"regions": True} if options.format == "sarif" else {}
-    with (
-        _verdicts(given, options.cluster, asked) as verdicts,
-        _target(options.output, binary=binary) as stream,
-    ):
-        why = {"why": _reasons(detector, colour=stream.isatty())} if options.explain else {}
-        meter = Progress(sys.stderr, "scored", total)
-        with contextlib.closing(_watched(verdicts, counts, label, meter, stream)) as watched:
-            WRITERS[options.format](watched, stream, **why)
-            stream.flush()
-    print(_summary(counts, given), file=sys.stderr)
-    return FOUND if counts["malicious"] else UNREAD if counts["not scored"] or not counts["clean"] else 0
+    if options.layers and Path(options.layers).suffix.lower() not in (LINES, TABLE):
+        raise ParameterError(f"--layers {options.layers}: the name has to end in {LINES} or {TABLE}")
+    if options.layers and options.output and Path(options.layers).resolve() == Path(options.output).resolve():
+        raise ParameterError("--layers and --output name the same file")
+
+
+def _exit_code(options: argparse.Namespace, counts: Counter) -> int:
+    if counts["malicious"] and options.format != BASELINE:
+        return FOUND
+    unread = counts["not scored"] + counts["empty"] * options.strict
+    return UNREAD if unread or counts.total() == counts["empty"] else 0
 
 
 def _heed_interrupts() -> None:
@@ -111,16 +172,17 @@ def _reasons(detector: Detector, *, colour: bool) -> Callable:
 
 
 @contextlib.contextmanager
-def _verdicts(given: Iterable, cluster: str | None, asked: dict) -> Iterator[Iterable]:
+def _verdicts(given: Iterable, options: argparse.Namespace) -> Iterator[Iterable]:
     """Give the verdicts on the items, by processes here or, at an address, by Dask workers."""
     from psembed.detector.detector import chunks, judge, lost
     from psembed.runtime import workers
 
-    work = partial(judge, **asked)
-    if cluster is None:
+    asked = {"regions": options.format == "sarif", "texts": options.layers is not None}
+    work = partial(judge, threshold=options.threshold, **asked)
+    if options.cluster is None:
         yield workers.in_order(work, chunks(given), lost=lost)
         return
-    with workers.dask(cluster) as client:
+    with workers.dask(options.cluster) as client:
         yield workers.on_dask(client, work, chunks(given))
 
 
@@ -134,6 +196,26 @@ def _target(output: str | None, *, binary: bool) -> Iterator[IO]:
         return
     with atomic(Path(output)) as temporary, _opened(temporary, binary=binary) as stream:
         yield stream
+
+
+@contextlib.contextmanager
+def _layers(file: str | None) -> Iterator[Callable[[Iterable], Iterable]]:
+    """Give a function that passes verdicts on and writes their layers to a file, whole or not at all."""
+    from psembed.detector.reports import table_of_layers, with_layers_written
+    from psembed.runtime.files import atomic
+
+    if file is None:
+        yield iter
+        return
+    with atomic(Path(file)) as whole:
+        lines = whole.with_suffix(".lines")
+        try:
+            with _opened(lines, binary=False) as stream:
+                yield partial(with_layers_written, stream=stream)
+            finish = lines.replace if whole.suffix.lower() == LINES else partial(table_of_layers, lines)
+            finish(whole)
+        finally:
+            lines.unlink(missing_ok=True)
 
 
 def _opened(path: Path, *, binary: bool) -> IO:
@@ -157,10 +239,12 @@ def _watched(verdicts: Iterable, counts: Counter, label: Callable, meter: Progre
 
 def _counted(counts: Counter) -> str:
     """Say how many were scored, with what result, and how many were not."""
-    scored = counts["malicious"] + counts["clean"]
+    scored = counts["malicious"] + counts["clean"] + counts["accepted"]
+    accepted = f", {counts['accepted']:,} accepted" * bool(counts["accepted"])
     unread = f"; {counts['not scored']:,} not scored" * bool(counts["not scored"])
     empty = f"; {counts['empty']:,} found with nothing to score" * bool(counts["empty"])
-    return f"{scored:,} scored: {counts['malicious']:,} malicious, {counts['clean']:,} clean{unread}{empty}"
+    results = f"{counts['malicious']:,} malicious, {counts['clean']:,} clean{accepted}"
+    return f"{scored:,} scored: {results}{unread}{empty}"
 
 
 def _summary(counts: Counter, given) -> str:

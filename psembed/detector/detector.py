@@ -132,10 +132,11 @@ class Detector:
         """Say which pieces of a script drive its score; see psembed.detector.explain.explain."""
         return explain(self, script)
 
-    def judge(self, items: Sequence[Item], *, regions: bool = False) -> list[Verdict]:
+    def judge(self, items: Sequence[Item], **asked) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order.
 
-        With `regions`, those on malicious ones say where in the script they come from.
+        May be `asked`: a `threshold` instead of the detector's (0..1; that of layers stays at least as high),
+        `regions` of malicious scripts (True), `texts` of layers (True).
         """
         unscored = [_read(item) for item in items]
         runs = iter(may_run([text for _, text in unscored if text is not None]))
@@ -147,37 +148,43 @@ class Detector:
             pending.append((verdict, unwrapped))
             size += sum(len(layer.text) for layer in unwrapped.layers)
             if size > workers.CHARACTERS:
-                verdicts += self._score_layers(pending, regions)
+                verdicts += self._score_layers(pending, asked)
                 pending, size = [], 0
-        return verdicts + self._score_layers(pending, regions)
+        return verdicts + self._score_layers(pending, asked)
 
-    def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], regions: bool) -> list[Verdict]:
+    def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
         """Score the layers of several items together; return the verdicts."""
         clean = [cleaning.clean(layer.text) for _, unwrapped in pending for layer in unwrapped.layers]
         scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
         scored = zip(clean, scores, strict=True)
-        verdicts = []
-        for verdict, unwrapped in pending:
-            decided = self._decide(verdict, unwrapped, scored) if unwrapped.layers else verdict
-            if regions and decided.malicious:
-                texts = [layer.text for layer in unwrapped.layers]
-                decided = replace(decided, region=deciding_region(self, decided, texts))
-            verdicts.append(decided)
-        return verdicts
+        return [
+            self._decide(verdict, unwrapped, scored, **asked) if unwrapped.layers else verdict
+            for verdict, unwrapped in pending
+        ]
 
-    def _decide(self, verdict: Verdict, unwrapped: Unwrapped, scored: Iterator[tuple[str, float]]) -> Verdict:
+    def _decide(
+        self,
+        verdict: Verdict,
+        unwrapped: Unwrapped,
+        scored: Iterator[tuple[str, float]],
+        *,
+        threshold: float | None = None,
+        regions: bool = False,
+        texts: bool = False,
+    ) -> Verdict:
         """Add to a verdict what its layers and the next of their clean texts and scores say."""
         clean, scores = zip(*itertools.islice(scored, len(unwrapped.layers)), strict=True)
         layers = tuple(
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
             for layer, score in zip(unwrapped.layers, scores, strict=True)
         )
+        limit = self.threshold if threshold is None else threshold
         outermost, inner = _deciding(unwrapped.layers)
-        guilty = [number for number in outermost if scores[number] >= self.threshold]
-        guilty += [number for number in inner if scores[number] >= self.layer_threshold]
+        guilty = [number for number in outermost if scores[number] >= limit]
+        guilty += [number for number in inner if scores[number] >= max(limit, self.layer_threshold)]
         highest = max(guilty or outermost, key=lambda number: (scores[number], -number))
         cut = f"not all layers were uncovered: limit of {unwrapped.cut}" if unwrapped.cut else ""
-        return replace(
+        verdict = replace(
             verdict,
             score=scores[highest],
             malicious=bool(guilty),
@@ -185,7 +192,10 @@ class Detector:
             layers=layers,
             read=self.view(clean[highest]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
+            texts=tuple(layer.text for layer in unwrapped.layers),
         )
+        region = deciding_region(self, verdict) if regions and guilty else None
+        return replace(verdict, region=region, texts=verdict.texts * texts)
 
 
 def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Sequence
 
 from psembed.detector.explain import Scorer, weighed_pieces
 from psembed.detector.verdict import Region, Verdict
@@ -15,15 +14,15 @@ _VISIBLE, _WORDS, _BASE64 = re.compile(r"\S"), re.compile(r"\S+"), re.compile(r"
 Span = tuple[int, int]  # start and end in a text, the end exclusive
 
 
-def deciding_region(detector: Scorer, verdict: Verdict, layers: Sequence[str]) -> Region:
-    """Return where in a script, the first of its `layers`, the verdict comes from.
+def deciding_region(detector: Scorer, verdict: Verdict) -> Region:
+    """Return where in a script the verdict, which has the texts of its layers, comes from.
 
     Where the script itself decides, that is its strongest piece. Of an uncovered layer it is the place of its
     text or its Base64, or of what it was found in; where neither is in the script, the first line of code.
     """
-    script = _unix_lines(layers[0])
+    script = _unix_lines(verdict.texts[0])
     code = _code_in_place(script)
-    found = _of_layer(verdict, layers, script) if verdict.layer else _of_piece(detector, verdict.read, code)
+    found = _of_layer(verdict, script) if verdict.layer else _of_piece(detector, verdict.read, code)
     start, end = found or _first_line(code)
     last = script.rfind("\n", 0, end) + 1
     first = script.rfind("\n", 0, start) + 1
@@ -88,11 +87,11 @@ def _place(code: str, number: int) -> int:
     return max(0, len(code) - 1)
 
 
-def _of_layer(verdict: Verdict, layers: Sequence[str], script: str) -> Span | None:
+def _of_layer(verdict: Verdict, script: str) -> Span | None:
     """Return the place of the layer that decides, or of the nearest around it that is seen in the script."""
     number = verdict.layer or 0
     while number > 0:
-        text = layers[number]
+        text = verdict.texts[number]
         if (start := script.find(_unix_lines(text))) >= 0:
             return start, start + len(_unix_lines(text))
         for data in (_utf16(text), text.encode("utf-8", "surrogatepass")):

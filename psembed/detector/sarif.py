@@ -24,7 +24,9 @@ A network trained on malicious and clean scripts scores the script and every lay
 without running it. The message tells the score (0 to 1) and the layer that decides. The region is the piece \
 of the script that weighs most, or where the layer was found.
 
-Read the script before anyone runs it: `psembed score --explain FILE` marks what drove the score."""
+Read the script before anyone runs it: `psembed score --explain FILE` marks what drove the score. What is \
+known and wanted can be accepted: `psembed baseline FILE --output accepted.json`, from then on \
+`psembed score --baseline accepted.json`."""
 RULE = {
     "id": "PSEMBED001",
     "name": "MaliciousPowerShell",
@@ -70,6 +72,9 @@ def _result(verdict: Verdict) -> dict:
     where = f"layer {number}, {verdict.layers[number].how}" if number else "the script itself"
     within = f"; line {region.start_line} of {printable(verdict.part)}" if verdict.part else ""
     hashes = {"primaryLocationLineHash": region.line_hash} if region.line_hash else {}
+    accepted = {"kind": "external", "status": "accepted"}
+    if verdict.accepted:
+        accepted["justification"] = verdict.accepted
     return {
         "ruleId": RULE["id"],
         "ruleIndex": 0,
@@ -77,6 +82,7 @@ def _result(verdict: Verdict) -> dict:
         "message": {"text": f"score {verdict.score:.6f}, by {where}{within}"},
         "locations": [_location(verdict, WHOLE if verdict.part else region)],
         "partialFingerprints": hashes | {"sha256": verdict.sha256},
+        "suppressions": [] if verdict.accepted is None else [accepted],
         "properties": {"score": verdict.score, "layers": [asdict(layer) for layer in verdict.layers]},
     }
 

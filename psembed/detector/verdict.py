@@ -91,6 +91,10 @@ class Verdict:
         The end of the name that says what it is of a file: a row, a script block.
     region : Region or None
         Where in a malicious script the verdict comes from, if that was asked for.
+    texts : tuple of str
+        Those of the layers, if they were asked for.
+    accepted : str or None
+        A person's comment on a malicious script that is accepted (psembed.detector.baseline).
 
     Examples
     --------
@@ -113,6 +117,8 @@ class Verdict:
     skipped: bool = False
     part: str = ""
     region: Region | None = None
+    texts: tuple[str, ...] = ()
+    accepted: str | None = None
 
 
 def log_odds(scores: np.ndarray, *, nearest: float = 0.0, limit: float = np.inf) -> np.ndarray:

@@ -24,8 +24,8 @@ from psembed.sources import catalogue, fetching
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "setup", "reproduce", "run", "fetch", "similar", "analogy", "odd", "vectors", "score", "verify", "paper",
-    "test", "lab", "lint", "lock", "bench",
+    "score", "baseline", "similar", "analogy", "odd", "vectors", "setup", "reproduce", "run", "fetch",
+    "verify", "paper", "lab", "test", "lint", "lock", "bench",
 )  # fmt: skip
 
 
@@ -48,6 +48,13 @@ def test_help_names_every_command_and_loads_no_package(capsys):
     assert not {"tensorflow", "polars", "numpy", "papermill"} & {
         line.rpartition("|")[2].strip() for line in done.stderr.splitlines()
     }
+
+
+def test_help_lists_first_what_the_base_install_suffices_for():
+    lines = python("-m", "psembed", "--help").stdout.splitlines()
+    named = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
+    assert tuple(named) == COMMANDS
+    assert any("psembed[study,dev]" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`psembed score`: exit codes, output files, and a summary in which every input has its place."""
 
 import errno
+import hashlib
 import io
 import itertools
 import json
@@ -52,8 +53,9 @@ def released(monkeypatch):
                 skipped = item.found and item.data == b""
                 reason = item.reason or ("no text in it" if skipped else "binary data, not a script")
                 return Verdict(item.name, reason=reason, skipped=skipped)
-            bad = b"iex" in item.data
-            return Verdict(item.name, "00", "ascii", 0.9 if bad else 0.1, bad, 0, (SCRIPT,))
+            bad, sha = b"iex" in item.data, hashlib.sha256(item.data).hexdigest()
+            texts = (item.data.decode(),)
+            return Verdict(item.name, sha, "ascii", 0.9 if bad else 0.1, bad, 0, (SCRIPT,), texts=texts)
 
     monkeypatch.setattr(detector, "released", Fake)
     return Fake
@@ -322,6 +324,125 @@ def test_what_is_found_with_nothing_to_score_fails_no_run_that_scored_the_rest(f
     assert "not scored  -                   " in said.out and "(no text in it)" in said.out
     assert main.main(["score", str(folder), files["b"], str(folder / "empty.ps1")]) == 2
     assert main.main(["score", str(folder), files["a"]]) == 1
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "sarif"])
+def test_only_malicious_ones_are_shown_and_all_are_counted(files, capsys, form):
+    assert main.main(["score", files["all"], "--only", "malicious", "--format", form]) == 1
+    said = capsys.readouterr()
+    assert "a.ps1" in said.out and "b.ps1" not in said.out and "c.ps1" not in said.out
+    assert "2 scored: 1 malicious, 1 clean; 1 not scored" in said.err
+    assert main.main(["score", files["b"], files["c"], "--only", "malicious"]) == 2
+
+
+def test_what_is_asked_reaches_the_detector(files, monkeypatch, released, capsys):
+    given = []
+    monkeypatch.setattr(released, "judge", lambda self, items, **asked: given.append(asked) or [])
+    main.main(["score", files["a"], "--threshold", "0.25"])
+    main.main(["score", files["a"], "--format", "sarif"])
+    assert given == [
+        {"threshold": 0.25, "regions": False, "texts": False},
+        {"threshold": None, "regions": True, "texts": False},
+    ]
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "inf", "much"])
+def test_a_threshold_is_a_share(files, threshold):
+    with pytest.raises(SystemExit) as caught:
+        main.main(["score", files["a"], f"--threshold={threshold}"])
+    assert caught.value.code == 2
+
+
+def test_strict_fails_for_what_was_found_with_nothing_to_score(files, tmp_path, capsys):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "empty.ps1").write_bytes(b"")
+    assert main.main(["score", str(tmp_path / "d"), files["b"]]) == 0
+    assert main.main(["score", str(tmp_path / "d"), files["b"], "--strict"]) == 2
+    assert main.main(["score", files["b"], "--strict"]) == 0
+    assert main.main(["score", str(tmp_path / "d"), files["a"], "--strict"]) == 1
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "JSONL", "parquet"])
+def test_layers_go_to_a_file_of_their_own(files, tmp_path, ending, capsys):
+    target = tmp_path / f"out [1]/layers.{ending}"
+    assert main.main(["score", files["all"], "--layers", str(target), "--only", "malicious"]) == 1
+    assert os.listdir(target.parent) == [target.name]
+    read = pl.read_parquet if ending == "parquet" else pl.read_ndjson
+    table = read(target.read_bytes())
+    assert table["text"].to_list() == ["iex $x", "Get-Date"] and table["number"].to_list() == [0, 0]
+    assert table["path"].to_list() == [files["a"], files["b"]]
+
+
+def test_layers_of_a_stopped_run_are_not_written(files, tmp_path, stopped_at_c, capsys):
+    target = tmp_path / "layers.parquet"
+    target.write_text("before")
+    before = sorted(tmp_path.iterdir())
+    assert main.main(["score", files["a"], files["c"], "--layers", str(target)]) == 130
+    assert target.read_text() == "before" and sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["layers.ps1", "layers", "layers.csv", "same.jsonl"])
+def test_layers_are_no_scripts_and_not_the_output(files, tmp_path, name, capsys):
+    output = ["--format", "jsonl", "--output", str(tmp_path / "same.jsonl")]
+    before = sorted(tmp_path.iterdir())
+    assert main.main(["score", files["a"], "--layers", str(tmp_path / name), *output]) == 2
+    assert "--layers" in capsys.readouterr().err and sorted(tmp_path.iterdir()) == before
+
+
+@needs_full
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_full_disk_leaves_the_last_layers(files, tmp_path, monkeypatch, capsys, ending):
+    target = tmp_path / f"layers.{ending}"
+    target.write_text("before")
+    before = sorted(tmp_path.iterdir())
+    if ending == "jsonl":
+        opened = score._opened
+        monkeypatch.setattr(score, "_opened", lambda _, binary: opened(score.Path(FULL), binary=binary))
+    else:
+        write = reports.table_of_layers
+        monkeypatch.setattr(reports, "table_of_layers", lambda lines, _: write(lines, FULL))
+    assert main.main(["score", files["a"], "--layers", str(target)]) == 2
+    said = capsys.readouterr().err.casefold()
+    assert "the disk is full" in said or "no space left" in said
+    assert target.read_text() == "before" and sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("form", score.FORMATS)
+def test_what_is_accepted_is_marked_and_fails_no_run(files, tmp_path, capsys, form):
+    known, output = tmp_path / "known.json", tmp_path / "out"
+    assert main.main(["baseline", files["a"], files["b"], "--output", str(known)]) == 0
+    assert [entry["path"] for entry in json.loads(known.read_text())["accepted"]] == [files["a"]]
+    (tmp_path / "e.ps1").write_text("iex $y")
+    options = ["score", "--baseline", str(known), "--format", form, "--output", str(output)]
+    paths = [files["a"], files["b"]]
+    assert main.main([*options, *paths]) == 0
+    assert "2 scored: 0 malicious, 1 clean, 1 accepted\n" in capsys.readouterr().err
+    if form == "parquet":
+        assert pl.read_parquet(output)["verdict"].to_list() == ["accepted", "clean"]
+    else:
+        assert "accepted" in output.read_text()
+    assert main.main([*options, *paths, str(tmp_path / "e.ps1")]) == 1
+    assert main.main([*options, *paths, files["c"]]) == 2
+
+
+def test_a_baseline_is_brought_up_to_date_and_keeps_its_comments(files, tmp_path, capsys):
+    known = tmp_path / "known.json"
+    assert main.main(["baseline", files["a"], "--output", str(known)]) == 0
+    known.write_text(known.read_text().replace('"comment": ""', '"comment": "ours"'))
+    (tmp_path / "e.ps1").write_text("iex $y")
+    assert main.main(["baseline", files["a"], str(tmp_path / "e.ps1"), "--output", str(known)]) == 0
+    entries = json.loads(known.read_text())["accepted"]
+    assert [entry["comment"] for entry in entries] == ["ours", ""]
+    assert main.main(["baseline", files["b"], "--output", str(known)]) == 0
+    assert json.loads(known.read_text())["accepted"] == []
+    assert main.main(["baseline", files["a"], files["c"], "--output", str(known)]) == 2
+
+
+def test_a_baseline_replaces_no_other_file(files, tmp_path, capsys):
+    assert main.main(["baseline", files["b"], "--output", files["a"]]) == 2
+    assert (tmp_path / "a.ps1").read_text() == "iex $x"
+    assert "no file of `psembed baseline`" in capsys.readouterr().err
+    assert main.main(["score", files["b"], "--baseline", str(tmp_path / "none.json")]) == 2
 
 
 def test_processes_and_a_cluster_give_the_verdicts_that_this_process_gives(files, tmp_path, monkeypatch):

@@ -295,6 +295,33 @@ def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():
         assembly.fit_layer_threshold(sure, clean, fpr=0.5)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "outer", "inner", "malicious"),
+    [
+        (0.3, 0.4, 0.1, True),
+        (0.3, 0.1, 0.4, False),  # the threshold of layers stays as it is
+        (0.3, 0.1, 0.9, True),
+        (0.95, 0.9, 0.9, False),  # and is never the lower one
+        (0.95, 0.9, 0.96, True),
+        (0, 0.0, 0.0, True),
+        (1, 0.9, 0.9, False),
+    ],
+)
+def test_another_threshold_can_be_asked_for(threshold, outer, inner, malicious):
+    line = f"powershell -EncodedCommand {encoded('inside and long enough')}; exit"
+    (verdict,) = Layered(powershell=outer, inside=inner).judge([Item("a", line)], threshold=threshold)
+    assert verdict.malicious is malicious
+
+
+def test_texts_of_layers_and_regions_of_malicious_scripts_can_be_asked_for():
+    lines = [f"Get-Date\npowershell -e {encoded('inside and long enough')}; exit", "Get-Date # now"]
+    layered = Layered(**{"Get-Date": 0.1, "inside": 0.9})
+    texts = [verdict.texts for verdict in layered.judge([Item("a", line) for line in lines], texts=True)]
+    assert texts == [(lines[0], "inside and long enough"), (lines[1],)]
+    bad, clean = layered.judge([Item("a", line) for line in lines], regions=True)
+    assert bad.region[:2] == (2, 15) and clean.region is None and bad.texts == ()
+
+
 def test_a_network_becomes_a_detector(folder, tmp_path):
     model, known = network.load(folder / "network.keras"), Detector.load(folder)
     clean = [f"write-host {n}; powershell -enc {encoded('get-date payload')}" for n in range(8)]

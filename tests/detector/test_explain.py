@@ -85,7 +85,7 @@ def score_explained(tmp_path, monkeypatch):
         def score_clean(self, texts):
             return np.array([0.9 if "payload" in text else 0.1 for text in texts], dtype=np.float32)
 
-        def judge(self, items):
+        def judge(self, items, **asked):
             (score,) = self.score_clean([text]).tolist()
             layers = (LayerScore("script", -1, 0, len(text), score),)
             return [Verdict(item.name, "00", "ascii", score, True, 0, layers, text) for item in items]

@@ -32,8 +32,8 @@ def found(script, *, view=2**20, encoding="utf-8", layers=(), layer=0):
     scores = [LayerScore("script", -1, 0, len(script), 0.9)]
     scores += [LayerScore(how, parent, 1, len(text), 0.9) for how, parent, text in layers]
     read = ends(cleaning.clean(texts[layer]), view, between=" ")
-    verdict = Verdict("a.ps1", "00", encoding, 0.9, True, layer, tuple(scores), read)
-    return regions.deciding_region(Planted(), verdict, texts)
+    verdict = Verdict("a.ps1", "00", encoding, 0.9, True, layer, tuple(scores), read, texts=tuple(texts))
+    return regions.deciding_region(Planted(), verdict)
 
 
 def shown(script, region):

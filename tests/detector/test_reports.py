@@ -1,8 +1,10 @@
 """Verdicts written in every format read back as what they were, whatever the names are."""
 
 import csv
+import hashlib
 import io
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -20,6 +22,7 @@ LAYERS = (
 BAD = Verdict("a dir/b.ps1", "ab" * 32, "utf-8", 0.99, True, 2, LAYERS)
 CLEAN = Verdict("c.ps1", "cd" * 32, "ascii", 0.125, False, 0, LAYERS[:1])
 UNREAD = Verdict("\x1b[31mred\udcff.ps1", reason="binary data, not a script")
+ACCEPTED = replace(BAD, name="known.ps1", accepted="ours")
 ALL = [BAD, CLEAN, UNREAD]
 
 
@@ -41,6 +44,71 @@ def test_the_table_names_the_layer_that_convicts_and_draws_the_tree():
     assert lines[6].split()[:3] == ["0.125000", "clean", "0"]
     assert lines[7].split()[:4] == ["-", "not", "scored", "-"]
     assert lines[7].endswith("(binary data, not a script)")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "names", "last"),
+    [
+        ([CLEAN, ACCEPTED, UNREAD, BAD, CLEAN], ["a dir/b", "known", "red"], "2 clean not shown"),
+        ([CLEAN] * 1234, [], "1,234 clean not shown"),
+        ([CLEAN, BAD], ["a dir/b", "c"], None),
+        ([CLEAN], ["c"], None),
+        ([UNREAD], ["red"], None),
+        ([], [], None),
+    ],
+)
+def test_a_terminal_gets_malicious_rows_first_and_the_number_of_clean_ones(verdicts, names, last):
+    stream = Terminal()
+    reports.write_table(verdicts, stream)
+    _, *lines = stream.getvalue().splitlines()
+    rows = [line for line in lines if ".ps1" in line]
+    assert len(rows) == len(names) and all(name in row for name, row in zip(names, rows, strict=True))
+    assert [line for line in lines if "not shown" in line] == [last] * bool(last)
+
+
+def test_malicious_rows_are_on_the_terminal_as_they_come():
+    stream = Terminal()
+
+    def verdicts():
+        yield from (CLEAN, BAD)
+        assert "a dir/b.ps1" in stream.getvalue() and "c.ps1" not in stream.getvalue()
+        yield CLEAN
+
+    reports.write_table(verdicts(), stream)
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv"])
+def test_what_is_accepted_is_marked(form):
+    assert [line.count("accepted") for line in written(form, [ACCEPTED]).splitlines()][-1] == 1
+    assert "layer" not in written("table", [ACCEPTED]).splitlines()[-1]
+
+
+def test_layers_are_written_with_their_texts_on_the_way(tmp_path):
+    texts = ("iex ...", "a\u2028\n\ud800", "x" * 5000, '"quoted"')
+    stream = io.StringIO()
+    passed = list(reports.with_layers_written([replace(BAD, texts=texts), UNREAD], stream))
+    assert passed == [BAD, UNREAD]
+    rows = [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+    assert [list(row) for row in rows] == [list(reports.LAYERS)] * 4
+    assert [(row["number"], row["how"], row["parent"], row["depth"]) for row in rows] == [
+        (number, layer.how, layer.parent, layer.depth) for number, layer in enumerate(LAYERS)
+    ]
+    assert [row["text"] for row in rows] == [texts[0], "a\u2028\n\ufffd", *texts[2:]]
+    assert {row["path"] for row in rows} == {BAD.name}
+    assert all(row["sha256"] == hashlib.sha256(row["text"].encode()).hexdigest() for row in rows)
+    lines = tmp_path / "[a]*.lines"
+    lines.write_text(stream.getvalue(), encoding="utf-8")
+    reports.table_of_layers(lines, tmp_path / "t.parquet")
+    table = pl.read_parquet(tmp_path / "t.parquet")
+    assert table.to_dicts() == rows and table.schema == pl.Schema(reports.LAYERS)
+    lines.write_bytes(b"")
+    reports.table_of_layers(lines, tmp_path / "t.parquet")
+    assert pl.read_parquet(tmp_path / "t.parquet").schema == pl.Schema(reports.LAYERS)
 
 
 def test_a_terminal_obeys_no_name():

@@ -176,6 +176,13 @@ def test_the_command_marks_a_script_and_a_row_by_the_lines_of_their_text(tmp_pat
     assert row["partialFingerprints"] == script["partialFingerprints"]
 
 
+@pytest.mark.parametrize(("comment", "more"), [("", {}), ("ours", {"justification": "ours"})])
+def test_what_is_accepted_is_suppressed(comment, more):
+    known, new = report([replace(BAD, accepted=comment), BLOCK])["results"]
+    assert known["suppressions"] == [{"kind": "external", "status": "accepted"} | more]
+    assert new["suppressions"] == []
+
+
 NAMES = ["b.ps1", "a dir/b.ps1", "./c:d.ps1", "50%25 #?&+.ps1", "\u00e9\U0001f600.ps1", "a//b/./c.ps1"]
 if os.name != "nt":
     NAMES += [r"back\slash.ps1", "tab\there\n.ps1", "raw\udcff\udc80.ps1"]
