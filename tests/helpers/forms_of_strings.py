@@ -239,12 +239,12 @@ REPLACED: Forms = {
     "ToLower of a part": lambda p: f"iex ({q(p[:2])}+{q(p[2:4].upper())}.ToLower()+{q(p[4:])})",
     "table of characters": lambda p: (
         (lambda t: f"$t={q(t)};iex (-join ({','.join(str(t.index(c)) for c in p)}|%{{$t[$_]}}))")(
-            "".join(sorted(set(p), key=lambda c: ord(c) * 37 % 101))
+            "".join(sorted(set(p), key=lambda c: (ord(c) * 37 % 101, c)))
         )
     ),
     "table of characters, index": lambda p: (
         (lambda t: f"$t={q(t)};iex ($t[{','.join(str(t.index(c)) for c in p)}] -join '')")(
-            "".join(sorted(set(p), key=lambda c: ord(c) * 37 % 101))
+            "".join(sorted(set(p), key=lambda c: (ord(c) * 37 % 101, c)))
         )
     ),
     "table, hashtable": lambda p: (
