@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import forms_of_meaning as meaning
 import forms_of_runners as runners
 import forms_of_strings as strings
 import forms_of_tools as tools
@@ -54,6 +55,8 @@ FAMILIES = {  # family -> the payloads that its forms can hide, and the forms
     "what runs a text": (ANY, runners.RUN),
     "variables, by name too": (ANY, runners.VARIABLES),
     "values, functions, flow": (ANY, runners.VALUES),
+    "what operators, calls and statements mean": (ANY, meaning.MEANING),
+    "codes decoded by hand": (ANY, meaning.CODES),
     "back-ticks": (SIMPLE, runners.BACK_TICKS),
     "method groups and members by name": (ANY, runners.METHOD_GROUPS),
     "spelling of tokens": (ANY, runners.TOKENS),
