@@ -166,11 +166,11 @@ class Detector:
         self,
         verdict: Verdict,
         unwrapped: Unwrapped,
-        scored: Iterator[tuple[str, float]],
+        scored: Iterator,
         *,
-        threshold: float | None = None,
-        regions: bool = False,
-        texts: bool = False,
+        threshold=None,
+        regions=False,
+        texts=False,
     ) -> Verdict:
         """Add to a verdict what its layers and the next of their clean texts and scores say."""
         clean, scores = zip(*itertools.islice(scored, len(unwrapped.layers)), strict=True)

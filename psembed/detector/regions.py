@@ -10,7 +10,7 @@ from psembed.powershell.cleaning import COMMENT, edited, spans
 SAMPLES = 64  # what they find lowers the score as much as what four times as many find
 WINDOW, FACTOR = 100, 37  # characters that GitHub hashes, and the base of its polynomial
 BOM, END = "\ufeff", "\uffff"  # the latter stands there for the end of the file
-_VISIBLE, _WORDS, _BASE64 = re.compile(r"\S"), re.compile(r"\S+"), re.compile(r"[\w+/=]*", re.ASCII)
+_VISIBLE, _WORDS, _LINE = re.compile(r"\S"), re.compile(r"\S+"), re.compile(r"\S(?:.*\S)?")
 Span = tuple[int, int]  # start and end in a text, the end exclusive
 
 
@@ -23,16 +23,12 @@ def deciding_region(detector: Scorer, verdict: Verdict) -> Region:
     script = _unix_lines(verdict.texts[0])
     code = _code_in_place(script)
     found = _of_layer(verdict, script) if verdict.layer else _of_piece(detector, verdict.read, code)
-    start, end = found or _first_line(code)
-    last = script.rfind("\n", 0, end) + 1
-    first = script.rfind("\n", 0, start) + 1
-    return Region(
-        script.count("\n", 0, start) + 1,
-        len(_utf16(script[first:start])) // 2 + 1,
-        script.count("\n", 0, end) + 1,
-        len(_utf16(script[last:end])) // 2 + 1,
-        line_hash(BOM * (verdict.encoding == "utf-8-bom") + script, script.count("\n", 0, start) + 1),
-    )
+    lines, columns = [], []
+    for place in found or _first_line(code):
+        lines.append(script.count("\n", 0, place) + 1)
+        columns.append(len(_utf16(script[script.rfind("\n", 0, place) + 1 : place])) // 2 + 1)
+    as_stored = BOM * (verdict.encoding == "utf-8-bom") + script
+    return Region(lines[0], columns[0], lines[1], columns[1], line_hash(as_stored, lines[0]))
 
 
 def _unix_lines(text: str) -> str:
@@ -52,7 +48,7 @@ def _code_in_place(script: str) -> str:
 
 def _first_line(code: str) -> Span:
     """Return the place of the first line that holds any code."""
-    line = re.search(r"\S(?:.*\S)?", code)
+    line = _LINE.search(code)
     return line.span() if line else (0, 0)
 
 
@@ -96,9 +92,8 @@ def _of_layer(verdict: Verdict, script: str) -> Span | None:
             return start, start + len(_unix_lines(text))
         for data in (_utf16(text), text.encode("utf-8", "surrogatepass")):
             shown = base64.b64encode(data[: len(data) // 3 * 3]).decode()  # what came after it may be gone
-            if shown and (start := script.find(shown)) >= 0:
-                whole = _BASE64.match(script, start)
-                return whole.span() if whole else None
+            if shown and (found := re.search(rf"{re.escape(shown)}[\w+/=]*", script, re.ASCII)):
+                return found.span()
         number = verdict.layers[number].parent
     return None
 

@@ -35,16 +35,8 @@ SCHEMA = {
     **dict.fromkeys(Event._fields, pl.String),
 }
 """Columns of CSV and Parquet, keys of JSON lines, where `layers` is the list of them."""
-LAYERS = {
-    "path": pl.String,
-    "number": pl.Int64,
-    "how": pl.String,
-    "parent": pl.Int64,
-    "depth": pl.Int64,
-    "score": pl.Float64,
-    "sha256": pl.String,
-    "text": pl.String,
-}
+LAYERS = dict(path=pl.String, number=pl.Int64, how=pl.String, parent=pl.Int64, depth=pl.Int64)
+LAYERS |= dict(score=pl.Float64, sha256=pl.String, text=pl.String)
 """Of layers: `number` 0 is the script itself, as decoded, or joined; the hash is of the text in UTF-8."""
 GROUP = 512  # layers in memory at once where their table is made
 

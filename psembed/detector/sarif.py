@@ -6,6 +6,7 @@ file, such as a row or a script block, is a logical location: its lines are none
 
 import json
 import os
+import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,30 +18,8 @@ from psembed.runtime.provenance import __version__
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "%SRCROOT%"  # the name that code scanners know
-SUMMARY = "A script, or a layer uncovered in it, scores as malicious PowerShell."
-DANGER = "Such scripts download, decode, hide or run what the owner of the machine does not want."
-HELP = """\
-A network trained on malicious and clean scripts scores the script and every layer that is uncovered in it, \
-without running it. The message tells the score (0 to 1) and the layer that decides. The region is the piece \
-of the script that weighs most, or where the layer was found.
-
-Read the script before anyone runs it: `psembed score --explain FILE` marks what drove the score. What is \
-known and wanted can be accepted: `psembed baseline FILE --output accepted.json`, from then on \
-`psembed score --baseline accepted.json`."""
-RULE = {
-    "id": "PSEMBED001",
-    "name": "MaliciousPowerShell",
-    "shortDescription": {"text": SUMMARY},
-    "fullDescription": {"text": f"{SUMMARY} {DANGER}"},
-    "help": {"text": HELP.replace("`", ""), "markdown": f"# Malicious PowerShell\n\n{HELP}"},
-    "defaultConfiguration": {"level": "error"},
-    "properties": {
-        "tags": ["security", "malware", "powershell"],
-        "precision": "high",
-        "problem.severity": "error",
-        "security-severity": "9.0",
-    },
-}
+RULE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+REGION = ("startLine", "startColumn", "endLine", "endColumn")
 WHOLE = Region(1, 1, 1, 1, "")  # of a file in which lines say nothing
 
 
@@ -72,9 +51,8 @@ def _result(verdict: Verdict) -> dict:
     where = f"layer {number}, {verdict.layers[number].how}" if number else "the script itself"
     within = f"; line {region.start_line} of {printable(verdict.part)}" if verdict.part else ""
     hashes = {"primaryLocationLineHash": region.line_hash} if region.line_hash else {}
-    accepted = {"kind": "external", "status": "accepted"}
-    if verdict.accepted:
-        accepted["justification"] = verdict.accepted
+    reason = {"justification": verdict.accepted} if verdict.accepted else {}
+    accepted = {"kind": "external", "status": "accepted"} | reason
     return {
         "ruleId": RULE["id"],
         "ruleIndex": 0,
@@ -92,9 +70,7 @@ def _location(verdict: Verdict, region: Region | None = None) -> dict:
     path = verdict.name.removesuffix(f":{verdict.part}") if verdict.part else verdict.name
     physical: dict = {"artifactLocation": artifact(path)}
     if region:
-        physical["region"] = dict(
-            zip(("startLine", "startColumn", "endLine", "endColumn"), region, strict=False)
-        )
+        physical["region"] = dict(zip(REGION, region, strict=False))
     if not verdict.part:
         return {"physicalLocation": physical}
     within = {
