@@ -189,12 +189,10 @@ def _verdicts(given: Iterable, options: argparse.Namespace) -> Iterator[Iterable
 @contextlib.contextmanager
 def _target(output: str | None, *, binary: bool) -> Iterator[IO]:
     """Open the file that is asked for, which appears whole or not at all, or else standard output."""
-    from psembed.runtime.files import atomic
-
     if output is None:
         yield sys.stdout.buffer if binary else sys.stdout
         return
-    with atomic(Path(output)) as temporary, _opened(temporary, binary=binary) as stream:
+    with _whole(output) as temporary, _opened(temporary, binary=binary) as stream:
         yield stream
 
 
@@ -202,20 +200,33 @@ def _target(output: str | None, *, binary: bool) -> Iterator[IO]:
 def _layers(file: str | None) -> Iterator[Callable[[Iterable], Iterable]]:
     """Give a function that passes verdicts on and writes their layers to a file, whole or not at all."""
     from psembed.detector.reports import table_of_layers, with_layers_written
-    from psembed.runtime.files import atomic
 
     if file is None:
         yield iter
         return
-    with atomic(Path(file)) as whole:
+    with _whole(file) as whole:
         lines = whole.with_suffix(".lines")
         try:
             with _opened(lines, binary=False) as stream:
                 yield partial(with_layers_written, stream=stream)
-            finish = lines.replace if whole.suffix.lower() == LINES else partial(table_of_layers, lines)
+            finish = lines.replace if Path(file).suffix.lower() == LINES else partial(table_of_layers, lines)
             finish(whole)
         finally:
             lines.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _whole(file: str) -> Iterator[Path]:
+    """Give a file that becomes the one named if all goes well, and is taken for no input where it is."""
+    from psembed.runtime.files import atomic
+
+    with atomic(Path(file)) as temporary:
+        unfinished = temporary.rename(f"{temporary}.part")
+        try:
+            yield unfinished
+            unfinished.replace(temporary)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _opened(path: Path, *, binary: bool) -> IO:
