@@ -197,7 +197,7 @@ def draw_token_groups(table: pl.DataFrame) -> Figure:
         with matplotlib.rc_context(SPACE):
             axes = figure.add_subplot(grid[n, 0], projection="3d", proj_type="ortho", title=name)
         panels.append((axes, part["token"], looks, _draw_group(axes, part, looks)))
-        bars = figure.add_subplot(grid[n, 1], title="distance to the centre of mass" if n == 0 else "")
+        bars = figure.add_subplot(grid[n, 1], title="distance to the centre" if n == 0 else "")
         drawn = bars.barh(range(len(part)), part["distance"], 0.6, color=[look["color"] for look in looks])
         bars.bar_label(drawn, fmt="%.2f", padding=2, fontsize=8)
         bars.set_yticks(range(len(part)), part["token"].to_list(), parse_math=False)
