@@ -1,16 +1,17 @@
 """Fuzzing by hand: `python tests/fuzz.py TARGET --inputs N`; no test, as it takes minutes to hours.
 
-Targets: verdict (bytes to verdict, the whole path), layers, log (.evtx), table (.parquet). Inputs are mutated
-from seeds (golden texts, encodings of test_layers.py, logs, tables) by a seeded generator, or with
---atheris, where it is installed, by one that looks for new paths through psembed. An input fails if anything
-is raised that the documentation does not name, or if it takes longer than SECONDS; it is then kept in --keep,
-as Base64, for a test to be made of it.
+Targets: verdict (bytes to verdict, the whole path), layers, log (.evtx), export (events in JSON, CSV or XML),
+table (.parquet). Inputs are mutated from seeds (golden texts, encodings of test_layers.py, logs, exports,
+tables) by a seeded generator, or with --atheris, where it is installed, by one that looks for new paths
+through psembed. An input fails if anything is raised that the documentation does not name, or if it takes
+longer than SECONDS; it is then kept in --keep, as Base64, for a test to be made of it.
 """
 
 import argparse
 import base64
 import contextlib
 import itertools
+import json
 import os
 import random
 import sys
@@ -133,7 +134,20 @@ def table_seeds(folder: Path) -> list[bytes]:
     return found
 
 
+def export_seeds(folder: Path) -> list[bytes]:
+    """Return exports of events in every form."""
+    import exported_events as ex
+
+    parts = [(n // 3, n % 3 + 1, 3, f"Write-Output {n} " * 20) for n in range(9)]
+    texts = [ex.clixml(parts), "".join(ex.wevtutil(parts)), ex.flat_csv(ex.get_winevent(parts))]
+    texts += [ex.flat_csv(ex.defender(parts))]
+    records = [write(parts) for write in (ex.evtx_dump, ex.xmltodict, ex.winlogbeat, ex.ecs, ex.get_winevent)]
+    texts += [write(each) for each in records for write in (ex.json_lines, json.dumps)]
+    return [text.encode(encoding) for text in texts for encoding in ("utf-8", "utf-16")]
+
+
 TARGETS = {
+    "export": lambda: files(".json", export_seeds),
     "verdict": verdicts,
     "layers": layers,
     "log": lambda: files(".evtx", log_seeds),

@@ -68,7 +68,7 @@ def add_commands(add) -> None:
 def _add_inputs(command) -> None:
     command.add_argument(
         "paths", nargs="+", metavar="PATH",
-        help="a script, a folder, a table (.parquet), an event log (.evtx), or - for standard input",
+        help="a script, folder, table (.parquet), event log (.evtx) or its export, or - for standard input",
     )  # fmt: skip
     command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
     command.add_argument(

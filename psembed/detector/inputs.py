@@ -1,8 +1,8 @@
-"""What the user names, as items to score: files, folders, tables (Parquet), event logs and standard input.
+"""What the user names, as items to score: files, folders, tables, event logs, exports, standard input.
 
 Items come lazily, in the order of the names, and memory stays bounded: by one file of at most MAX_BYTES, by
-one row group of a table (psembed.detector.parquet), or by the parts of scripts in an event log
-(psembed.detector.eventlogs). Whatever cannot be read becomes an item that says why; nothing that is not a
+one row group of a table (psembed.detector.parquet), or by the parts of scripts in events
+(psembed.detector.scriptblocks). Whatever cannot be read becomes an item that says why; nothing that is not a
 regular file is opened.
 """
 
@@ -11,50 +11,47 @@ import itertools
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from io import BufferedIOBase, BufferedReader
+from collections.abc import Generator, Iterator, Sequence
+from io import BufferedIOBase, BufferedReader, BytesIO
 from typing import BinaryIO
 
+from psembed.detector import eventlogs, events, parquet
 from psembed.detector.detector import MAX_BYTES
-from psembed.detector.eventlogs import EventLog, ScriptBlock
-from psembed.detector.parquet import row_groups, rows
+from psembed.detector.events import EXPECTED, glance
+from psembed.detector.parquet import Row
+from psembed.detector.scriptblocks import ScriptBlock, ScriptBlocks
 from psembed.detector.verdict import Item
 from psembed.powershell import cleaning
 from psembed.runtime.errors import ParameterError, SourceError
 from psembed.runtime.isolated import reason
 
 STDIN = "-"
-TABLE, LOG = ".parquet", ".evtx"
-EXTENSIONS = (".ps1", ".psm1", ".psd1", ".ps1xml", TABLE, LOG)  # taken from folders
+TABLE, LOG, SCRIPTS = ".parquet", ".evtx", (".ps1", ".psm1", ".psd1", ".ps1xml")
+ROWS = (".json", ".jsonl", ".ndjson", ".csv")
+TAKEN, EXPORTS = (*SCRIPTS, TABLE, LOG), (*ROWS, ".xml", ".txt")  # of folders; the second if they hold events
 CHUNK_BYTES = 1 << 16  # of standard input, read at once
 MAX_LISTED = 20  # part numbers in a message
 JUNCTION = 0xA0000003  # st_reparse_tag of a folder that Windows keeps elsewhere
 NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # which Windows has not
 CHANGED = "changed while it was read"
-KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFBLK: "a device",
-    stat.S_IFCHR: "a device",
-    stat.S_IFDIR: "a folder",
-}
 
 
 class Inputs:
     """The items that `paths` name; iterating starts over, but standard input can be read only once.
 
-    A named file is read whatever its extension, and a named link is followed. Tables (.parquet) give an item
-    for each row, of `column` or the first of `parquet.COLUMNS` there, event logs (.evtx) for each script
-    block. A folder is walked in the order of its paths' bytes; of it, files with one of EXTENSIONS are taken,
-    and links are not followed. "-" is standard input, one script (`stdin`, or sys.stdin, binary);
-    ParameterError if it is named twice.
+    Tables (.parquet, or of ROWS with `column`) give an item for each row, event logs (.evtx) and exported
+    events, which are known by their content, for each script block; of ROWS and .xml what is neither is
+    refused. Any other file, and one of SCRIPTS always, is a script. A named link is followed. A folder is
+    walked in the order of its paths' bytes; of it scripts, tables, logs and events in EXPORTS are taken, and
+    links are not followed. "-" is standard input, one script or exported events (`stdin`, or sys.stdin,
+    binary); ParameterError if it is named twice.
 
     An item's name is the path as given, with / before what a folder adds, then for a row of a table
     ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id. What
     gives no script, such as a folder, table or log without any, gives an item of empty data and the reason.
 
     Counted so far are files that are `left_out` of folders, `links` in them, and `damaged` records and chunks
-    of event logs that cannot be read.
+    of events that cannot be read.
     """
 
     def __init__(
@@ -70,22 +67,14 @@ class Inputs:
         """Yield the items; an error of one file is told in its item and does not stop the others."""
         self.damaged = 0
         for path, found in self._walk():
-            for item in self._items(path):
-                yield item._replace(found=found or item.found)
-
-    def _items(self, path: str | Item) -> Iterator[Item]:
-        """Yield what comes of a step of the walk."""
-        if isinstance(path, Item):
-            yield path
-        elif path == STDIN:
-            yield self._standard_input()
-        else:
-            yield from (item._replace(part=item.name[len(path) + 1 :]) for item in self._file(path))
+            for item in [path] if isinstance(path, Item) else self._file(path):
+                end = "" if isinstance(path, Item) else item.name[len(path) + 1 :]
+                yield item._replace(found=found or item.found, part=end)
 
     def total(self) -> int | None:
-        """Return how many items there will be; None with standard input or event logs: only reading tells."""
+        """Return how many items there will be; None where, as with event logs, only reading tells."""
         paths = [path for path, _ in self._walk()]
-        if any(path == STDIN or path.lower().endswith(LOG) for path in paths if isinstance(path, str)):
+        if not all(path.lower().endswith((*SCRIPTS, TABLE)) for path in paths if isinstance(path, str)):
             return None
         return sum(_count(path) if isinstance(path, str) else 1 for path in paths)
 
@@ -103,17 +92,17 @@ class Inputs:
             else:
                 yield from ((step, found) for step in itertools.chain([first], within))
 
-    def _standard_input(self) -> Item:
+    def _given(self) -> Iterator[Item]:
+        """Yield what standard input holds: exported events, or else one script."""
         stream: BufferedIOBase | None = self._stdin or getattr(sys.stdin, "buffer", None)
         if stream is None:
-            return Item(STDIN, None, "there is no standard input")
-        try:
-            data = bytearray()
-            while len(data) <= MAX_BYTES and (chunk := stream.read1(CHUNK_BYTES)):
-                data += chunk  # piece by piece, since Ctrl-C is heeded between two reads
-            return _bounded(STDIN, bytes(data), len(data))
-        except OSError as error:
-            return Item(STDIN, None, reason(error))
+            raise SourceError("there is no standard input")
+        data = bytearray()
+        while len(data) <= MAX_BYTES and (chunk := stream.read1(CHUNK_BYTES)):
+            data += chunk  # piece by piece, since Ctrl-C is heeded between two reads
+        item, content = _bounded(STDIN, bytes(data), len(data)), BytesIO(data)
+        is_events = item.data is not None and glance(content)[0]
+        yield from self._log(STDIN, events.records(content)) if is_events else [item]
 
     def _folder(self, folder: str) -> Iterator[str | Item]:
         """Walk a folder without recursion, so that no depth is too much."""
@@ -127,7 +116,7 @@ class Inputs:
                     open_folders.append(iter(self._entries(path)))
                 except OSError as error:
                     yield Item(path.removesuffix("/"), None, reason(error))
-            elif path.lower().endswith(EXTENSIONS):
+            elif path.lower().endswith(TAKEN) or (path.lower().endswith(EXPORTS) and _is_export(path)):
                 yield path
             else:
                 self.left_out += 1
@@ -145,35 +134,54 @@ class Inputs:
 
     def _file(self, path: str) -> Iterator[Item]:
         try:
-            if not path.lower().endswith((TABLE, LOG)):
-                yield _script(path)
+            if path == STDIN or path.lower().endswith(SCRIPTS):
+                yield from self._given() if path == STDIN else [_script(path)]
                 return
             with _open_regular(path) as stream:
                 before = _state(stream)
-                expand = self._log if path.lower().endswith(LOG) else self._table
-                yield from expand(path, stream)
-                if _state(stream) != before:
+                items = self._expanded(path, stream, size=before[0])
+                yield from items or ()
+                if items and _state(stream) != before:
                     yield Item(path, None, CHANGED)
+            if not items:
+                yield _script(path)
         except (OSError, ValueError, SourceError) as error:  # ValueError: a zero byte in the path
             yield Item(path, None, reason(error))
 
-    def _log(self, path: str, stream: BinaryIO) -> Iterator[Item]:
-        log, empty = EventLog(stream), True
+    def _expanded(self, path: str, stream: BufferedReader, *, size: int) -> Iterator[Item] | None:
+        """Return the items of a table, a log or exported events; None for a script."""
+        kind, column = path.lower(), self._column
+        if kind.endswith(TABLE):
+            return self._table(path, parquet.rows(stream, column, most=MAX_BYTES))
+        if kind.endswith(LOG):
+            return self._log(path, eventlogs.records(stream))
+        is_events, names = glance(stream)
+        if column in names and kind.endswith(ROWS):
+            return self._table(path, events.rows(stream, column))
+        if is_events:
+            return self._log(path, events.records(stream))
+        if size and kind.endswith((*ROWS, ".xml")):
+            raise SourceError(f"no column {column!r} and {EXPECTED}" if column else EXPECTED)
+        return None
+
+    def _log(self, path: str, records: Iterator[dict | str]) -> Iterator[Item]:
+        log, empty = ScriptBlocks(records), True
         try:
             for block in log:
                 empty = empty and cleaning.is_blank(block.text)
-                yield Item(f"{path}:{block.id}", block.text, _remark(block), found=True)
+                name = f"{path}:{block.event.block_id or block.record}"
+                yield Item(name, block.text, _remark(block), block.event, found=True)
         finally:
             self.damaged += log.damaged
         if log.damaged:
-            yield Item(path, None, f"{log.damaged:,} records or chunks of the log are damaged and left out")
+            yield Item(path, None, f"{log.damaged:,} damaged and left out, the first: {log.damage}")
         elif empty:
-            yield Item(path, b"", "no PowerShell script blocks (event 4104) with text in this log")
+            yield Item(path, b"", "no PowerShell script blocks (event 4104) with text in it")
 
-    def _table(self, path: str, stream: BufferedReader) -> Iterator[Item]:
+    def _table(self, path: str, rows: Generator[Row, None, None]) -> Iterator[Item]:
         row = None
-        with contextlib.closing(rows(stream, self._column, most=MAX_BYTES)) as table:
-            for row in table:
+        with contextlib.closing(rows):
+            for row in rows:
                 name = f"{path}:{row.number if row.name is None else row.name}"
                 if row.size is None:
                     yield Item(name, None, "the cell is empty (null)")
@@ -185,13 +193,17 @@ class Inputs:
 
 def _count(path: str) -> int:
     """Return how many items a file gives: a table as many as its footer says, any other file one."""
-    if not path.lower().endswith(TABLE):
-        return 1
-    try:
-        with _open_regular(path) as stream:
-            return sum(count for _, count in row_groups(stream)) or 1  # an empty one is told
-    except (OSError, ValueError, SourceError):
-        return 1  # what is told of it
+    if path.lower().endswith(TABLE):
+        with contextlib.suppress(OSError, ValueError, SourceError), _open_regular(path) as stream:
+            return sum(count for _, count in parquet.row_groups(stream)) or 1
+    return 1  # also what is told of a table that is empty or cannot be read
+
+
+def _is_export(path: str) -> bool:
+    """Return whether a file of a folder begins with events; one that cannot be read is of another kind."""
+    with contextlib.suppress(OSError, SourceError), _open_regular(path) as stream:
+        return glance(stream)[0]
+    return False
 
 
 def _script(path: str) -> Item:
@@ -223,8 +235,7 @@ def _open_regular(path: str) -> BufferedReader:
 
 def _check_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise SourceError(f"not a regular file but {kind}; not opened")
+        raise SourceError("not a regular file but a FIFO, socket, device or the like; not opened")
 
 
 def _state(stream: BinaryIO) -> tuple[int, int]:
@@ -239,10 +250,6 @@ def _is_junction(entry: os.DirEntry) -> bool:
 
 def _remark(block: ScriptBlock) -> str:
     """Return which parts of a script block are missing."""
-    if not block.missing:
-        return ""
     listed = ", ".join(map(str, block.missing[:MAX_LISTED]))
-    more, plural = len(block.missing) - MAX_LISTED, len(block.missing) > 1
-    if more > 0:
-        listed += f" and {more:,} more"
-    return f"part{'s' * plural} {listed} of {block.parts:,} {'are' if plural else 'is'} missing"
+    more = f" and {len(block.missing) - MAX_LISTED:,} more" * (len(block.missing) > MAX_LISTED)
+    return f"missing parts: {listed}{more} of {block.parts:,}" * bool(listed)

@@ -8,26 +8,21 @@ columns name, size and data.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import struct
 from collections import deque
 from collections.abc import Generator, Iterator
 from io import BufferedReader, BytesIO
-from types import ModuleType
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 
 from psembed.runtime.errors import SourceError
 from psembed.runtime.isolated import IsolatedProcess, module, panics_as_errors, reason, serve
 
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # Windows
-
+fcntl = None if os.name == "nt" else importlib.import_module("fcntl")
 COLUMNS = ("data", "text", "script", "ScriptBlockText", "content")  # the first that is there
 NAMES = "path"  # the column that names the rows
 GROUP_LIMIT = 2 * 2**30  # bytes of a row group, as the footer declares them
@@ -69,7 +64,10 @@ def rows(stream: BufferedReader, column: str | None, *, most: int) -> Generator[
     """
     groups = row_groups(stream)
     with _open_reader(stream) as (reader, table):
-        types = _column_types(reader, table)
+        answer = _ask(reader, {"table": table})
+        types = answer.get("columns") if isinstance(answer, dict) else None
+        if not isinstance(types, dict):
+            raise SourceError(FAILED)
         chosen = _chosen(types, column)
         named = types.get(NAMES) == "String" and chosen != NAMES
         request = {"column": chosen, "named": named, "most": most}
@@ -196,8 +194,8 @@ def _open_reader(stream: BufferedReader) -> Iterator[tuple[IsolatedProcess, int 
         os.close(inherited)
 
 
-def _ask(reader: IsolatedProcess, request: dict) -> dict | pl.DataFrame:
-    """Return what the process answers; the errors that it tells are raised."""
+def _ask(reader: IsolatedProcess, request: dict) -> Any:
+    """Return what the process answers, an object or a frame; the errors that it tells are raised."""
     answer = reader.ask(json.dumps(request).encode("ascii"), TABLE_SECONDS)
     if answer is None:
         raise SourceError(FAILED)
@@ -209,13 +207,6 @@ def _ask(reader: IsolatedProcess, request: dict) -> dict | pl.DataFrame:
     if isinstance(content, dict) and "error" in content:
         raise SourceError(str(content["error"]))
     return content
-
-
-def _column_types(reader: IsolatedProcess, table: int | str) -> dict[str, str]:
-    answer = _ask(reader, {"table": table})
-    if not isinstance(answer, dict) or not isinstance(answer.get("columns"), dict):
-        raise SourceError(FAILED)
-    return answer["columns"]
 
 
 def _parts(reader: IsolatedProcess, request: dict, column_type: str) -> Iterator[pl.DataFrame]:
@@ -249,7 +240,7 @@ class _Reader:
     _slice: pl.DataFrame | None
 
     def answer(self, request: bytes) -> bytes:
-        """Answer a request of `_column_types` or `_parts`; errors and panics become answers, too."""
+        """Answer a request of `rows` or `_parts`; errors and panics become answers, too."""
         try:
             options = json.loads(request)
             with panics_as_errors():

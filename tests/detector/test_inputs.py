@@ -1,21 +1,27 @@
 """Everything the user names becomes items in order, and nothing makes it stop, hang or grow without bound."""
 
 import builtins
+import json
 import os
 import random
 import socket
 import sys
 from io import BytesIO
 
+import exported_events as ex
 import polars as pl
 import pytest
 from evtx_files import damage_record, part, write_log
 from test_parquet import ABORTS, failing
 
 from psembed.detector import inputs, parquet
+from psembed.detector.events import EXPECTED
 from psembed.detector.inputs import Inputs
-from psembed.detector.verdict import Item
+from psembed.detector.verdict import Event, Item
 from psembed.runtime.errors import ParameterError
+
+NOT_REGULAR = "not a regular file but a FIFO, socket, device or the like; not opened"
+NO_BLOCKS = "no PowerShell script blocks (event 4104) with text in it"
 
 
 @pytest.fixture
@@ -141,11 +147,11 @@ def test_what_is_no_regular_file_is_refused_and_never_opened(folder, monkeypatch
     assert [(item.name, item.data) for item in listed] == [("d/fifo.evtx", None), ("d/fifo.ps1", None)]
     assert listed.left_out == 1
     monkeypatch.setattr(builtins, "open", None)
-    assert reason("d/fifo.ps1") == "not a regular file but a FIFO; not opened"
-    assert "a device" in reason(os.devnull)
+    assert reason("d/fifo.ps1") == NOT_REGULAR
+    assert reason(os.devnull) == NOT_REGULAR
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("s.ps1")
-        assert "a socket" in reason("s.ps1")
+        assert reason("s.ps1") == NOT_REGULAR
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
@@ -158,7 +164,7 @@ def test_a_file_that_becomes_a_fifo_does_not_hang(folder, monkeypatch):
         change.setattr(inputs.os, "stat", lambda path: status)
         change.setattr(inputs.os.path, "isdir", lambda path: False)
         (item,) = Inputs(["a.ps1"])
-    assert item == Item("a.ps1", None, "not a regular file but a FIFO; not opened")
+    assert item == Item("a.ps1", None, NOT_REGULAR)
 
 
 def test_what_may_not_be_read_says_so(folder, monkeypatch):
@@ -380,22 +386,139 @@ def test_an_event_log_gives_an_item_for_each_script_block(folder):
         ],
     )
     whole, *cut = Inputs(["A.EVTX"])
-    assert whole == Item("A.EVTX:one", "whole", found=True, part="one")
-    assert cut[0] == Item("A.EVTX:two", "ab", "part 3 of 3 is missing", found=True, part="two")
-    assert cut[1] == Item("A.EVTX:three", "d", "parts 1, 2, 3, 5 of 5 are missing", found=True, part="three")
-    assert cut[2].reason.endswith("20, 21 and 78 more of 99 are missing")
+    event = Event("2024-01-01T00:00:01Z", "pc.example", "", "one")
+    assert whole == Item("A.EVTX:one", "whole", event=event, found=True, part="one")
+    assert [(item.name, item.data, item.reason, item.part) for item in cut[:2]] == [
+        ("A.EVTX:two", "ab", "missing parts: 3 of 3", "two"),
+        ("A.EVTX:three", "d", "missing parts: 1, 2, 3, 5 of 5", "three"),
+    ]
+    assert cut[2].reason.endswith("20, 21 and 78 more of 99")
 
 
 def test_a_log_without_script_blocks_or_with_comments_only_says_so(folder):
     pytest.importorskip("evtx")
     security = part(1, 1, "x", id=4688, provider="Microsoft-Windows-Security-Auditing", channel="Security")
-    why = "no PowerShell script blocks (event 4104) with text in this log"
     write_log(folder / "a.evtx", [security])
-    assert list(Inputs(["a.evtx"])) == [Item("a.evtx", b"", why)]
+    assert list(Inputs(["a.evtx"])) == [Item("a.evtx", b"", NO_BLOCKS)]
     write_log(folder / "b.evtx", [part(1, 1, "# a comment")])
     (*_, last) = Inputs(["b.evtx"])
-    assert last == Item("b.evtx", b"", why)
+    assert last == Item("b.evtx", b"", NO_BLOCKS)
     assert {item.found for item in Inputs(["."])} == {True}
+
+
+GUID = ex.GUID.format(1)
+EVENTS = [(1, 1, 1, "dir"), (2, 1, 2, "half"), (3, 1, 1, "#")]
+
+
+@pytest.mark.parametrize("name", ["e.json", "e.JSONL", "e.ndjson", "e.csv", "e.xml", "e.txt", "e.log", "e"])
+@pytest.mark.parametrize(
+    "content", [ex.json_lines(ex.evtx_dump(EVENTS)), ex.flat_csv(ex.get_winevent(EVENTS))]
+)
+def test_exported_events_give_an_item_for_each_script_block(folder, name, content):
+    (folder / name).write_text(content)
+    listed = list(Inputs([name]))
+    assert [item.name for item in listed] == [f"{name}:{ex.GUID.format(n)}" for n in (1, 3, 2)]
+    assert [item.data for item in listed] == ["dir", "#", "half"]
+    assert listed[2].reason == "missing parts: 2 of 2" and all(item.found for item in listed)
+    assert listed[0].event == Event(ex.TIME.format(1), ex.COMPUTER, ex.PATH, GUID)
+    assert Inputs([name]).total() is None
+
+
+def test_of_a_folder_exported_events_are_taken_and_what_only_looks_like_them_is_left_out(folder):
+    exports = {
+        "d/a.json": json.dumps(ex.winlogbeat(EVENTS[:1])),
+        "d/b.csv": ex.flat_csv(ex.defender(EVENTS[:1])),
+        "d/c.xml": "".join(ex.wevtutil(EVENTS[:1])),
+        "d/d.txt": "".join(ex.wevtutil(EVENTS[:1])),
+        "d/e.log": "".join(ex.wevtutil(EVENTS[:1])),
+        "d/package.json": '{"name": "x"}',
+        "d/table.csv": "script\ndir\n",
+        "d/pom.xml": "<project/>",
+        "d/notes.txt": "Get-Service",
+        "d/empty.json": "",
+    }
+    os.mkdir("d")
+    for name, content in exports.items():
+        (folder / name).write_text(content, encoding="utf-16" if name < "d/c" else "utf-8")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("d/fifo.json")
+        exports["d/fifo.json"] = ""
+    listed = Inputs(["d"])
+    assert [item.name.partition(":")[0] for item in listed] == ["d/a.json", "d/b.csv", "d/c.xml", "d/d.txt"]
+    assert listed.left_out == len(exports) - 4
+
+
+def test_what_is_neither_events_nor_a_table_is_refused_and_never_a_script(folder):
+    for name, content in {
+        "a.json": '{"name": "x"}', "b.jsonl": '{"text": "iex"}\n', "c.csv": "script\ndir\n", "d.xml": "<a/>",
+        "e.json": "iex $x", "f.csv": "iex", "g.ndjson": "[]", "h.xml": "\0\1",
+    }.items():  # fmt: skip
+        (folder / name).write_text(content)
+        assert reason(name) == EXPECTED
+        assert reason(name, column="data") == f"no column 'data' and {EXPECTED}"
+    assert len(EXPECTED) < 300
+
+
+def test_a_named_file_of_another_extension_is_a_script_and_ps1_always_is(folder):
+    content = ex.json_lines(ex.evtx_dump(EVENTS))
+    (folder / "a.ps1").write_text(content)
+    (folder / "b.txt").write_text("[CmdletBinding()]param($x)")
+    (folder / "c.json").write_bytes(b"")
+    (folder / "d.yml").write_text("{}")
+    listed = Inputs(["a.ps1", "b.txt", "c.json", "d.yml"])
+    assert [item.data for item in listed] == [content.encode(), b"[CmdletBinding()]param($x)", b"", b"{}"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"s": "dir", "path": "x.ps1"}\n{"s": null}\n{"t": 1}\n{"s": [5]}\n',
+        "s,path,t\ndir,x.ps1,\n,,\n,,\n,,\n",
+    ],
+)
+def test_json_and_csv_are_tables_where_a_column_is_named(folder, content):
+    name = "t.csv" if content.startswith("s") else "t.jsonl"
+    (folder / name).write_text(content)
+    first, *rest = Inputs([name], column="s")
+    assert first == Item(f"{name}:x.ps1", "dir", part="x.ps1")
+    assert [item.data for item in rest] in ([None] * 3, [""] * 3)
+    assert [item.name for item in rest] == [f"{name}:{number}" for number in (1, 2, 3)]
+    assert next(iter(Inputs([name], column="path"))) == Item(f"{name}:0", "x.ps1", part="0")
+
+
+def test_a_column_that_is_named_goes_before_events(folder):
+    (folder / "t.csv").write_text(ex.flat_csv(ex.get_winevent(EVENTS)))
+    assert [item.data for item in Inputs(["t.csv"], column="LogName")] == [ex.CHANNEL] * 3
+    assert [item.data for item in Inputs(["t.csv"], column="data")] == ["dir", "#", "half"]
+
+
+def test_a_damaged_row_costs_the_rest_of_its_table(folder):
+    (folder / "t.csv").write_text("s,t\na,1\nb\nc,1\n")
+    assert list(Inputs(["t.csv"], column="s")) == [
+        Item("t.csv:0", "a", part="0"),
+        Item("t.csv", None, "record 2: 1 cells, not 2; it and what follows cannot be read"),
+    ]
+
+
+def test_damaged_records_of_exported_events_are_told(folder):
+    lines = ex.json_lines(ex.evtx_dump(EVENTS)).splitlines(keepends=True)
+    (folder / "e.json").write_text(lines[0] + "{x\n" + lines[2])
+    listed = Inputs(["e.json"])
+    *_, last = listed
+    why = "1 damaged and left out, the first: record 2: Expecting property name enclosed in double quotes"
+    assert last == Item("e.json", None, why) and listed.damaged == 1
+
+
+def test_exported_events_without_script_blocks_say_so(folder):
+    (folder / "e.json").write_text('{"Event": {"System": {"EventID": 4688}}}')
+    assert list(Inputs(["e.json"])) == [Item("e.json", b"", NO_BLOCKS)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_standard_input_may_be_exported_events(encoding):
+    content = ex.json_lines(ex.evtx_dump(EVENTS)).encode(encoding)
+    assert next(item.name for item in Inputs(["-"], stdin=BytesIO(content))) == f"-:{GUID}"
+    assert list(Inputs(["-"], stdin=BytesIO(b"{}"))) == [Item("-", b"{}")]
 
 
 def test_a_folder_with_nothing_to_score_says_so(folder):
@@ -424,7 +547,7 @@ def test_damaged_records_of_an_event_log_are_told(folder):
     listed = Inputs(["a.evtx"])
     *blocks, last = listed
     assert [item.name for item in blocks] == ["a.evtx:a", "a.evtx:c"]
-    assert last == Item("a.evtx", None, "1 records or chunks of the log are damaged and left out")
+    assert last == Item("a.evtx", None, "1 damaged and left out, the first: a record or chunk of the log")
     assert listed.damaged == 1
 
 

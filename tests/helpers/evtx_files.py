@@ -108,6 +108,8 @@ def _event(event: dict, number: int) -> "Element":
             Element("EventID", [str(event["id"])]),
             Element("EventRecordID", [str(number)]),
             Element("Channel", [event["channel"]]),
+            Element("TimeCreated", attributes={"SystemTime": f"2024-01-01T00:00:{number % 60:02}Z"}),
+            Element("Computer", ["pc.example"]),
         ],
     )
     fields = [
