@@ -20,7 +20,7 @@ from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.encodings import well_formed
-from psembed.powershell.unwrap.layers import LITERALS, Layer, Unwrapped, may_run, unwrap
+from psembed.powershell.unwrap.layers import Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
 from psembed.runtime.files import RELEASED, sha256
 
@@ -201,7 +201,7 @@ class Detector:
 def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
     """Return the layers that may convict: the script, or what it only hands over, and those within.
 
-    One that only hands another over is neither, nor is its text with constants folded.
+    One that only hands others over is neither.
     """
     carriers = {layer.parent for layer in layers if layer.carried}
     handed_over = {0}
@@ -210,7 +210,7 @@ def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
     for number, layer in enumerate(layers):
         if layer.carried and layer.parent in handed_over:
             handed_over.add(number)
-        if number not in carriers and not (layer.how == LITERALS and layer.parent in carriers):
+        if number not in carriers:
             (outermost if number in handed_over else inner).append(number)
     return outermost, inner
 

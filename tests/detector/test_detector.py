@@ -252,7 +252,7 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
 )
 def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, layer):
     payload = encoded("inside and long enough")
-    verdict = Layered(powershell=outer, inside=inner).verdict(f"powershell -EncodedCommand {payload}; exit")
+    verdict = Layered(powershell=outer, inside=inner).verdict(f"powershell -enc {payload}; Get-Date")
     assert (verdict.malicious, verdict.layer) == (malicious, layer)
     assert verdict.score == pytest.approx((outer, inner)[layer])
     assert [one.how for one in verdict.layers] == ["script", "-EncodedCommand"]
@@ -272,7 +272,7 @@ def test_a_command_line_that_only_hands_a_script_over_is_judged_by_it(outer, inn
 def test_where_no_layer_convicts_the_script_decides_whatever_the_thresholds():
     layered = Layered(powershell=0.1, inside=0.4)
     layered.layer_threshold = layered.threshold
-    verdict = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; exit")
+    verdict = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; Get-Date")
     assert (verdict.malicious, verdict.layer, verdict.score) == (False, 0, pytest.approx(0.1))
 
 
@@ -285,7 +285,7 @@ def test_what_is_handed_over_twice_is_judged_by_the_innermost_script():
 
 def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():
     inner = {f"inside{n}": n / 20 for n in range(20)}
-    clean = [f"powershell -enc {encoded(name + ' and long enough')}; exit" for name in inner]
+    clean = [f"powershell -enc {encoded(name + ' and long enough')}; Get-Date" for name in inner]
     layered = Layered(powershell=0.1, **inner)
     # Of 20 scripts a rate of one half allows 10 alarms, and layers a tenth of that: the one that scores 0.95.
     assert assembly.fit_layer_threshold(layered, clean, fpr=0.5) == pytest.approx(0.9)
@@ -308,13 +308,13 @@ def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():
     ],
 )
 def test_another_threshold_can_be_asked_for(threshold, outer, inner, malicious):
-    line = f"powershell -EncodedCommand {encoded('inside and long enough')}; exit"
+    line = f"powershell -EncodedCommand {encoded('inside and long enough')}; Get-Date"
     (verdict,) = Layered(powershell=outer, inside=inner).judge([Item("a", line)], threshold=threshold)
     assert verdict.malicious is malicious
 
 
 def test_texts_of_layers_and_regions_of_malicious_scripts_can_be_asked_for():
-    lines = [f"Get-Date\npowershell -e {encoded('inside and long enough')}; exit", "Get-Date # now"]
+    lines = [f"Get-Date\npowershell -e {encoded('inside and long enough')}; Get-Date", "Get-Date # now"]
     layered = Layered(**{"Get-Date": 0.1, "inside": 0.9})
     texts = [verdict.texts for verdict in layered.judge([Item("a", line) for line in lines], texts=True)]
     assert texts == [(lines[0], "inside and long enough"), (lines[1],)]

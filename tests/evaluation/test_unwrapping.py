@@ -15,7 +15,7 @@ def test_scripts_are_judged_alone_and_with_what_they_hold():
         "evil script",
         wrapped("evil script"),
         wrapped("good script"),
-        f"{wrapped('evil script')}; exit",
+        f"{wrapped('evil script')}; Get-Date",
         " ",
     ]
     scripts = pl.DataFrame({"sha256": list("abcde"), "label": [1, 1, 0, 1, 0], "text": texts})

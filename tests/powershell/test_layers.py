@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psembed.powershell.unwrap.layers import Layer, Limits, hands_over, may_run, unwrap
+from psembed.powershell.unwrap.layers import Layer, Limits, may_run, unwrap
 
 PAYLOAD = "Write-Host 'hello from layer two' ; $Page = \"http://example.test/a\""
 LIMITS = {"", "depth", "layers", "characters", "steps", "seconds"}
@@ -411,14 +411,6 @@ def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
 def test_here_strings_within_here_strings_look_at_the_clock(monkeypatch):
     monkeypatch.setattr(CLOCK, itertools.count().__next__)
     assert unwrap("iex\n" + '@"\n$(' * 300, limits=Limits(seconds=100)).cut == "seconds"
-
-
-def test_a_long_script_is_not_copied_to_see_whether_it_hands_another_over():
-    class Uncut(str):
-        def __getitem__(self, _):
-            raise AssertionError("cut")
-
-    assert not hands_over(Uncut(f"powershell -enc {'A' * 20} {'-nop ' * 100}"), 16, 36)
 
 
 def test_three_deep():

@@ -18,9 +18,9 @@ from regex_steps import Matcher, TooManySteps
 import psembed.detector
 from psembed.detector import explain
 from psembed.powershell import cleaning, defanging, tokens
-from psembed.powershell.unwrap import encodings, layers, operators, parser, state
+from psembed.powershell.unwrap import command_line, encodings, layers, operators, parser, state
 
-MODULES = (cleaning, defanging, encodings, explain, layers, operators, parser, state, tokens)
+MODULES = (cleaning, command_line, defanging, encodings, explain, layers, operators, parser, state, tokens)
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",
     "psembed.cli.score",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
+from psembed.powershell.unwrap.command_line import handed_over
 from psembed.powershell.unwrap.commands import is_encoded_parameter
 from psembed.powershell.unwrap.encodings import (
     GZIP_MAGIC,
@@ -33,19 +34,14 @@ SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedComma
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another
 SHORTEST = 8  # characters of a layer
 ASCII_SHARE, BARE_ASCII_SHARE = 0.7, 0.97  # of text without a known encoding; of Base64 that nothing decodes
+_Q = SINGLE_QUOTES + DOUBLE_QUOTES
+# -EncodedCommand with its value, and in both what cmd and PowerShell take away: quotes, carets, line ends.
 _PARAMETER = re.compile(
-    rf"[{DASHES}/](e[a-z^`]{{0,30}}+)['\"]?+[\s:=]{{1,100}}+[('\"\u2018\u2019\u201c\u201d^`]*+"
-    r"([A-Za-z0-9+/^`]{10,}+={0,2})",
+    rf"[{DASHES}/][`^]?+(e(?:[a-z^`]|\"\"){{0,30}}+)[{_Q}]?+(?:[\s:=,]|[`^]\r?\n){{1,100}}+[({_Q}^`]*+"
+    r"((?=[A-Za-z0-9+/^`\"]{10})(?:[A-Za-z0-9+/^`]++|(?<=[`^])\r?\n|\"{1,2}+(?=[A-Za-z0-9+/^]{4}))++={0,2})",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"[A-Za-z0-9+/]{40,}+={0,2}")
-_LAUNCHER = re.compile(
-    rf"\A[\w \t:\\/.%\"'-]{{0,200}}\b(?:powershell|pwsh)(?:\.exe)?[\"']?"
-    rf"(?:[ \t]+[{DASHES}/](?![cf])[a-z]+(?:[ \t:=]+(?:[\"']?\w+[\"']?|[\"']{{2}}))?)*+[ \t]*[\"']?",
-    re.IGNORECASE,
-)
-_LAUNCHER_LENGTH = 300  # characters, without what is encoded
-_Q = SINGLE_QUOTES + DOUBLE_QUOTES
 _GAP = r"(?:\s|<\#(?:[^\#]|\#[^>])*\#+>|`\r?\n)*"  # what may stand between two tokens
 # For polars, whose regular expressions take linear time whatever they say. After a dot that runs a command a
 # path with slashes is a script's file.
@@ -153,27 +149,38 @@ class _Unwrapping:
                 self._unwrap(place, layer.text)
 
     def _unwrap(self, place: int, text: str) -> None:
-        """Add what is uncovered in one layer."""
+        """Add what is uncovered in one layer: where it only hands scripts over, these alone."""
         fold = place > 0 or self.runs
         folded = fold_constants(text, self.budget) if fold else Folded(text, [], [], "")
+        if self._hand_over(place, text) or self._hand_over(place, folded.text):
+            return
         if folded.text != text:
             self._add(folded.text, LITERALS, place)
         for script in folded.scripts:
             self._add(script.value, script.how or GIVEN, place)
         for each in folded.decoded:
-            carried = each.how == ENCODED_COMMAND and hands_over(text, each.begin, each.end)
             for value, how in self._texts(each, text):
-                self._add(value, how, place, carried=carried)
+                self._add(value, how, place)
         if folded.cut:
             raise Cut(folded.cut)
-        for value, how, carried in self._in_plain_sight(folded.text):
-            self._add(value, how, place, carried=carried)
+        for value, how in self._in_plain_sight(folded.text):
+            self._add(value, how, place)
+
+    def _hand_over(self, place: int, text: str) -> bool:
+        """Add the scripts that a text hands to PowerShell; tell whether it does, and nothing else."""
+        scripts = [*map(self._encoded_command, handed_over(text))]
+        if not all(scripts):
+            return False
+        for script in scripts:
+            self._add(script, ENCODED_COMMAND, place, carried=True)
+        return bool(scripts)
 
     def _add(self, text: str, how: str, parent: int, *, carried: bool = False) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
         text = well_formed(text.replace("\0", ""))  # NULs end a .NET buffer
         stripped = text.strip()
-        if len(stripped) < SHORTEST or stripped in self.seen or not (how == LITERALS or plausible(text)):
+        shortest = 1 if how == ENCODED_COMMAND and stripped.isascii() else SHORTEST
+        if len(stripped) < shortest or stripped in self.seen or not (how == LITERALS or plausible(text)):
             return
         depth = self.layers[parent].depth + (how != LITERALS)
         if depth > self.limits.depth:
@@ -204,16 +211,16 @@ class _Unwrapping:
         if text and not (ascii_share(text) < ASCII_SHARE and guessed_codec(data) == "latin-1"):
             yield text, how
 
-    def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str, bool]]:
-        """Yield (text, how, carried) of encoded commands and other Base64, wherever they stand."""
+    def _in_plain_sight(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield (text, how) of encoded commands and other Base64, wherever they stand."""
         taken: set[str] = set()
         for match in _PARAMETER.finditer(text):
             self.budget.check_time()
-            name = match[1].lower().replace("^", "").replace("`", "")
+            name = re.sub('[`^"]', "", match[1]).lower()
             if is_encoded_parameter(name):
                 taken.add(match[2])
                 if command := self._encoded_command(match[2]):
-                    yield command, ENCODED_COMMAND, hands_over(text, *match.span(2))
+                    yield command, ENCODED_COMMAND
         if not _MENTIONS.search(text):
             return
         deflate = "deflate" in text.lower()
@@ -222,22 +229,16 @@ class _Unwrapping:
             data = None if match[0] in taken else attempt(from_base64, self.budget, match[0])
             for value, how in self._of_bytes(data, BASE64, deflate=deflate) if data is not None else ():
                 if ascii_share(value) >= BARE_ASCII_SHARE:
-                    yield value, how, False
+                    yield value, how
 
     def _encoded_command(self, digits: str) -> str:
         """Return the script of an encoded command: UTF-16, else UTF-8 where that is no text; "": neither."""
-        data = attempt(from_base64, self.budget, re.sub("[`^]", "", digits))
+        data = attempt(from_base64, self.budget, digits)
         if data is None:
             return ""
         wide, narrow = (data.decode(codec, "replace") for codec in ("utf-16-le", "utf-8"))
         for text, share in ((wide, 0.5), (narrow, ASCII_SHARE), (wide, 0.1)):
-            if plausible(text) and ascii_share(text) >= share:
+            certain = text is wide or len(text) >= SHORTEST
+            if certain and plausible(text) and ascii_share(text) >= share:
                 return text.removeprefix("\ufeff")
         return ""
-
-
-def hands_over(text: str, begin: int, end: int) -> bool:
-    """Tell whether `text` is one command line, and only hands PowerShell what text[begin:end] encodes."""
-    if len(text) - (end - begin) > _LAUNCHER_LENGTH:
-        return False
-    return _LAUNCHER.fullmatch((text[:begin] + text[end:]).strip()) is not None
