@@ -57,7 +57,9 @@ def transformer(inputs: dict, matrix: np.ndarray, config):
     mask = layers.Concatenate(axis=1)([token_mask, character_mask])
     for _ in range(config.blocks):
         steps = _attention(steps, mask, config)
-    return _score(_pooled(layers.Activation("relu")(steps) * mask, mask), config)
+    steps = layers.Activation("relu")(steps) * mask  # zero or more, and zero where masked
+    mean = ops.sum(steps, axis=1) / (ops.sum(mask, axis=1) + 1.0)
+    return _score([ops.max(steps, axis=1), mean], config)
 
 
 def _attention(steps, mask, config):
@@ -103,19 +105,17 @@ def _score(summary: list, config):
     return output(layers.Dropout(config.dropout)(hidden))
 
 
-def _token_vectors(ids, matrix: np.ndarray, config):
-    """Return the vectors [n, T, d] of tokens, some dimensions dropped in training, and the mask [n, T, 1]."""
+def _token_branch(ids, matrix: np.ndarray, config):
+    """Return steps [n, T/8, filters] and their mask [n, T/8, 1]: vectors, two convolutions, pooling by 8.
+
+    Some dimensions of the vectors are dropped in training.
+    """
     mask, drop = _mask(ids), layers.SpatialDropout1D(config.dropout / 3)
     embedding = layers.Embedding(*matrix.shape, trainable=config.trainable, name="token_vectors")
     vectors = embedding(ids) * mask
     embedding.set_weights([matrix])
-    return drop(vectors), mask
-
-
-def _token_branch(ids, matrix: np.ndarray, config):
-    """Return steps [n, T/8, filters] and their mask [n, T/8, 1]: vectors, two convolutions, pooling by 8."""
-    steps, mask = _convolve(*_token_vectors(ids, matrix, config), filters=config.filters, width=3, pool=4)
-    return _convolve(steps, mask, filters=config.filters, width=3, pool=2)
+    steps, mask = _convolve(drop(vectors), mask, config, pool=4)
+    return _convolve(steps, mask, config, pool=2)
 
 
 def _character_steps(ids, config):
@@ -146,20 +146,15 @@ def _mask(ids):
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.dtype_policy().compute_dtype), -1)
 
 
-def _convolve(steps, mask, *, filters: int, width: int, pool: int):
+def _convolve(steps, mask, config, *, pool: int):
     """Convolve, rectify, mask, and pool steps and mask alike: padding stays exactly zero."""
-    steps = layers.Conv1D(filters, width, padding="same", activation="relu")(steps) * mask
+    steps = layers.Conv1D(config.filters, 3, padding="same", activation="relu")(steps) * mask
     return layers.MaxPooling1D(pool)(steps), layers.MaxPooling1D(pool)(mask)
 
 
 def _masked_max(steps, mask, *, floor: float):
     """Return the maximum over steps with content, or `floor` (the least value) if there are none."""
     return ops.max(steps * mask + floor * (1.0 - mask), axis=1)
-
-
-def _pooled(steps, mask) -> list:
-    """Return maximum and mean over steps that are zero or more, and zero where masked: two of [n, d]."""
-    return [ops.max(steps, axis=1), ops.sum(steps, axis=1) / (ops.sum(mask, axis=1) + 1.0)]
 
 
 def _bag(ids, size: int, *, buckets: int, name: str) -> list:
