@@ -158,24 +158,3 @@ def test_every_reference_is_cited_and_every_citation_exists():
     keys = set(re.findall(r"^@\w+\{(\w+),", bibliography, re.MULTILINE))
     cited = {key for key in re.findall(r"@([a-z0-9]+)\b(?!-)", SOURCE)}
     assert keys == cited
-
-
-def test_readme_gets_the_measured_claims_between_its_marks(checkout: Path):
-    _write(checkout, synthetic(), "public")
-    readme = checkout / "README.md"
-    readme.write_text(
-        "before\n<!-- results: generated -->\nold\n<!-- /results -->\nafter\n", encoding="utf-8"
-    )
-    assert build.update_readme(checkout)
-    text = readme.read_text(encoding="utf-8")
-    assert "| C15 coverage of the deep model | 89.0% | 90.5% (87.5% to 93.5%) | reproduced |" in text
-    assert "C17" in text and "C21" not in text and "old" not in text
-    assert text.startswith("before\n") and text.endswith("<!-- /results -->\nafter\n")
-    assert not build.update_readme(checkout)
-
-
-def test_a_readme_without_results_stays_as_it_is(checkout: Path):
-    readme = checkout / "README.md"
-    readme.write_text("<!-- results: x -->\nold\n<!-- /results -->\n", encoding="utf-8")
-    assert not build.update_readme(checkout)
-    assert "old" in readme.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from docs.results import readme_table
 from psembed.cli.main import parser as command_line
 from psembed.detector.detector import Detector
 from psembed.embedding import released
@@ -24,7 +25,7 @@ FENCES = re.findall(r"```\n(.*?)```", README, re.DOTALL)
 
 
 def test_readme_shows_the_published_results():
-    table = build.readme_table(load_results(RESULTS))
+    table = readme_table(load_results(RESULTS))
     assert table.count("\n") > 10 and table in README
 
 

@@ -1,0 +1,32 @@
+"""README shows what was measured, between its marks; without results it stays as it is."""
+
+import json
+from pathlib import Path
+
+from synthetic_results import results as synthetic
+
+from docs import results
+
+
+def test_readme_gets_the_measured_claims_between_its_marks(tmp_path: Path):
+    folder = tmp_path / "paper" / "results" / "public"
+    folder.mkdir(parents=True)
+    for name, value in synthetic().items():
+        (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "before\n<!-- results: generated -->\nold\n<!-- /results -->\nafter\n", encoding="utf-8"
+    )
+    assert results.update(tmp_path)
+    text = readme.read_text(encoding="utf-8")
+    assert "| C15 coverage of the deep model | 89.0% | 90.5% (87.5% to 93.5%) | reproduced |" in text
+    assert "C17" in text and "C21" not in text and "old" not in text
+    assert text.startswith("before\n") and text.endswith("<!-- /results -->\nafter\n")
+    assert not results.update(tmp_path)
+
+
+def test_a_readme_without_results_stays_as_it_is(tmp_path: Path):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results: x -->\nold\n<!-- /results -->\n", encoding="utf-8")
+    assert not results.update(tmp_path)
+    assert "old" in readme.read_text(encoding="utf-8")
