@@ -42,25 +42,13 @@ def train(
     gensim does the work. Tokens outside the vocabulary are left out, so their neighbours move together, as
     in word2vec. The text is read from a temporary file, so memory does not grow with the corpus.
 
-    Parameters
-    ----------
-    stream : TokenStream
-    min_scripts : int
-        A token gets a vector if so many scripts hold it, as a word or as a command; it gets a second one as a
-        command if it occurs COMMAND_COUNT times as one.
-    dimension, window, epochs, negative : int
-        At least 1. `window` is the reach to either side, in tokens.
-    algorithm : {"cbow", "skipgram", "fasttext"}
-        FastText is skip-gram over n-grams of 3 to 6 characters.
-    sample : float
-        Frequency above which a token is read less often (word2vec's subsampling).
-    repository_cap : int, optional
-        About how often a repository may count a token: of its statements those are drawn that hold a rarer
-        one (RepositoryCap).
-    kept : bool[n], optional
-        Scripts of the stream to learn from; all when left out.
-    seed, workers : int
-        The result repeats exactly with 1 worker, a thread, only.
+    A token gets a vector if `min_scripts` scripts hold it, as a word or as a command; it gets a second one as
+    a command if it occurs COMMAND_COUNT times as one. `dimension`, `window` (the reach to either side, in
+    tokens), `epochs` and `negative` (samples) are at least 1. `algorithm` is one of ALGORITHMS; FastText is
+    skip-gram over n-grams of 3 to 6 characters. A token above the frequency `sample` is read less often
+    (word2vec's subsampling). `repository_cap` is about how often a repository may count a token: of its
+    statements those are drawn that hold a rarer one (RepositoryCap). `kept` (bool[n]) are the scripts to
+    learn from, all when left out. The result repeats exactly with 1 worker, a thread, only.
 
     The vectors are float32, most frequent token first. The attribute "count" holds occurrences in the
     scripts, whatever the cap, 0 for a word that occurs as a command only: it has the command's vector. Raises

@@ -84,7 +84,7 @@ def _rates(test: pl.DataFrame, *, seed: int, rounds: int) -> dict:
         "positives": scripts.height - len(alarms),
         "negatives": len(alarms),
         "auc": metrics.auc(labels, scores),
-        "partial_auc": metrics.partial_auc(labels, scores, max_fpr=PARTIAL),
+        "partial_auc": metrics.auc(labels, scores, max_fpr=PARTIAL),
     }
 
 

@@ -62,17 +62,14 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
     return pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
 
 
-def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the area under the ROC curve, from scores (never from thresholded labels); raises as `rates`."""
-    return float(roc_auc_score(*checked(labels, scores)))
+def auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float | None = None) -> float:
+    """Return the area under the ROC curve, from scores (never from thresholded labels); raises as `rates`.
 
-
-def partial_auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float) -> float:
-    """Return the area under the ROC curve up to `max_fpr`, standardised by McClish (1989).
-
-    Chance gives 0.5, a perfect detector 1, whatever `max_fpr` is; below 0.5 is possible. Raises as `rates`.
+    With `max_fpr` it is the part up to that rate, standardised by McClish (1989): chance gives 0.5, a perfect
+    detector 1, whatever `max_fpr` is; below 0.5 is possible.
     """
-    _share("max_fpr", max_fpr)
+    if max_fpr is not None:
+        _share("max_fpr", max_fpr)
     return float(roc_auc_score(*checked(labels, scores), max_fpr=max_fpr))
 
 

@@ -129,7 +129,7 @@ def test_partial_auc_is_the_area_of_mcclish(max_fpr):
     tpr = np.r_[inside["tpr"], np.interp(max_fpr, points["fpr"], points["tpr"])]
     area, chance = np.trapezoid(tpr, fpr), max_fpr**2 / 2
     expected = (1 + (area - chance) / (max_fpr - chance)) / 2
-    assert metrics.partial_auc(labels, scores, max_fpr=max_fpr) == pytest.approx(expected)
+    assert metrics.auc(labels, scores, max_fpr=max_fpr) == pytest.approx(expected)
 
 
 def test_partial_auc_of_known_detectors():
@@ -137,9 +137,9 @@ def test_partial_auc_of_known_detectors():
     chance, perfect = np.zeros(2000), labels + 0.0
     late = np.r_[np.linspace(0, 1, 1000), np.full(1000, 0.5)]  # finds all once half the benign are flagged
     for max_fpr in (0.001, 0.2):
-        assert metrics.partial_auc(labels, chance, max_fpr=max_fpr) == pytest.approx(0.5)
-        assert metrics.partial_auc(labels, perfect, max_fpr=max_fpr) == 1
-        assert metrics.partial_auc(labels, late, max_fpr=max_fpr) < 0.5
+        assert metrics.auc(labels, chance, max_fpr=max_fpr) == pytest.approx(0.5)
+        assert metrics.auc(labels, perfect, max_fpr=max_fpr) == 1
+        assert metrics.auc(labels, late, max_fpr=max_fpr) < 0.5
     assert metrics.auc(labels, late) == pytest.approx(0.5)
 
 
@@ -164,10 +164,10 @@ def test_precision_is_the_share_of_a_counted_population(tpr, fpr, prevalence):
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
 def test_impossible_shares_are_named(share):
     with pytest.raises(ParameterError, match=r"max_fpr .*between 0 and 1"):
-        metrics.partial_auc([0, 1], np.array([0.1, 0.2]), max_fpr=share)
+        metrics.auc([0, 1], np.array([0.1, 0.2]), max_fpr=share)
     with pytest.raises(ParameterError, match=r"prevalence .*between 0 and 1"):
         metrics.at_prevalence(0.9, 0.1, prevalence=share)
     with pytest.raises(ParameterError, match=r"fpr 1\.1"):
         metrics.at_prevalence(0.9, 1.1, prevalence=0.1)
     with pytest.raises(CorpusError, match="malicious and benign"):
-        metrics.partial_auc([1, 1], np.array([0.1, 0.2]), max_fpr=0.1)
+        metrics.auc([1, 1], np.array([0.1, 0.2]), max_fpr=0.1)
