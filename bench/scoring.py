@@ -5,7 +5,6 @@ detector was exported from, tf-idf with logistic regression its character 3-gram
 and scores nothing.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -25,12 +24,13 @@ from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples
 from psembed.project.workspace import Workspace
 from psembed.runtime import workers
+from psembed.runtime.cores import cores
 from psembed.runtime.errors import PsembedError
 
 BULK, SINGLE, REPEATS = 8_000, 1_000, 3  # scripts scored in bulk and one by one, and how often in bulk
 LARGEST = 100_000  # bytes of a script
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)  # bytes
-CORES = os.cpu_count() or 1
+CORES = cores()
 
 
 def main(root: Path, contents: list[bytes]) -> dict:

@@ -72,14 +72,21 @@ def _add_inputs(command) -> None:
     )  # fmt: skip
     command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
     command.add_argument(
-        "--threshold", type=_share, metavar="X", help="score (0 to 1) from which on a script is malicious"
+        "--threshold", type=_between(0.0, 1.0), metavar="X", help="score from which on a script is malicious"
+    )
+    command.add_argument(
+        "--processes", type=_between(1, 61), metavar="N", help="(default: one for each core that may be used)"
     )
 
 
-def _share(text: str) -> float:
-    if not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return float(text)
+def _between(least: float, most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = type(least)(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    return number
 
 
 def score(options: argparse.Namespace) -> int:
@@ -141,6 +148,8 @@ def _check(options: argparse.Namespace, *, binary: bool) -> None:
         raise ParameterError(f"--format {options.format} is not for a terminal: add --output FILE")
     if options.explain and options.format != "table":
         raise ParameterError("--explain goes with the table: leave --format out")
+    if options.processes and options.cluster not in (None, "local"):
+        raise ParameterError("--processes are of this machine: a cluster elsewhere has as many as it has")
     if options.layers and Path(options.layers).suffix.lower() not in (LINES, TABLE):
         raise ParameterError(f"--layers {options.layers}: the name has to end in {LINES} or {TABLE}")
     if options.layers and options.output and Path(options.layers).resolve() == Path(options.output).resolve():
@@ -180,9 +189,9 @@ def _verdicts(given: Iterable, options: argparse.Namespace) -> Iterator[Iterable
     asked = {"regions": options.format == "sarif", "texts": options.layers is not None}
     work = partial(judge, threshold=options.threshold, **asked)
     if options.cluster is None:
-        yield workers.in_order(work, chunks(given), lost=lost)
+        yield workers.in_order(work, chunks(given), lost=lost, processes=options.processes)
         return
-    with workers.dask(options.cluster) as client:
+    with workers.dask(options.cluster, workers=options.processes) as client:
         yield workers.on_dask(client, work, chunks(given))
 
 

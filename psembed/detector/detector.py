@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +21,7 @@ from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.encodings import well_formed
 from psembed.powershell.unwrap.layers import Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
+from psembed.runtime.cores import cores
 from psembed.runtime.files import RELEASED, sha256
 
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
@@ -82,15 +82,15 @@ class Detector:
         return self._scored(texts, str)
 
     def _scored(self, texts: Iterable[str], cleaned: Callable[[str], str]) -> np.ndarray:
-        """Score chunks on all cores, a few ahead; ONNX Runtime lets go of Python's lock."""
+        """Score chunks on all cores that may be used, a few ahead; ONNX Runtime lets go of Python's lock."""
 
         def scores(chunk: list[str]) -> list[float]:
             return self._scores([*map(cleaned, chunk)])
 
-        cores = os.cpu_count() or 1
-        with ThreadPoolExecutor(cores) as pool:
+        threads = cores()
+        with ThreadPoolExecutor(threads) as pool:
             chunks = workers.chunks(texts)
-            results = workers.ahead(lambda chunk: pool.submit(scores, chunk), chunks, most=2 * cores)
+            results = workers.ahead(lambda chunk: pool.submit(scores, chunk), chunks, most=2 * threads)
             return np.fromiter(results, dtype=np.float32)
 
     def features(self, clean_texts: Sequence[str]) -> np.ndarray:

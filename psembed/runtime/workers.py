@@ -14,6 +14,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from psembed.runtime.cores import cores
 from psembed.runtime.errors import ParameterError, StageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 LOCAL = "local"  # instead of an address: a cluster on this machine, a worker a core
 ROWS, CHARACTERS = 256, 2**24  # of a batch
 ALONE = 2  # batches for which no process is started
-PROCESSES = min(os.cpu_count() or 1, 61)  # Windows waits for no more
+MOST = 61  # processes: Windows waits for no more
 SAFE_PATH = "PYTHONSAFEPATH"  # set: Python imports nothing of the working folder
 CONNECT = "10s"
 # Dask asks for 8787 where nothing else is said.
@@ -51,14 +52,16 @@ def in_order(
     batches: Iterable[list[Given]],
     *,
     lost: Callable[[Given], Result],
+    processes: int | None = None,
 ) -> Iterator[Result]:
     """Yield what `work`, a function that another process can import, makes of each thing, in order.
 
-    The first ALONE batches are worked on here; a process a core is started where there are more, and batches
-    are read no further ahead than two a process. Where one dies, what was waiting is worked on anew, one
-    thing at a time, and `lost` gives the result of the thing that kills.
+    The first ALONE batches are worked on here; where there are more, `processes` are started, or one for each
+    core that may be used, MOST at most, and batches are read no further ahead than two a process. Where one
+    dies, what was waiting is worked on anew, one thing at a time, and `lost` gives the result of the thing
+    that kills.
     """
-    batches = iter(batches)
+    batches, count = iter(batches), min(processes or cores(), MOST)
     for batch in itertools.islice(batches, ALONE):
         yield from work(batch)
     if (more := next(batches, None)) is None:
@@ -67,9 +70,9 @@ def in_order(
     waiting: deque[tuple[list[Given], Future]] = deque()
     while True:
         try:
-            with _processes(PROCESSES) as pool:
+            with _processes(count) as pool:
                 begin = partial(pool.submit, work)  # type: ignore[call-arg]  # mypy asks for the batch
-                yield from ahead(begin, batches, most=2 * PROCESSES, waiting=waiting)
+                yield from ahead(begin, batches, most=2 * count, waiting=waiting)
             return
         except BrokenProcessPool:
             unfinished = [batch for batch, _ in waiting]
@@ -212,8 +215,8 @@ def _next(waiting: deque[tuple[Given, Future]]) -> Iterable:
 def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     """Open a Dask client of the scheduler at `address` (tcp://host:port), or LOCAL for workers of its own.
 
-    Of these there are `workers`, or one a core. Raises ParameterError where Dask is not installed, or nothing
-    answers at the address.
+    Of these there are `workers`, or one for each core that may be used. Raises ParameterError where Dask is
+    not installed, or nothing answers at the address.
     """
     try:
         from distributed import Client, LocalCluster
@@ -223,7 +226,7 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
         scheduler = address
         if address == LOCAL:
             with _safe_path():
-                own = LocalCluster(n_workers=workers, threads_per_worker=1, **ANY_PORT)
+                own = LocalCluster(n_workers=workers or cores(), threads_per_worker=1, **ANY_PORT)
             scheduler = opened.enter_context(own)
         try:
             client = opened.enter_context(Client(scheduler, timeout=CONNECT, set_as_default=False))

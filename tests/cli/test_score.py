@@ -1,5 +1,6 @@
 """`psembed score`: exit codes, output files, and a summary in which every input has its place."""
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -346,11 +347,33 @@ def test_what_is_asked_reaches_the_detector(files, monkeypatch, released, capsys
     ]
 
 
-@pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "inf", "much"])
-def test_a_threshold_is_a_share(files, threshold):
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"--threshold={number}" for number in ("-0.1", "1.1", "nan", "inf", "much")),
+        *(f"--processes={number}" for number in ("0", "-1", "62", "1.5", "all")),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(files, option):
     with pytest.raises(SystemExit) as caught:
-        main.main(["score", files["a"], f"--threshold={threshold}"])
+        main.main(["score", files["a"], option])
     assert caught.value.code == 2
+
+
+def test_processes_are_those_asked_for_here_and_of_a_cluster_of_our_own(files, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(workers, "in_order", lambda *_, processes, **__: given.append(processes) or iter(()))
+    main.main(["score", files["a"], "--processes", "3"])
+    main.main(["score", files["a"]])
+    monkeypatch.setattr(workers, "on_dask", lambda *_: iter(()))
+    monkeypatch.setattr(
+        workers, "dask", lambda _, *, workers: given.append(workers) or contextlib.nullcontext()
+    )
+    main.main(["score", files["a"], "--cluster", "local", "--processes", "2"])
+    assert given == [3, None, 2]
+    capsys.readouterr()
+    assert main.main(["score", files["a"], "--cluster", "tcp://127.0.0.1:1", "--processes", "2"]) == 2
+    assert "--processes" in capsys.readouterr().err
 
 
 def test_strict_fails_for_what_was_found_with_nothing_to_score(files, tmp_path, capsys):

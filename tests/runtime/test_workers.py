@@ -18,6 +18,7 @@ import pytest
 from patience import GUARD, wait_for
 
 from psembed.runtime import workers
+from psembed.runtime.cores import cores
 from psembed.runtime.errors import ParameterError, StageError
 
 
@@ -48,8 +49,8 @@ def test_chunks_are_bounded_and_keep_order(monkeypatch):
     assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
 
 
-def in_order(work, batches=BATCHES):
-    return workers.in_order(work, batches, lost=lambda number: f"lost {number}")
+def in_order(work, batches=BATCHES, **options):
+    return workers.in_order(work, batches, lost=lambda number: f"lost {number}", **options)
 
 
 def test_results_are_in_the_order_of_the_batches():
@@ -62,9 +63,20 @@ def test_batches_are_read_little_ahead_and_stopping_early_leaves_no_process_behi
     read = itertools.count()
     results = in_order(numbers, ([next(read)] for _ in range(10**6)))
     assert list(itertools.islice(results, 2)) == [0, 1]
-    assert next(read) <= 2 * workers.PROCESSES + 3
+    assert next(read) <= 2 * cores() + 3
     results.close()
     assert not multiprocessing.active_children()
+
+
+def pids(batch: list[int]) -> list[int]:
+    return [os.getpid()] * len(batch)
+
+
+def test_no_more_processes_work_than_are_asked_for(monkeypatch):
+    assert len(set(in_order(pids, processes=1))) == 2  # this one, and one that was started
+    assert len(set(in_order(pids, processes=3))) <= 4
+    monkeypatch.setattr(workers, "cores", lambda: 1)
+    assert len(set(in_order(pids))) == 2
 
 
 def fails(batch: list[int]) -> list[int]:
