@@ -8,8 +8,10 @@ from __future__ import annotations  # so that an older Python gets as far as the
 import argparse
 import contextlib
 import errno
+import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -36,15 +38,9 @@ def add_commands(add) -> None:
     command.add_argument("--format", choices=FORMATS, default="table", help="of the output (default: table)")
     command.add_argument("--output", metavar="FILE", help="write there, whole or not at all")
     command.add_argument("--only", choices=("malicious",), help="leave all others out of the output")
-    command.add_argument(
-        "--layers", metavar="FILE", help="write every layer, as text, to FILE (.jsonl or .parquet), too"
-    )
-    command.add_argument(
-        "--baseline", metavar="FILE", help="of scripts that are accepted, as `psembed baseline` writes it"
-    )
-    command.add_argument(
-        "--strict", action="store_true", help="fail, too, where what was found holds nothing to score"
-    )
+    command.add_argument("--layers", metavar="FILE", help="write all layers, as text (.jsonl or .parquet)")
+    command.add_argument("--baseline", metavar="FILE", help="accepted scripts, by `psembed baseline`")
+    command.add_argument("--strict", action="store_true", help="fail also for what holds nothing to score")
     command.add_argument(
         "--cluster", metavar="ADDRESS", help="share the work with Dask workers: tcp://HOST:PORT, or local"
     )
@@ -56,12 +52,8 @@ def add_commands(add) -> None:
     )
     accepting = add("baseline", accept, "accept the malicious ones of known scripts, by hash", needs=NEEDS)
     _add_inputs(accepting)
-    accepting.add_argument(
-        "--output", metavar="FILE", required=True, help="a list for `score --baseline`; its comments are kept"
-    )
-    accepting.epilog = (
-        f"exit codes: 0 the list is written; {UNREAD} it is, but not all could be scored, or it is not"
-    )
+    accepting.add_argument("--output", metavar="FILE", required=True, help="for score; comments in it stay")
+    accepting.epilog = f"exit codes: 0 it is written; {UNREAD} it is not, or some could not be scored"
     accepting.set_defaults(format=BASELINE, only=None, layers=None, strict=False, cluster=None, explain=False)
 
 
@@ -71,12 +63,9 @@ def _add_inputs(command) -> None:
         help="a script, folder, table (.parquet), event log (.evtx) or its export, or - for standard input",
     )  # fmt: skip
     command.add_argument("--column", help="column of tables with the scripts (default: data, text, ...)")
-    command.add_argument(
-        "--threshold", type=_between(0.0, 1.0), metavar="X", help="score from which on a script is malicious"
-    )
-    command.add_argument(
-        "--processes", type=_between(1, 61), metavar="N", help="(default: one for each core that may be used)"
-    )
+    threshold, processes = _between(0.0, 1.0), _between(1, 61)
+    command.add_argument("--threshold", type=threshold, metavar="X", help="malicious from this score on")
+    command.add_argument("--processes", type=processes, metavar="N", help="default: one a usable core")
 
 
 def _between(least: float, most: float) -> Callable[[str], float]:
@@ -214,28 +203,23 @@ def _layers(file: str | None) -> Iterator[Callable[[Iterable], Iterable]]:
         yield iter
         return
     with _whole(file) as whole:
-        lines = whole.with_suffix(".lines")
-        try:
-            with _opened(lines, binary=False) as stream:
-                yield partial(with_layers_written, stream=stream)
-            finish = lines.replace if Path(file).suffix.lower() == LINES else partial(table_of_layers, lines)
-            finish(whole)
-        finally:
-            lines.unlink(missing_ok=True)
+        lines = whole.with_name("lines")
+        with _opened(lines, binary=False) as stream:
+            yield partial(with_layers_written, stream=stream)
+        if Path(file).suffix.lower() == TABLE:
+            table_of_layers(lines, whole)
+        else:
+            lines.replace(whole)
 
 
 @contextlib.contextmanager
 def _whole(file: str) -> Iterator[Path]:
     """Give a file that becomes the one named if all goes well, and is taken for no input where it is."""
-    from psembed.runtime.files import atomic
-
-    with atomic(Path(file)) as temporary:
-        unfinished = temporary.rename(f"{temporary}.part")
-        try:
-            yield unfinished
-            unfinished.replace(temporary)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    folder = Path(file).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".psembed-") as unfinished:
+        yield Path(unfinished, "unfinished")
+        os.replace(Path(unfinished, "unfinished"), file)
 
 
 def _opened(path: Path, *, binary: bool) -> IO:

@@ -24,7 +24,8 @@ def deciding_region(detector: Scorer, verdict: Verdict) -> Region:
     code = _code_in_place(script)
     found = _of_layer(verdict, script) if verdict.layer else _of_piece(detector, verdict.read, code)
     lines, columns = [], []
-    for place in found or _first_line(code):
+    line = _LINE.search(code)  # the first that holds code
+    for place in found or (line.span() if line else (0, 0)):
         lines.append(script.count("\n", 0, place) + 1)
         columns.append(len(_utf16(script[script.rfind("\n", 0, place) + 1 : place])) // 2 + 1)
     as_stored = BOM * (verdict.encoding == "utf-8-bom") + script
@@ -44,12 +45,6 @@ def _code_in_place(script: str) -> str:
     script = " " * script.startswith(BOM) + script.removeprefix(BOM)
     comments = ((start, end) for kind, start, end in spans(script) if kind == COMMENT)
     return edited(script, ((start, end, _VISIBLE.sub(" ", script[start:end])) for start, end in comments))
-
-
-def _first_line(code: str) -> Span:
-    """Return the place of the first line that holds any code."""
-    line = _LINE.search(code)
-    return line.span() if line else (0, 0)
 
 
 def _of_piece(detector: Scorer, read: str, code: str) -> Span | None:
