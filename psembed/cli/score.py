@@ -113,7 +113,8 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     comments = baseline.read(Path(options.baseline)) if options.baseline else {}
     write = baseline.write if options.format == BASELINE else WRITERS[options.format]
     detector = released()
-    given = Inputs(options.paths, column=options.column)
+    outputs = list(filter(None, (options.output, options.layers)))
+    given = Inputs(options.paths, column=options.column, outputs=outputs)
     total = given.total() if sys.stderr.isatty() else None
     with (
         _verdicts(given, options) as verdicts,

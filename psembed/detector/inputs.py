@@ -43,8 +43,8 @@ class Inputs:
     events, which are known by their content, for each script block; of ROWS and .xml what is neither is
     refused. Any other file, and one of SCRIPTS always, is a script. A named link is followed. A folder is
     walked in the order of its paths' bytes; of it scripts, tables, logs and events in EXPORTS are taken, and
-    links are not followed. "-" is standard input, one script or exported events (`stdin`, or sys.stdin,
-    binary); ParameterError if it is named twice.
+    links are not followed, nor files of an earlier run under the names of `outputs`. "-" is standard input,
+    one script or exported events (`stdin`, or sys.stdin, binary); ParameterError if it is named twice.
 
     An item's name is the path as given, with / before what a folder adds, then for a row of a table
     ":" and its number, from 0, or the value of its column `path`; for a script block ":" and its id. What
@@ -55,12 +55,17 @@ class Inputs:
     """
 
     def __init__(
-        self, paths: Sequence[str], *, column: str | None = None, stdin: BufferedIOBase | None = None
+        self,
+        paths: Sequence[str],
+        *,
+        column: str | None = None,
+        stdin: BufferedIOBase | None = None,
+        outputs: Sequence[str] = (),
     ):
         self._paths = [os.fsdecode(path) for path in paths]
         if self._paths.count(STDIN) > 1:
             raise ParameterError("standard input (-) is named twice, but can be read only once")
-        self._column, self._stdin = column, stdin
+        self._column, self._stdin, self._outputs = column, stdin, set(map(os.path.abspath, outputs))
         self.left_out = self.links = self.damaged = 0
 
     def __iter__(self) -> Iterator[Item]:
@@ -116,6 +121,8 @@ class Inputs:
                     open_folders.append(iter(self._entries(path)))
                 except OSError as error:
                     yield Item(path.removesuffix("/"), None, reason(error))
+            elif os.path.abspath(path) in self._outputs:
+                self.left_out += 1
             elif path.lower().endswith(TAKEN) or (path.lower().endswith(EXPORTS) and _is_export(path)):
                 yield path
             else:
