@@ -7,7 +7,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from psembed.powershell.unwrap.command_line import handed_over
@@ -136,6 +136,7 @@ def test_encoded_commands_anywhere_come_out_whole(text):
     assert not [layer for layer in layers[1:] if layer.text[:5] == PAYLOAD[:5] and layer.text != PAYLOAD]
 
 
+@example('""\\"C:\\F"\\"')  # of which Python's engine lost count
 @given(st.text(alphabet="\"'^`%!$@(){}&|;<>#,=:-/\\ \n\rae0x§"))
 def test_any_text_has_an_answer(text):
     handed_over(text.replace("§", f"powershell -enc {CODE}"))

@@ -9,8 +9,9 @@ import tomllib
 from pathlib import Path
 
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_QUOTED = re.sub(r"\((?!\?)", "(?:", _DATA["patterns"]["quoted"])
 _PATTERNS = {
-    name: re.compile(pattern.replace("QUOTED", _DATA["patterns"]["quoted"]), re.VERBOSE | re.I | re.S | re.M)
+    name: re.compile(pattern.replace("QUOTED", _QUOTED), re.VERBOSE | re.I | re.S | re.M)
     for name, pattern in _DATA["patterns"].items()
 }
 _HARMLESS = frozenset(_DATA["harmless"])
