@@ -128,8 +128,9 @@ def _events(value: dict) -> list[dict]:
     """Return the events in the lists of a search's answer, else the value, which is a record itself."""
     held = [*value.values()]
     held += [inner for each in held if isinstance(each, dict) for inner in each.values()]
-    within = (record for each in held if isinstance(each, list) for record in each)
-    return [record for record in within if isinstance(record, dict) and is_event(record)] or [value]
+    lists = (each for each in held if isinstance(each, list) and each and isinstance(each[0], dict))
+    within = itertools.chain.from_iterable(each for each in lists if is_event(each[0]))
+    return [record for record in within if isinstance(record, dict)] or [value]
 
 
 def _csv(text: TextIOWrapper) -> Iterator[dict | str]:

@@ -259,4 +259,4 @@ def _remark(block: ScriptBlock) -> str:
     """Return which parts of a script block are missing."""
     listed = ", ".join(map(str, block.missing[:MAX_LISTED]))
     more = f" and {len(block.missing) - MAX_LISTED:,} more" * (len(block.missing) > MAX_LISTED)
-    return f"missing parts: {listed}{more} of {block.parts:,}" * bool(listed)
+    return f"missing parts: {listed}{more} of {block.total:,}" * bool(listed)

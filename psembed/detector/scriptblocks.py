@@ -36,31 +36,24 @@ ENDING = re.compile(rf"\r?\n\r?\n[^\n]*?{GUID}\r?\n[^\n:\uff1a]*[:\uff1a][ \xa0]
 DATE, EPOCH = re.compile(r"/Date\((-?\d{1,14})\)/"), datetime.fromtimestamp(0, UTC)  # milliseconds since
 
 
-class Part(NamedTuple):
-    """A part of a script block (number 0 where it stands alone), and the number of its event in the log."""
-
-    event: Event
-    number: int
-    total: int
-    text: str
-    record: str
-
-
 class ScriptBlock(NamedTuple):
-    """A script as Windows logged it: `event` and `record` of the first part met, with the path of any.
+    """A script as Windows logged it, or the part of one that an event holds.
 
-    `text` is the parts that are there, in order; `parts` how many it has, by the largest total that its
-    events give; `missing` the numbers, from 1, of those that are not there.
+    `event` and `record`, its number in the log, are those of the first part met, with the path of any; `text`
+    is the parts that are there, in order; `total` is how many there should be, by the largest number that
+    events give, and `missing` the numbers, from 1, of those that are not there. `number` is that of a part,
+    and 0 for a whole script or a part that stands alone.
     """
 
     event: Event
     text: str
-    parts: int
-    missing: tuple[int, ...]
     record: str
+    number: int = 0
+    total: int = 1
+    missing: tuple[int, ...] = ()
 
 
-def part(record: dict | str) -> Part | None:
+def part(record: dict | str) -> ScriptBlock | None:
     """Return the part of a script block that an event holds, None for another event.
 
     Raises ValueError for a text, which tells of a damaged record, and where Defender's event lacks a script.
@@ -75,12 +68,12 @@ def part(record: dict | str) -> Part | None:
     told |= (message := {} if told["text"] else _message(told["message"]))
     source, channel = told["source"].lower(), told["channel"].lower()
     ours = source in KNOWN["sources"] or channel in KNOWN["channels"] or not (source or channel)
-    number = told["number_of_event"] or told["id"] or SCRIPT_BLOCK * bool(message)
+    number = told["number_of_event"] or told["id"] or SCRIPT_BLOCK * bool(message or told["text"])
     if not is_command and not (ours and number == SCRIPT_BLOCK):
         return None
     event = Event(_iso(told["created"] or told["time"]), told["computer"], told["path"], told["block"])
     text = told["text"] or told["message"]
-    return Part(event, _number(told["number"]), _number(told["total"]), text, told["record"])
+    return ScriptBlock(event, text, told["record"], _number(told["number"]), _number(told["total"]))
 
 
 def is_event(record: dict) -> bool:
@@ -94,7 +87,7 @@ def is_event(record: dict) -> bool:
 def _told(record: dict) -> dict[str, str]:
     """Return what a record tells by NAMES; of several texts of a name, the one nearest to the top holds."""
     found: dict[str, str] = {}
-    leaves = itertools.islice(_leaves(record, (), 0), MAX_FIELDS)
+    leaves = [leaf for leaf in itertools.islice(_leaves(record, (), 0), MAX_FIELDS) if leaf[1]]
     for path, text in sorted(leaves, key=lambda leaf: len(leaf[0])):
         for names in (path[-2:], path[-1:]):
             found.setdefault(".".join(names), text)
@@ -102,27 +95,27 @@ def _told(record: dict) -> dict[str, str]:
 
 
 def _leaves(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the texts in a value, and the names that lead there."""
+    """Yield the texts in a value, and the names that lead there; no text for what else is at an end."""
     if isinstance(value, str) and value.startswith("{") and "".join(path[-1:]) in KNOWN["json"]:
         with suppress(ValueError, RecursionError):
             value = json.loads(value)
     if isinstance(value, list) and path[-1:] == ("properties",):  # of Get-WinEvent
         values = (each.get("Value") for each in value if isinstance(each, dict))
         value = dict(zip(KNOWN["properties"], values, strict=False))
-    if depth > MAX_DEPTH or value is None:
-        return
-    if isinstance(value, dict):
-        name = value.get("@Name") or value.get("Name")
+    if isinstance(value, dict) and value and depth < MAX_DEPTH:
+        attributes = value.get("#attributes")
+        named = value | attributes if isinstance(attributes, dict) else value
+        name = named.get("@Name") or named.get("Name")
         if isinstance(name, str) and "#text" in value:  # <Data Name="...">
             path = (*path, *_names(name))
         for key, inner in value.items():
             unnamed = key in ("#text", "#attributes")
             yield from _leaves(inner, path if unnamed else (*path, *_names(key)), depth + 1)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value and depth < MAX_DEPTH:
         for inner in value:
             yield from _leaves(inner, path, depth + 1)
     else:
-        yield path, str(value)
+        yield path, str(value) if isinstance(value, str | int | float) else ""
 
 
 @functools.lru_cache(10_000)
@@ -161,7 +154,9 @@ class ScriptBlocks:
 
     def __init__(self, records: Iterable[dict | str]):
         self._records, self.damaged, self.damage, self._size = records, 0, "", 0
-        self._waiting: OrderedDict[tuple, dict[int, Part]] = OrderedDict()  # by computer and id of the block
+        self._waiting: OrderedDict[tuple, dict[int, ScriptBlock]] = (
+            OrderedDict()
+        )  # by computer and id of the block
         self._met: OrderedDict[int, None] = OrderedDict()
 
     def __iter__(self) -> Iterator[ScriptBlock]:
@@ -174,7 +169,7 @@ class ScriptBlocks:
             raise
         yield from self._rest()
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self) -> Iterator[ScriptBlock]:
         for number, record in enumerate(self._records, 1):
             try:
                 found = part(record)
@@ -184,7 +179,7 @@ class ScriptBlocks:
             if found:
                 yield found._replace(record=found.record or str(number))
 
-    def _add(self, part: Part) -> Iterator[ScriptBlock]:
+    def _add(self, part: ScriptBlock) -> Iterator[ScriptBlock]:
         """Take a part; yield the blocks that it completes or pushes out."""
         key = part.event.computer, part.event.block_id
         met = hash((key, part.number, part.text))
@@ -194,7 +189,7 @@ class ScriptBlocks:
         if len(self._met) > MAX_REMEMBERED:
             self._met.popitem(last=False)
         if not part.event.block_id or not 1 <= part.number <= part.total <= MAX_PARTS:
-            yield ScriptBlock(part.event, part.text, 1, (), part.record)
+            yield ScriptBlock(part.event, part.text, part.record)
             return
         if part.number in self._waiting.get(key, ()):
             yield self._taken(key)
@@ -218,8 +213,9 @@ class ScriptBlocks:
         path = next(filter(None, (part.event.script_path for part in parts.values())), "")
         missing = tuple(number for number in range(1, total + 1) if number not in parts)
         text = "".join(parts[number].text for number in sorted(parts))
-        return ScriptBlock(first.event._replace(script_path=path), text, total, missing, first.record)
+        event = first.event._replace(script_path=path)
+        return ScriptBlock(event, text, first.record, total=total, missing=missing)
 
 
-def _size(part: Part) -> int:
+def _size(part: ScriptBlock) -> int:
     return sys.getsizeof(part.text) + sum(len(text or "") for text in part.event) + PART_BYTES

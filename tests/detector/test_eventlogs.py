@@ -47,7 +47,7 @@ def texts(path) -> list[str]:
 def test_one_part_gives_all_its_fields(log):
     (block,) = opened(log(part(1, 1, UNICODE, block="4ab9", path="C:\\é\\x.ps1")))
     event = Event("2024-01-01T00:00:01Z", "pc.example", "C:\\é\\x.ps1", "4ab9")
-    assert block == ScriptBlock(event, UNICODE, 1, (), "1")
+    assert block == ScriptBlock(event, UNICODE, "1")
 
 
 def test_parts_out_of_order_and_interleaved_are_put_together(log):
@@ -66,7 +66,7 @@ def test_parts_out_of_order_and_interleaved_are_put_together(log):
         ("one", "abc"),
     ]
     event = Event("2024-01-01T00:00:01Z", "pc.example", "C:\\one.ps1", "one")
-    assert blocks[2] == ScriptBlock(event, "abc", 3, (), "1")
+    assert blocks[2] == ScriptBlock(event, "abc", "1", total=3)
 
 
 def test_parts_in_many_chunks(log):
@@ -83,7 +83,7 @@ def test_missing_parts_are_reported_and_come_at_the_end_by_their_first_part(log)
         part(1, 5, "a", block="late"),
         part(1, 1, "x"),
     )
-    blocks_met = [(block.event.block_id, block.text, block.parts, block.missing) for block in opened(path)]
+    blocks_met = [(block.event.block_id, block.text, block.total, block.missing) for block in opened(path)]
     assert blocks_met == [("b1", "x", 1, ()), ("late", "ad", 5, (2, 3, 5)), ("b", "b", 3, (1, 3))]
 
 
@@ -102,7 +102,7 @@ def test_another_text_under_the_same_number_is_not_hidden(log):
 
 def test_of_contradictory_totals_the_largest_holds(log):
     (block,) = opened(log(part(1, 2, "a"), part(2, 4, "b"), part(3, 3, "c")))
-    assert (block.text, block.parts, block.missing) == ("abc", 4, (4,))
+    assert (block.text, block.total, block.missing) == ("abc", 4, (4,))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_other_events_are_ignored(log):
 
 def test_an_event_without_its_fields_has_an_empty_text(log):
     (block,) = opened(log(part(1, 1, "") | {"data": {"Other": "x"}}))
-    assert block == ScriptBlock(Event("2024-01-01T00:00:01Z", "pc.example", "", ""), "", 1, (), "1")
+    assert block == ScriptBlock(Event("2024-01-01T00:00:01Z", "pc.example", "", ""), "", "1")
 
 
 def test_a_complete_block_is_given_before_the_rest_is_read(log):

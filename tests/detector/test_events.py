@@ -9,7 +9,7 @@ import pytest
 
 from psembed.detector import events
 from psembed.detector.events import glance, records
-from psembed.detector.scriptblocks import Part, ScriptBlocks, part
+from psembed.detector.scriptblocks import ScriptBlock, ScriptBlocks, part
 from psembed.detector.verdict import Event
 
 PARTS = [
@@ -166,7 +166,7 @@ def test_messages_in_any_language_and_with_anything_in_the_script():
     ):
         for text in ("dir", "a\n\nScriptBlock ID: 0\nPath: \n\nb", "(9 of 9)\n\n\n"):
             found = part({"Id": "4104", "Message": f"{begin}\n{text}\n\n{end}"})
-            assert found[1:4] == (1, 2, text)
+            assert (found.number, found.total, found.text) == (1, 2, text)
             assert found.event == Event("", "", "C:\\a (1).ps1", guid)
 
 
@@ -174,7 +174,9 @@ def test_a_message_that_is_cut_off_is_taken_as_it_is():
     found = part(
         {"Id": 4104, "ProviderName": ex.PROVIDER, "Message": "Creating Scriptblock text (1 of 1):\r\niex"}
     )
-    assert found == Part(Event("", "", "", ""), 0, 0, "Creating Scriptblock text (1 of 1):\r\niex", "")
+    assert found == ScriptBlock(
+        Event("", "", "", ""), "Creating Scriptblock text (1 of 1):\r\niex", "", total=0
+    )
 
 
 DATA = {"MessageNumber": 1, "MessageTotal": 1, "ScriptBlockText": "dir", "ScriptBlockId": ex.GUID.format(1)}
@@ -192,11 +194,25 @@ MESSAGE = ex.message(1, 1, 1, "dir")
         {"result": {"EventCode": "4104", "ComputerName": "pc", "Message": MESSAGE, "_time": "1.5"}},
         {"EventID": 4104, "Computer": "pc", "TimeGenerated": "1.5", "RenderedDescription": MESSAGE},
         {
+            "ScriptBlockText": "dir",
+            "ScriptBlockId": ex.GUID.format(1),
+            "MachineName": "pc",
+            "TimeCreated": "1.5",
+        },
+        {
+            "Event": {
+                "System": {"EventID": 4104, "Computer": "pc", "TimeCreated": "1.5"},
+                "EventData": {
+                    "Data": [{"#attributes": {"Name": name}, "#text": text} for name, text in DATA.items()]
+                },
+            }
+        },
+        {
             "timestamp": "1.5",
             "document": {"Event": {"System": {"EventID": 4104, "Computer": "pc"}, "EventData": DATA}},
         },
     ],
-    ids=["Velociraptor", "NXLog", "Splunk", "Log Analytics", "Chainsaw"],
+    ids=["Velociraptor", "NXLog", "Splunk", "Log Analytics", "Select-Object", "attributes", "Chainsaw"],
 )
 def test_records_of_other_tools(record):
     for content in (ex.json_lines([record]), json.dumps({"results": [record]}, indent=2)):
@@ -277,7 +293,7 @@ def test_a_search_s_answer_of_any_size_is_read_event_by_event(form, kind, monkey
 def test_huge_numbers_are_no_numbers():
     record = '{"EventID":4104,"MessageNumber":%s,"MessageTotal":1e999,"ScriptBlockText":NaN}' % ("9" * 9_999)
     (block,) = blocks(record)
-    assert block.text == "NaN" and block.parts == 1
+    assert block.text == "NaN" and block.total == 1
 
 
 def test_a_record_that_is_too_large_costs_itself(monkeypatch):
@@ -370,7 +386,7 @@ MUCH = [
     "[" * MILLION, '{"a":[' * 10**5, "<Event>" * 10**5, "<Event " + "a" * MILLION, '"' * MILLION,
     '"' + "a," * MILLION, "Record 1" * 10**5, "<" * MILLION, "{" * MILLION, "\n{" * 10**4, " " * MILLION,
     '{"x":"' + "\\" * MILLION, "\n\n" * MILLION, '{"Message":"' + "\\n\\n" * MILLION + '"}', "," * MILLION,
-    "(1 of 1)" * 10**5, "(" * MILLION, "(1" * MILLION, "\uff08 " * MILLION,
+    '{"EventID":4104,"x":[' + "{}," * 10**5 + "null]}", "(1 of 1)" * 10**5, "(" * MILLION, "(1" * MILLION, "\uff08 " * MILLION,
     "<Event>" + "<a/>" * 10**5 + "</Event>",
 ]  # fmt: skip
 
