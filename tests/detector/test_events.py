@@ -386,7 +386,8 @@ MUCH = [
     "[" * MILLION, '{"a":[' * 10**5, "<Event>" * 10**5, "<Event " + "a" * MILLION, '"' * MILLION,
     '"' + "a," * MILLION, "Record 1" * 10**5, "<" * MILLION, "{" * MILLION, "\n{" * 10**4, " " * MILLION,
     '{"x":"' + "\\" * MILLION, "\n\n" * MILLION, '{"Message":"' + "\\n\\n" * MILLION + '"}', "," * MILLION,
-    '{"EventID":4104,"x":[' + "{}," * 10**5 + "null]}", "(1 of 1)" * 10**5, "(" * MILLION, "(1" * MILLION, "\uff08 " * MILLION,
+    '{"EventID":4104,"x":[' + "{}," * 10**5 + "null]}", "(1 of 1)" * 10**5, "(" * MILLION,
+    "(1" * MILLION, "\uff08 " * MILLION,
     "<Event>" + "<a/>" * 10**5 + "</Event>",
 ]  # fmt: skip
 
