@@ -13,8 +13,8 @@ from patience import GUARD
 
 LIMITS = (
     "runtime.isolated.START_SECONDS",
-    "detector.eventlogs.CHUNK_SECONDS",
-    "detector.parquet.TABLE_SECONDS",
+    "detector.reading.eventlogs.CHUNK_SECONDS",
+    "detector.reading.parquet.TABLE_SECONDS",
     "powershell.syntax.SECONDS",
 )
 

@@ -35,8 +35,8 @@ def instrumented() -> contextlib.AbstractContextManager:
 
 with instrumented():
     from bench import measuring
-    from psembed.detector import inputs
     from psembed.detector.detector import Detector
+    from psembed.detector.reading import inputs
     from psembed.detector.verdict import Item
     from psembed.powershell.unwrap.layers import unwrap
     from psembed.release import golden

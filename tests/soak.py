@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fuzz import log_seeds, table_seeds, text_seeds  # noqa: E402
 
-from psembed.detector import inputs  # noqa: E402
 from psembed.detector.detector import Detector  # noqa: E402
+from psembed.detector.reading import inputs  # noqa: E402
 
 SLACK = 1.02
 EVERY = 60  # seconds

@@ -104,7 +104,7 @@ def _scored(options: argparse.Namespace, counts: Counter) -> int:
     """Score what is named, count the verdicts that were written by their label, and return the exit code."""
     from psembed.detector import baseline
     from psembed.detector.detector import released
-    from psembed.detector.inputs import Inputs
+    from psembed.detector.reading.inputs import Inputs
     from psembed.detector.reports import BINARY, WRITERS, label
 
     _heed_interrupts()

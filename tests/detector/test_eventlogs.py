@@ -17,8 +17,8 @@ from evtx_files import (
 )
 from patience import GUARD
 
-from psembed.detector import eventlogs, scriptblocks
-from psembed.detector.scriptblocks import ScriptBlock, ScriptBlocks
+from psembed.detector.reading import eventlogs, scriptblocks
+from psembed.detector.reading.scriptblocks import ScriptBlock, ScriptBlocks
 from psembed.detector.verdict import Event
 from psembed.runtime import isolated
 from psembed.runtime.errors import SourceError

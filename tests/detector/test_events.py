@@ -7,9 +7,9 @@ from io import BufferedReader, BytesIO, RawIOBase
 import exported_events as ex
 import pytest
 
-from psembed.detector import events
-from psembed.detector.events import glance, records
-from psembed.detector.scriptblocks import ScriptBlock, ScriptBlocks, part
+from psembed.detector.reading import events
+from psembed.detector.reading.events import glance, records
+from psembed.detector.reading.scriptblocks import ScriptBlock, ScriptBlocks, part
 from psembed.detector.verdict import Event
 
 PARTS = [

@@ -14,9 +14,9 @@ import pytest
 from evtx_files import damage_record, part, write_log
 from test_parquet import ABORTS, failing
 
-from psembed.detector import inputs, parquet
-from psembed.detector.events import EXPECTED
-from psembed.detector.inputs import Inputs
+from psembed.detector.reading import inputs, parquet
+from psembed.detector.reading.events import EXPECTED
+from psembed.detector.reading.inputs import Inputs
 from psembed.detector.verdict import Event, Item
 from psembed.runtime.errors import ParameterError
 

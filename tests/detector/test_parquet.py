@@ -12,8 +12,8 @@ from io import BytesIO
 import polars as pl
 import pytest
 
-from psembed.detector import parquet
-from psembed.detector.parquet import Row, row_groups, rows
+from psembed.detector.reading import parquet
+from psembed.detector.reading.parquet import Row, row_groups, rows
 from psembed.runtime.errors import SourceError
 from psembed.runtime.isolated import IsolatedProcess
 
@@ -294,7 +294,7 @@ SERVE_THEN = """
 import os, sys, time
 from io import BytesIO
 import polars as pl
-from psembed.detector import parquet as tables
+from psembed.detector.reading import parquet as tables
 from psembed.runtime.isolated import serve
 
 reader, requests = tables._Reader(), []
@@ -399,7 +399,7 @@ def test_the_file_that_is_open_is_read_whatever_takes_its_place():
 @pytest.mark.skipif(parquet.fcntl is None, reason="files are not inherited here")
 def test_a_table_is_read_where_standard_streams_are_closed():
     code = (
-        "import os, sys; os.close(0); os.close(1); from psembed.detector.parquet import rows;"
+        "import os, sys; os.close(0); os.close(1); from psembed.detector.reading.parquet import rows;"
         "stream = open('t.parquet', 'rb'); assert stream.fileno() == 0;"
         "sys.exit([row.data for row in rows(stream, None, most=9)] != ['x'])"
     )

@@ -32,7 +32,7 @@ FOOTER_LIMIT = 16 * 2**20  # bytes of a footer
 MAX_LISTED = 20  # column names in a message
 MAX_MEMORY = 8 * GROUP_LIMIT  # bytes of address space of the process that reads
 TABLE_SECONDS = 120  # for one of its answers
-COMMAND = module("psembed.detector.parquet")
+COMMAND = module("psembed.detector.reading.parquet")
 TYPES = {"Binary": pl.Binary, "String": pl.String}  # of a column with scripts
 FAILED = "the table is damaged: reading it made the reader fail"
 # Field of the footer, and in it bytes and rows of a row group.

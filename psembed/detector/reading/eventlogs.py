@@ -1,4 +1,4 @@
-"""Records of Windows event logs (.evtx) that may hold PowerShell scripts (psembed.detector.scriptblocks).
+"""Records of Windows event logs (.evtx) that may hold PowerShell scripts.
 
 The parser runs in a process of its own (psembed.runtime.isolated), one chunk of the log at a time: a damaged
 or crafted chunk can make it loop for ever, panic or exhaust memory, and then costs that chunk only.
@@ -13,7 +13,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from psembed.detector.scriptblocks import SCRIPT_BLOCK
+from psembed.detector.reading.scriptblocks import SCRIPT_BLOCK
 from psembed.runtime.errors import SourceError
 from psembed.runtime.isolated import IsolatedProcess, module, panics_as_errors, serve
 
@@ -24,7 +24,7 @@ CHUNK_SECONDS = 2  # for a chunk; a sound one takes milliseconds
 SIGNATURE, HEADER_BYTES = b"ElfFile\0", 4096
 CHUNK_SIGNATURE, CHUNK_BYTES = b"ElfChnk\0", 65536
 CHUNKS_AT = 42  # offset of the number of chunks in the header, uint16
-_PARSER = IsolatedProcess(module("psembed.detector.eventlogs"))
+_PARSER = IsolatedProcess(module("psembed.detector.reading.eventlogs"))
 
 
 def records(stream: BinaryIO) -> Iterator[dict | str]:

@@ -14,8 +14,8 @@ from io import BytesIO, TextIOWrapper
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from psembed.detector.parquet import Row
-from psembed.detector.scriptblocks import is_event
+from psembed.detector.reading.parquet import Row
+from psembed.detector.reading.scriptblocks import is_event
 from psembed.runtime.errors import SourceError
 
 EXPECTED = (

@@ -1,9 +1,8 @@
 """What the user names, as items to score: files, folders, tables, event logs, exports, standard input.
 
 Items come lazily, in the order of the names, and memory stays bounded: by one file of at most MAX_BYTES, by
-one row group of a table (psembed.detector.parquet), or by the parts of scripts in events
-(psembed.detector.scriptblocks). Whatever cannot be read becomes an item that says why; nothing that is not a
-regular file is opened.
+one row group of a table (parquet), or by the parts of scripts in events (scriptblocks). Whatever cannot be
+read becomes an item that says why; nothing that is not a regular file is opened.
 """
 
 import contextlib
@@ -15,11 +14,11 @@ from collections.abc import Generator, Iterator, Sequence
 from io import BufferedIOBase, BufferedReader, BytesIO
 from typing import BinaryIO
 
-from psembed.detector import eventlogs, events, parquet
 from psembed.detector.detector import MAX_BYTES
-from psembed.detector.events import EXPECTED, glance
-from psembed.detector.parquet import Row
-from psembed.detector.scriptblocks import ScriptBlock, ScriptBlocks
+from psembed.detector.reading import eventlogs, events, parquet
+from psembed.detector.reading.events import EXPECTED, glance
+from psembed.detector.reading.parquet import Row
+from psembed.detector.reading.scriptblocks import ScriptBlock, ScriptBlocks
 from psembed.detector.verdict import Item
 from psembed.powershell import cleaning
 from psembed.runtime.errors import ParameterError, SourceError

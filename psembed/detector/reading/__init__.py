@@ -1,0 +1,1 @@
+"""Files, logs, exports and tables in, items to score out."""
