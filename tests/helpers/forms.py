@@ -15,6 +15,7 @@ import forms_of_meaning as meaning
 import forms_of_runners as runners
 import forms_of_strings as strings
 import forms_of_tools as tools
+import forms_of_variants as variants
 
 from psembed.powershell.unwrap.layers import Layer, may_run, unwrap
 
@@ -57,6 +58,11 @@ FAMILIES = {  # family -> the payloads that its forms can hide, and the forms
     "values, functions, flow": (ANY, runners.VALUES),
     "what operators, calls and statements mean": (ANY, meaning.MEANING),
     "codes decoded by hand": (ANY, meaning.CODES),
+    "every n-th character, other ways": (ANY, variants.STEPS),
+    "splitting, other ways": (ANY, variants.SPLITS),
+    "regular expressions, other ways": (LINE, variants.PATTERN_VARIANTS),
+    "builders, lists and streams": (ANY, variants.BUILDERS),
+    "readers of Base64, gzip and reversed text": (ANY, variants.READERS),
     "back-ticks": (SIMPLE, runners.BACK_TICKS),
     "method groups and members by name": (ANY, runners.METHOD_GROUPS),
     "spelling of tokens": (ANY, runners.TOKENS),
