@@ -43,10 +43,10 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
 
     The table has the columns of SCHEMA: row is the place in the source's history snapshot, where the versions
     of one path stand together, newest first; normalised is the digest of the normalised text; size is in
-    bytes. The counts are, by source, files read, and files left out by reason; "missing" tells why a source
-    could not be read.
+    bytes. The counts are read (files by source), left_out (files by source and reason) and missing (sources
+    that could not be read, and why).
     """
-    tables, counts = [], {}
+    tables, read, left_out, missing = [], {}, {}, {}
     for source in catalogue.find_sources(names, history=True):
         path = snapshots.snapshot_path(source.name, root=root, history=True)
         skipped: Counter[str] = Counter()
@@ -55,14 +55,15 @@ def index(names: Iterable[str], *, root: Path, max_bytes: int = MAX_BYTES) -> tu
             batches = [_listed(batch, source) for batch in _read(path, source, max_bytes, skipped)]
         except SourceError as error:
             log.warning("%s", error)
-            counts[source.name] = {"files": 0, "missing": str(error)}
+            read[source.name], missing[source.name] = 0, str(error)
             continue
         tables += batches
-        files = sum(map(len, batches)) + skipped.total()
-        counts[source.name] = {"files": files, **dict(sorted(skipped.items()))}
+        read[source.name] = sum(map(len, batches)) + skipped.total()
+        if skipped:
+            left_out[source.name] = dict(sorted(skipped.items()))
     if not tables:
         raise CorpusError("no history can be read: run `psembed fetch --history` first")
-    return pl.concat(tables), counts
+    return pl.concat(tables), {"read": read, "left_out": left_out, "missing": missing}
 
 
 def _listed(batch: pl.DataFrame, source: catalogue.Source) -> pl.DataFrame:
@@ -186,8 +187,7 @@ def collect(
     older ones), train (bool: no script that is reserved for validating and testing classifiers) and text. The
     counts are pinned and snippets (distinct scripts, and snippets, at the pinned commits), scripts (those to
     be read); with history also distinct_history (all distinct texts, older versions too), what
-    `count_distinct` returns, reserved (older versions that are), read (files by source), left_out (files by
-    source and reason) and missing (sources that could not be read, and why).
+    `count_distinct` and `index` count, and reserved (older versions that are).
     """
     unlabeled = scripts.filter(pl.col("kind") != "labelled").with_columns(
         version=pl.lit(0, pl.Int64), train=pl.col("part") == "train"
@@ -210,23 +210,10 @@ def collect(
         "distinct_history": len(unlabeled) - snippets + len(older),
         **count_distinct(table, root=root, folder=folder),
         "reserved": int(older["reserved"].sum()),
-        **_by_fate(files),
+        **files,
     }
     texts = (batch.select(columns) for batch in read_texts(chosen, root=root))
     return itertools.chain([unlabeled.select(columns)], texts), counts
-
-
-def _by_fate(files: dict[str, dict]) -> dict[str, dict]:
-    """Sort the counts of an `index` into read, left_out and missing, each by source."""
-    left_out = {
-        name: {reason: n for reason, n in counts.items() if reason not in ("files", "missing")}
-        for name, counts in files.items()
-    }
-    return {
-        "read": {name: counts["files"] for name, counts in files.items()},
-        "left_out": {name: reasons for name, reasons in left_out.items() if reasons},
-        "missing": {name: counts["missing"] for name, counts in files.items() if "missing" in counts},
-    }
 
 
 def largest_shares(table: pl.DataFrame, column: str) -> dict[str, float]:
@@ -265,12 +252,8 @@ def contributions(scripts: pl.DataFrame) -> list[dict]:
 
     A source that is not in sources.toml, such as a generated one, has no url and no commit.
     """
-    pins = {
-        name: {"url": source.url, "commit": source.commit}
-        for name, source in catalogue.load_sources().items()
-    }
+    pins = {name: (source.url, source.commit) for name, source in catalogue.load_sources().items()}
     totals = scripts.group_by("source").agg(scripts=pl.len(), tokens=pl.col("tokens").sum()).sort("source")
-    return [
-        {"name": name, **pins.get(name, {"url": "", "commit": ""}), "scripts": n, "tokens": tokens}
-        for name, n, tokens in totals.iter_rows()
-    ]
+    columns = ("name", "url", "commit", "scripts", "tokens")
+    rows = ((name, *pins.get(name, ("", "")), *sums) for name, *sums in totals.iter_rows())
+    return [dict(zip(columns, row, strict=True)) for row in rows]

@@ -4,7 +4,7 @@ The one-line rule; boosted trees on length alone and on all hand-made features; 
 bag-of-words, token 3-grams and character 3-grams; a support vector machine on the last. Every detector has
 `score(texts) -> float32[n]`, higher is more malicious. All but the rule see clean texts, of which they read
 the first 15,000 and the last 5,000 characters where there are more than 20,000. Each that is tuned is tried
-at BUDGET strengths of one number, so none wins by more tuning than another.
+at as many strengths of one number, so none wins by more tuning than another.
 """
 
 import logging
@@ -39,9 +39,8 @@ TREES = 200
 SVM_PASSES = 10_000  # at most; it stops when it has converged
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 GRIDS: dict[str, tuple[float, ...]] = {name: tuple(grid) for name, grid in _DATA["strengths"].items()}
-"""The strengths tried of each model that is tuned: BUDGET of them, strongest regularisation first."""
+"""The strengths tried of each model that is tuned, as many of each, strongest regularisation first."""
 BASELINES = ("one_line_rule", *GRIDS)
-BUDGET = 7  # strengths tried on validation data, for every model that is tuned
 DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
 _BATCH = 2048  # scripts turned into counts at once
 # Several threads of OpenMP spin as they wait, on cores that are shared. BLAS keeps its own, whose number

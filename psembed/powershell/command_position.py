@@ -38,26 +38,18 @@ class Reading(NamedTuple):
 CODE = Reading()
 
 
-def marked(texts: pl.Series, reading: Reading = CODE) -> pl.Series:
+def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, np.ndarray, np.ndarray]:
     """Tokenise scripts and mark commands: see the top of this module.
 
     A token is in command position when it is the first of a line of code or follows one of OPENERS. A bare
     word there is a command unless it is a key (`type = 1`), a label or an item of a list, or the loop
     `foreach (`. Nothing in a string is in command position: what looks like it there is prose, or code in
-    another language.
+    another language. No token spans a line, and lines repeat, above all between versions of one script; so
+    each distinct line is tokenised once.
 
-    Takes n decoded scripts, with their comments and lines; returns n lists of String.
-    """
-    names, codes, lengths = marked_codes(texts, reading)
-    return as_lists(names.gather(codes), lengths)
-
-
-def marked_codes(texts: pl.Series, reading: Reading = CODE) -> tuple[pl.Series, np.ndarray, np.ndarray]:
-    """Return what `marked` returns, with every distinct token once.
-
-    No token spans a line, and lines repeat, above all between versions of one script; so each distinct line
-    is tokenised once. Returns the distinct tokens, the tokens of all scripts, one script after the other, as
-    places among these (int64), and the number of tokens of each script (int64[n]).
+    Takes n decoded scripts, with their comments and lines. Returns the distinct tokens, the tokens of all
+    scripts, one script after the other, as places among these (int64), and the number of tokens of each
+    script (int64[n]).
     """
     read = [code_lines(text, comments=reading.comments, strings=reading.strings) for text in texts]
     lines = pl.Series(read, dtype=pl.String).str.split("\n")
@@ -105,12 +97,3 @@ def _names_something_else(flat: pl.Series, first: np.ndarray) -> np.ndarray:
     piped = (flat.shift(1, fill_value="") == "|").to_numpy() & ~begins[:-1]
     loop = ((flat == KEYWORD) & (after == "(")).to_numpy() & ~piped
     return (loop | after.is_in(KEY_ENDS).to_numpy()) & ~begins[1:]
-
-
-def as_lists(flat: pl.Series, lengths: np.ndarray) -> pl.Series:
-    """Cut `flat` into lists of these lengths."""
-    import pyarrow as pa
-
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-    lists = pl.Series("tokens", pa.LargeListArray.from_arrays(offsets, flat.to_arrow()))
-    return lists.cast(pl.List(pl.String))

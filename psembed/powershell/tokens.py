@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from psembed.runtime.distinct import map_distinct_words
-from psembed.runtime.errors import CorpusError, UnknownTokenError
+from psembed.runtime.errors import CorpusError
 from psembed.runtime.threads import map_partitions
 
 TOKEN_CHARS = 64  # a longer match is one token, named by its first 64 characters
@@ -146,27 +146,14 @@ class Vocabulary:
             raise CorpusError(
                 f"no token is in {min_scripts} of the {len(tokens)} scripts: lower min_scripts or add scripts"
             )
-        return cls.from_table(kept.sort(["scripts", "token"], descending=[True, False]))
-
-    @classmethod
-    def from_table(cls, table: pl.DataFrame) -> "Vocabulary":
-        """Build from a table with columns token, scripts and count, in id order."""
-        missing = {"token", "scripts", "count"} - set(table.columns)
-        if missing:
-            raise CorpusError(f"the vocabulary table lacks {sorted(missing)}; 02_tokens makes it")
-        scripts, counts = table["scripts"].to_numpy(), table["count"].to_numpy()
-        return cls(table["token"].to_list(), scripts=scripts, counts=counts)
+        kept = kept.sort(["scripts", "token"], descending=[True, False])
+        scripts, counts = kept["scripts"].to_numpy(), kept["count"].to_numpy()
+        return cls(kept["token"].to_list(), scripts=scripts, counts=counts)
 
     def to_table(self) -> pl.DataFrame:
         """Return columns token (String), scripts (Int64) and count (Int64), in id order."""
         columns = {"token": self.tokens, "scripts": self.scripts, "count": self.counts}
         return pl.DataFrame(columns, schema={"token": pl.String, "scripts": pl.Int64, "count": pl.Int64})
-
-    def index(self, token: str) -> int:
-        """Return the id of `token` (2 or more); UnknownTokenError gives the nearest spellings."""
-        if token in self._ids:
-            return self._ids[token]
-        raise UnknownTokenError(unknown_token_message(token, self.tokens))
 
     def numbers(self, tokens: pl.Series) -> np.ndarray:
         """Return the id of each token of a Series of String (int32), UNKNOWN where it has none."""
@@ -174,10 +161,6 @@ class Vocabulary:
             return np.array([self._ids.get(token, UNKNOWN) for token in tokens.to_list()], dtype=np.int32)
         known = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + FIRST
         return known.fill_null(UNKNOWN).to_numpy(writable=True)
-
-    def __contains__(self, token: object) -> bool:
-        """Say whether `token` has an id of its own."""
-        return token in self._ids
 
     def __len__(self) -> int:
         """Return the number of tokens; ids run to len + 1."""

@@ -61,8 +61,7 @@ def build(
     for source, rows, scores, absent in given:
         if source.name in counts:
             raise CorpusError(f"source {source.name!r} is given twice; give it once")
-        frame, counted = _table(source, rows, scores, max_bytes)
-        counts[source.name] = _with_left_out(counted, absent)
+        frame, counts[source.name] = _table(source, rows, scores, absent, max_bytes)
         frames.append(frame)
     table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
     if table.is_empty():
@@ -77,14 +76,7 @@ def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Ro
         if "triage" in source.labels.values():
             scores = _triage_scores(read_snapshot(path, source), source.name)
         rows = _records(rows) if source.format == "unit42" else rows
-        yield source, rows, scores, left_out(path)
-
-
-def _with_left_out(counts: dict, absent: dict[str, int]) -> dict:
-    """Add the files that the snapshot itself does not hold, so that every file of the source is counted."""
-    skipped = counts["skipped"] | {f"{reason} at fetch": count for reason, count in absent.items()}
-    files = counts["files"] + sum(absent.values())
-    return counts | {"files": files, "skipped": dict(sorted(skipped.items()))}
+        yield source, rows, scores, {f"{reason} at fetch": count for reason, count in left_out(path).items()}
 
 
 def _records(rows: Rows) -> Iterator[tuple[str, bytes, str]]:
@@ -126,8 +118,12 @@ def _label(source: Described, path: str, scores: dict) -> tuple[int | None, str,
     return None, "", f"triage score below {TRIAGE_MALICIOUS}" if sample in scores else "no triage score"
 
 
-def _table(source: Described, rows: Iterable, scores: dict, max_bytes: int) -> tuple[pl.DataFrame, dict]:
-    scripts, files, size, encodings, skipped = [], 0, 0, Counter(), Counter()
+def _table(
+    source: Described, rows: Iterable, scores: dict, absent: dict[str, int], max_bytes: int
+) -> tuple[pl.DataFrame, dict]:
+    """Return a source's rows and counts, those of files `absent` from the snapshot, by reason, among them."""
+    scripts, size, encodings, skipped = [], 0, Counter(), Counter(absent)
+    files = skipped.total()
     for given, raw, *known in rows:
         if given == TRIAGE_FILE:
             continue

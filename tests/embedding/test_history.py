@@ -121,14 +121,14 @@ def test_every_distinct_version_is_there_once_newest_first(project):
     assert table["size"].to_list() == [5, 5, 5, 8, 5]
     assert table["repository_group"].unique().to_list() == ["one"]
     assert table.schema == history.SCHEMA
-    assert counts == {"one": {"files": 5}}
+    assert counts == {"read": {"one": 5}, "left_out": {}, "missing": {}}
 
 
 def test_texts_that_differ_in_case_digits_and_layout_are_one_across_repositories(project):
     project.add("one", {"a.ps1": "get-item 1"}, {"a.ps1": "Get-Item  2\r\n"})
     project.add("two", {"b.ps1": b"\xef\xbb\xbfGET-ITEM 3", "c.ps1": "get-other"}).fetch()
     table, counts = project.index()
-    assert {name: read["files"] for name, read in counts.items()} == {"one": 2, "two": 2}
+    assert counts["read"] == {"one": 2, "two": 2}
     same, other = duplicates.digest(pl.Series(["get-item*", "get-other"]))
     assert table["normalised"].to_list() == [same, same, same, other]
     table, counts = collected(project, project.scripts({}), 9)
@@ -516,7 +516,7 @@ def test_a_source_that_cannot_be_read_is_named_and_the_rest_goes_on(project, dam
     damage(project)
     table, counts = project.index()
     assert [text for *_, text in texts(project, table)] == ["get-fine", "get-old"]
-    assert counts["fine"] == {"files": 2} and counts["bad"]["files"] == 0
+    assert counts["read"] == {"bad": 0, "fine": 2} and list(counts["missing"]) == ["bad"]
     table, gathered = collected(project, project.scripts({}), 5)
     assert table["text"].to_list() == ["get-bad", "get-fine", "get-old"]
     assert gathered["read"] == {"bad": 0, "fine": 2}
@@ -565,7 +565,7 @@ def test_a_corrupt_pack_gives_the_right_texts_or_names_the_source(project):
         project.fetch("bad")
     table, counts = project.index()
     assert [text for *_, text in texts(project, table)] == ["get-fine"]
-    assert "missing" in counts["bad"] and counts["fine"] == {"files": 1}
+    assert list(counts["missing"]) == ["bad"] and counts["read"]["fine"] == 1
 
 
 def test_what_is_large_binary_or_empty_is_counted_by_reason(project):
@@ -579,9 +579,9 @@ def test_what_is_large_binary_or_empty_is_counted_by_reason(project):
     project.add("one", files, limit=100).fetch()
     table, counts = project.index(max_bytes=50)
     assert texts(project, table) == [("one", "a.ps1", "get-a")]
-    assert counts == {
-        "one": {"files": 5, "binary": 1, "empty": 1, "too large": 1, "too large at fetch": 1}
-    }  # the sum of all reasons and of the rows is what the repository holds
+    left_out = {"binary": 1, "empty": 1, "too large": 1, "too large at fetch": 1}
+    assert counts["left_out"] == {"one": left_out}
+    assert counts["read"] == {"one": 5}  # the sum of all reasons and of the rows
 
 
 def test_an_object_that_a_mirror_lacks_is_counted(project):
@@ -590,7 +590,7 @@ def test_an_object_that_a_mirror_lacks_is_counted(project):
     (project.repository("one") / "objects" / lost[:2] / lost[2:]).unlink()
     table, counts = project.fetch().index()
     assert len(table) == 25
-    assert counts == {"one": {"files": 26, "missing at fetch": 1}}
+    assert counts["read"] == {"one": 26} and counts["left_out"] == {"one": {"missing at fetch": 1}}
 
 
 def test_an_empty_history_is_refused(project):
@@ -609,6 +609,6 @@ def test_a_labelled_set_has_no_history(project):
     project.add("one", {"b.ps1": "get-b"}).fetch()
     assert not project.snapshot("marked").exists()
     table, counts = project.index("labelled", "benign")
-    assert texts(project, table) == [("one", "b.ps1", "get-b")] and list(counts) == ["one"]
+    assert texts(project, table) == [("one", "b.ps1", "get-b")] and list(counts["read"]) == ["one"]
     with pytest.raises(CorpusError):
         project.index("marked")

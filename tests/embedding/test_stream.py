@@ -9,11 +9,12 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marking import as_lists, marked
 from token_streams import streamed
 
 from psembed.embedding import stream
 from psembed.embedding.stream import RepositoryCap, TokenStream, statements, store, write
-from psembed.powershell.command_position import COMMAND, COMMAND_MARK, OPENERS, Reading, as_lists, marked
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK, OPENERS, Reading
 from psembed.runtime.errors import CorpusError
 
 TEXTS = [

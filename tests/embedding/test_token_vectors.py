@@ -13,12 +13,13 @@ from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from marking import marked
 from token_vectors import keyed
 
 import psembed
 from psembed.embedding import similarity, token_vectors
-from psembed.powershell.command_position import COMMAND_MARK, marked
-from psembed.powershell.tokens import Vocabulary
+from psembed.powershell.command_position import COMMAND_MARK
+from psembed.powershell.tokens import FIRST, Vocabulary
 from psembed.runtime.errors import ModelError, ParameterError, UnknownTokenError
 
 
@@ -64,7 +65,7 @@ def test_matrix_has_padding_the_mean_and_one_row_per_token(vectors):
     assert not table[0].any()
     np.testing.assert_allclose(table[1], vectors.vectors.mean(axis=0), rtol=1e-6)
     np.testing.assert_array_equal(table[-1], table[1])
-    np.testing.assert_array_equal(table[vocabulary.index("twin")], vectors["twin"])
+    np.testing.assert_array_equal(table[FIRST + vocabulary.tokens.index("twin")], vectors["twin"])
 
 
 def test_matrix_joins_a_word_and_the_command_of_that_name_by_occurrences():

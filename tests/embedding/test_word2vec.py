@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marking import as_lists
 from token_streams import streamed
 
 from psembed.embedding import stream, word2vec
-from psembed.powershell.command_position import COMMAND, COMMAND_MARK, as_lists
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK
 from psembed.runtime.errors import CorpusError, ParameterError
 
 WORDS = [f"word{letter}" for letter in "abcdefgh"]

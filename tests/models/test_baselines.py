@@ -52,7 +52,7 @@ def test_same_seed_gives_the_same_scores_and_a_series_reads_like_a_list(name):
 @pytest.mark.parametrize("name", baselines.GRIDS)
 def test_every_tuned_model_gets_the_same_number_of_strengths_and_keeps_the_strongest_of_equals(name):
     grid = baselines.GRIDS[name]
-    assert len(set(grid)) == baselines.BUDGET
+    assert len(set(grid)) == len(baselines.GRIDS["length"])
     assert list(grid) == sorted(grid)
     texts, labels = corpus(9, n=80)
     held = ([texts[0], texts[0]], np.array([0, 1]))  # no model can tell these apart

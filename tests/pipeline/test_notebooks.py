@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import polars as pl
 import pytest
+from marking import marked
 from patience import GUARD
 
 from psembed.pipeline import execute, runner
@@ -154,15 +155,15 @@ def test_every_claim_and_headline_key_of_a_run_is_there(smoke, checkout):
 
 def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke, checkout):
     from psembed.embedding import token_vectors
-    from psembed.powershell import command_position, tokens
+    from psembed.powershell import tokens
 
     work = checkout / "work" / "smoke"
     scripts = pl.read_parquet(work / "scripts.parquet")
     train = scripts.filter((pl.col("part") == "train") & (pl.col("kind") != "labelled"))
     seen = set(tokens.tokenize_series(train["clean"]).explode())
     assert set(pl.read_parquet(work / "vocabulary.parquet")["token"]) <= seen
-    marked = set(command_position.marked(train["text"]).explode())
-    assert set(token_vectors.load(work / "vectors.npz").index_to_key) <= marked | seen
+    known = set(marked(train["text"]).explode())
+    assert set(token_vectors.load(work / "vectors.npz").index_to_key) <= known | seen
 
 
 def test_a_second_run_has_nothing_to_do(smoke, checkout):

@@ -6,16 +6,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marking import as_lists, marked
 
 from psembed.powershell.cleaning import strip_comments
-from psembed.powershell.command_position import (
-    COMMAND,
-    COMMAND_MARK,
-    Reading,
-    as_lists,
-    marked,
-    marked_codes,
-)
+from psembed.powershell.command_position import COMMAND, COMMAND_MARK, Reading, marked_codes
 from psembed.powershell.tokens import tokenize
 from psembed.runtime.distinct import flat_indices
 
