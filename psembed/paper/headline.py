@@ -52,14 +52,11 @@ def _detection(results: Results) -> Numbers:
         for row in evaluation.get("robustness", [])
         if (row["protocol"], row["model"]) == ("p1", best)
     ]
-    return {
-        "p0_tpr_deep": _tpr(results, "p0", "deep"),
-        "p1_tpr_traditional": _tpr(results, "p1", "traditional"),
-        "p1_tpr_deep": _tpr(results, "p1", "deep"),
-        "p1_gain_low": gain.get("p1", {}).get("low"),
-        "p2_tpr_traditional": _tpr(results, "p2", "traditional"),
-        "p2_tpr_deep": _tpr(results, "p2", "deep"),
-        "p2_gain_low": gain.get("p2", {}).get("low"),
+    rates: Numbers = {"p0_tpr_deep": _tpr(results, "p0", "deep")}
+    for protocol in ("p1", "p2"):
+        rates |= {f"{protocol}_tpr_{kind}": _tpr(results, protocol, kind) for kind in ("traditional", "deep")}
+        rates[f"{protocol}_gain_low"] = gain.get(protocol, {}).get("low")
+    return rates | {
         "p1_realised_fpr": inside["fpr"] if inside else None,
         "pretraining_gain": pretrained[0]["difference"] if pretrained else None,
         "robustness_worst_drop": max(0.0, -min(rewritten)) if rewritten else None,

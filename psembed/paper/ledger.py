@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal, TypedDict
 
-from psembed.project.results import CoverageRow, Difference, Gain, Results, TokenGroups
+from psembed.project.results import CoverageRow, Difference, Gain, Results, Semantics, TokenGroups
 
 VERDICTS = REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_TESTABLE = (
     "reproduced", "partly", "not_reproduced", "not_testable",
@@ -89,19 +89,21 @@ def _vocabulary(results: Results) -> Measured | str:
     return _counted(pinned, history, grade, "all versions of a path are one script")
 
 
-def _of_median_seed(judge: Callable[[Results], Measured | str], results: Results) -> Measured | str:
+def _of_median_seed(judge: Callable[[Semantics], Measured | None], results: Results) -> Measured | str:
     """Judge each seed of Word2vec and return the median, with what every seed says."""
     semantics = results.get("04_semantics", {})
-    seeds = semantics.get("seeds") or [{}]
-    each = [judge(cast(Results, results | {"04_semantics": semantics | answers})) for answers in seeds]
-    measured = [one for one in each if not isinstance(one, str)]
-    if len(measured) < len(each):
-        return next(one for one in each if isinstance(one, str))
-    ordered = sorted(measured, key=_grade_and_rank)
-    median = ordered[len(ordered) // 2]
-    if len(each) < 2:
+    measured: list[Measured] = []
+    for answers in semantics.get("seeds") or [{}]:
+        one = judge(semantics | answers)
+        if one is None:
+            missing = (semantics | answers).get("missing", [])
+            named = f": not in the vocabulary: {', '.join(missing[:8])}" if missing else ""
+            return _not_measured("04_semantics") + named
+        measured.append(one)
+    median = sorted(measured, key=_grade_and_rank)[len(measured) // 2]
+    if len(measured) < 2:
         return median
-    said = f"{len(each)} seeds: {', '.join(_short(one['ours']) for one in measured)}"
+    said = f"{len(measured)} seeds: {', '.join(_short(one['ours']) for one in measured)}"
     return median | {"reason": "; ".join(filter(None, (median.get("reason"), said)))}
 
 
@@ -114,51 +116,43 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _groups(results: Results) -> Measured | str:
-    groups: TokenGroups = results.get("04_semantics", {}).get("groups", {}).get("C03", {})
+def _groups(semantics: Semantics) -> Measured | None:
+    groups: TokenGroups = semantics.get("groups", {}).get("C03", {})
     operators = groups.get("operators", {}).get("mean_rank")
     policies = groups.get("policies", {}).get("mean_rank")
     if operators is None or policies is None:
-        return _missing(results)
+        return None
     worse = max(operators, policies)
     verdict = _graded(worse <= 10, min(operators, policies) <= 10)
     reason = f"mean rank: operators {operators:.1f}, policies {policies:.1f}"
     return {"ours": worse, "n": groups.get("vocabulary"), "verdict": verdict, "reason": reason}
 
 
-def _missing(results: Results) -> str:
-    missing = results.get("04_semantics", {}).get("missing", [])
-    named = f": not in the vocabulary: {', '.join(missing[:8])}" if missing else ""
-    return _not_measured("04_semantics") + named
-
-
-def _alias(alias: str, results: Results) -> Measured | str:
-    semantics = results.get("04_semantics", {})
+def _alias(alias: str, semantics: Semantics) -> Measured | None:
     pair = semantics.get("aliases", {}).get(alias, {})
     rank, reverse = pair.get("rank"), pair.get("reverse_rank")
     if rank is None or reverse is None:
-        return _missing(results)
+        return None
     worse = max(rank, reverse)
     verdict = _graded(rank == reverse == 1, 1 in (rank, reverse) or worse <= 10)
     reason = f"{alias} to {pair['target']}: rank {rank}; back: rank {reverse}"
     return {"ours": worse, "n": semantics.get("vocabulary"), "verdict": verdict, "reason": reason}
 
 
-def _odd(claim_id: str, results: Results) -> Measured | str:
-    answer = results.get("04_semantics", {}).get("odd_one_out", {}).get(claim_id, {})
+def _odd(claim_id: str, semantics: Semantics) -> Measured | None:
+    answer = semantics.get("odd_one_out", {}).get(claim_id, {})
     odd = answer.get("odd")
     if not odd:
-        return _missing(results)
+        return None
     verdict = _graded(odd == answer["expected"], False)
     return {"ours": odd, "n": len(answer.get("distances", {})) or None, "verdict": verdict}
 
 
-def _analogy(claim_id: str, results: Results) -> Measured | str:
-    semantics = results.get("04_semantics", {})
+def _analogy(claim_id: str, semantics: Semantics) -> Measured | None:
     answer = semantics.get("analogies", {}).get(claim_id, {})
     rank = answer.get("rank")
     if rank is None:
-        return _missing(results)
+        return None
     verdict = _graded(rank == 1, rank <= 5)
     reason = f"nearest: {answer.get('top1')}; expected: {answer.get('expected')}"
     return {"ours": rank, "n": semantics.get("vocabulary"), "verdict": verdict, "reason": reason}
@@ -281,7 +275,7 @@ def _compared(claim: str, results: Results) -> Measured | str:
     return {**_measured(least["p1"]), "verdict": verdict, "reason": reason}
 
 
-_SEMANTICS: dict[str, Callable[[Results], Measured | str]] = {
+_SEMANTICS: dict[str, Callable[[Semantics], Measured | None]] = {
     "C03": _groups,
     "C04": partial(_alias, "iex"),
     "C05": partial(_alias, "iwr"),

@@ -111,8 +111,6 @@ class Gain(Difference, total=False):
 
     traditional: str
     deep: str
-    traditional_tpr: float
-    deep_tpr: float
 
 
 Calibration = TypedDict(  # before: the error without the temperature
