@@ -24,8 +24,8 @@ from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples
 from psembed.project.workspace import Workspace
 from psembed.runtime import workers
-from psembed.runtime.cores import cores
 from psembed.runtime.errors import PsembedError
+from psembed.runtime.threads import cores
 
 BULK, SINGLE, REPEATS = 8_000, 1_000, 3  # scripts scored in bulk and one by one, and how often in bulk
 LARGEST = 100_000  # bytes of a script

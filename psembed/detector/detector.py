@@ -21,8 +21,8 @@ from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.encodings import well_formed
 from psembed.powershell.unwrap.layers import Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
-from psembed.runtime.cores import cores
 from psembed.runtime.files import RELEASED, sha256
+from psembed.runtime.threads import cores
 
 MAX_BYTES = 64 * 2**20  # larger files are refused, not read in part
 VIEW = 2  # times the encoder's characters are about as long as its tokens

@@ -1,11 +1,15 @@
-"""Partitions: many texts cut into runs of about equal bytes, each worked on by a thread of its own.
+"""How many cores this process may use, and many texts cut into runs of about equal bytes, a thread each.
 
 polars hands out rows, 100,000 at a time, and so leaves all cores but one idle over a few thousand long
 scripts. It lets go of Python's lock, so threads suffice.
 """
 
+import contextlib
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +18,40 @@ import polars as pl
 SMALL, LARGE = 1 << 20, 1 << 24  # bytes: less is not worth a thread, more at once takes too much memory
 THREADS = pl.thread_pool_size()
 Result = TypeVar("Result")
+
+
+def cores(root: Path = Path("/")) -> int:
+    """Return the number of cores this process may use, at least 1: by its affinity and its cgroups' quotas.
+
+    A part of a core counts as one. Quotas are those of the cgroups, of versions 1 and 2, that
+    `root`/proc/self/cgroup names, and of those above them.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # which Windows and macOS have not
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min([allowed, *map(math.ceil, _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Yield how many cores each cgroup of this process allows, where it sets a limit."""
+    with contextlib.suppress(OSError, ValueError):  # there are none, or not as we know them
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            group = PurePosixPath(path.lstrip("/"))
+            for mount in (controllers, "cpu", "") if controllers else ("", "unified"):
+                for folder in (group, *group.parents):
+                    yield from _quota(root / "sys/fs/cgroup" / mount / folder)
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # not there, or "max"
+        quota, period = map(int, (folder / "cpu.max").read_text().split())
+        yield quota / period
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        if quota > 0:  # -1 is no limit
+            yield quota / period
 
 
 def map_partitions(work: Callable[[pl.Series], Result], texts: pl.Series | Iterable[str]) -> list[Result]:

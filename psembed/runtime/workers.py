@@ -14,8 +14,8 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psembed.runtime.cores import cores
 from psembed.runtime.errors import ParameterError, StageError
+from psembed.runtime.threads import cores
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,8 +18,8 @@ import pytest
 from patience import GUARD, wait_for
 
 from psembed.runtime import workers
-from psembed.runtime.cores import cores
 from psembed.runtime.errors import ParameterError, StageError
+from psembed.runtime.threads import cores
 
 
 def numbers(batch: list[int]) -> list[int]:

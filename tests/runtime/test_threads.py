@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from psembed.runtime.cores import cores
+from psembed.runtime.threads import cores
 
 V1, V2 = "4:cpu,cpuacct:", "0::"
 
