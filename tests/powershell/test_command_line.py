@@ -58,6 +58,14 @@ def test_one_more_command_is_more(line):
         assert handed_over(more) == []
 
 
+@pytest.mark.parametrize(
+    "line", ["rem a\rother\n§", "echo a\rother\n§", "# a\rother\n§", '$x = "a\rother"\n§', "§\rother"]
+)
+def test_a_carriage_return_ends_a_line_as_well(line):
+    assert handed_over(line.replace("§", f"powershell -enc {CODE}")) == []
+    assert handed_over(f"@echo off\rpowershell -enc {CODE}\r") == [CODE]
+
+
 SWITCHES = st.sampled_from(
     ["-NoProfile", "-nop", "/NoLogo", "-ep Bypass", "-W:Hidden", '-wd "C:\\a b"', "'-NonI'", "-if none"]
 )

@@ -68,7 +68,7 @@ class _Reader:
                 raise ValueError("no command line")
             if kind == "list":
                 lists += 1
-            elif lists and match[0] in ")};\n":
+            elif lists and match[0] in ")};\r\n":
                 lists -= match[0] in ")}"
             elif kind == "word":
                 words.append(match[0])
@@ -89,12 +89,12 @@ class _Reader:
         value = _PATTERNS["variable"].sub(self._value, assignment[3] if assignment else text)
         if not assignment and value == text:
             self._command(words[::-1], known, depth)
-        elif not assignment or (text[0] == "$" and not _PATTERNS["literal"].fullmatch(value)):
+        elif not assignment or (assignment[1] is None and not _PATTERNS["literal"].fullmatch(value)):
             self.read(value, known, depth)
         else:
             name = assignment[2].lower()
             self.variables[name] = value.removesuffix(assignment[1] or "")
-            if text[0] != "$":
+            if assignment[1] is not None:
                 self.unread.add(name)
 
     def _value(self, match: re.Match[str]) -> str:
