@@ -521,6 +521,12 @@ def test_standard_input_may_be_exported_events(encoding):
     assert list(Inputs(["-"], stdin=BytesIO(b"{}"))) == [Item("-", b"{}")]
 
 
+@pytest.mark.parametrize("kind", ["evtx", "parquet", "json", "csv", "xml", "txt", "ps1", "PSD1"])
+def test_an_empty_file_of_any_kind_is_an_empty_script(folder, kind):
+    (folder / f"a.{kind}").write_bytes(b"")
+    assert list(Inputs([f"a.{kind}"])) == [Item(f"a.{kind}", b"")]
+
+
 def test_a_folder_with_nothing_to_score_says_so(folder):
     put("d/readme.md")
     os.mkdir("e")

@@ -145,7 +145,8 @@ class Inputs:
                 return
             with _open_regular(path) as stream:
                 before = _state(stream)
-                items = self._expanded(path, stream, size=before[0])
+                # an empty file, whatever its kind, is an empty script
+                items = self._expanded(path, stream) if before[0] else None
                 yield from items or ()
                 if items and _state(stream) != before:
                     yield Item(path, None, CHANGED)
@@ -154,7 +155,7 @@ class Inputs:
         except (OSError, ValueError, SourceError) as error:  # ValueError: a zero byte in the path
             yield Item(path, None, reason(error))
 
-    def _expanded(self, path: str, stream: BufferedReader, *, size: int) -> Iterator[Item] | None:
+    def _expanded(self, path: str, stream: BufferedReader) -> Iterator[Item] | None:
         """Return the items of a table, a log or exported events; None for a script."""
         kind, column = path.lower(), self._column
         if kind.endswith(TABLE):
@@ -166,7 +167,7 @@ class Inputs:
             return self._table(path, events.rows(stream, column))
         if is_events:
             return self._log(path, events.records(stream))
-        if size and kind.endswith((*ROWS, ".xml")):
+        if kind.endswith((*ROWS, ".xml")):
             raise SourceError(f"no column {column!r} and {EXPECTED}" if column else EXPECTED)
         return None
 
