@@ -16,11 +16,13 @@ import pytest
 from regex_steps import Matcher, TooManySteps
 
 import psembed.detector
-from psembed.detector import explain
+from psembed.detector import explain, regions
 from psembed.powershell import cleaning, defanging, tokens
 from psembed.powershell.unwrap import command_line, encodings, layers, operators, parser, state
 
-MODULES = (cleaning, command_line, defanging, encodings, explain, layers, operators, parser, state, tokens)
+MODULES = (
+    cleaning, command_line, defanging, encodings, explain, layers, operators, parser, regions, state, tokens
+)  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",
     "psembed.cli.score",
