@@ -8,9 +8,12 @@ import gzip
 import itertools
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
+UTF8 = "[Text.Encoding]::UTF8.GetString"
+FROM64 = "[Convert]::FromBase64String"
 JUNK = "qzkvwjyfhu"  # letters that fill a text of which every n-th character counts
 SECURE_MARK = "76492d1116743f0423413b16050a5345"  # ConvertFrom-SecureString writes it before data with a key
 
@@ -40,6 +43,34 @@ def codes(text: str, form: str = "{}", separator: str = ",", key: int | Iterable
     """Return the code units as numbers, each XORed with the next of the key where there is one."""
     keys = itertools.cycle([key] if isinstance(key, int) else list(key))
     return separator.join(form.format(ord(each) ^ one) for each, one in zip(text, keys, strict=False))
+
+
+def mixed(text: str, marks: str) -> str:
+    """Return the code units as numbers, with the next of the marks between two of them."""
+    return "".join(f"{ord(each)}{marks[n % len(marks)]}" for n, each in enumerate(text))[:-1]
+
+
+def filled(templates: dict[str, str], words: Callable[[str], dict[str, str]]) -> Forms:
+    """Return forms made of templates: each of the words is replaced, in turn, by what it is for a payload."""
+
+    def form(template: str) -> Callable[[str], str]:
+        def text(p: str) -> str:
+            made = template
+            for word, value in words(p).items():
+                made = made.replace(word, value)
+            return made
+
+        return text
+
+    return {name: form(template) for name, template in templates.items()}
+
+
+def stored(templates: dict[str, str]) -> Forms:
+    """Return forms in which ONE, TWO and THREE are literals that spell the payload, as ALL does."""
+    return filled(
+        templates,
+        lambda p: dict(zip(("ONE", "TWO", "THREE"), map(q, pieces(p, 3)), strict=True)) | {"ALL": q(p)},
+    )
 
 
 def shifted(text: str, by: int) -> str:

@@ -2,30 +2,21 @@
 
 # ruff: noqa: E501  (a form a line)
 import itertools
-from collections.abc import Callable
 
-from form_text import b64, codes, hexed, pieces, q, quoted
+from form_text import (
+    FROM64,
+    UTF8,
+    Forms,
+    b64,
+    codes,
+    hexed,
+    q,
+    quoted,
+    stored,
+)
 
-Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
-UTF8 = "[Text.Encoding]::UTF8.GetString"
-FROM64 = "[Convert]::FromBase64String"
 STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 OTHER = STANDARD[::-1]
-
-
-def _stored(templates: dict[str, str]) -> Forms:
-    """Return forms in which ONE, TWO and THREE are literals that spell the payload, as ALL does."""
-
-    def form(template: str) -> Callable[[str], str]:
-        def text(p: str) -> str:
-            one, two, three = map(q, pieces(p, 3))
-            return (
-                template.replace("ONE", one).replace("TWO", two).replace("THREE", three).replace("ALL", q(p))
-            )
-
-        return text
-
-    return {name: form(template) for name, template in templates.items()}
 
 
 def _turned(text: str) -> str:
@@ -50,7 +41,7 @@ def _padded(data: bytes, size: int) -> bytes:
     return data + b" " * (-len(data) % size)
 
 
-MEANING = _stored({
+MEANING = stored({
     "comma before +": "iex (-join (ONE,TWO+THREE))",
     "comma before +, lists": "$l='a',ONE+TWO,THREE;iex (-join $l[1..3])",
     "number and text": "$n=1+'1';$x='xx'+ALL;iex $x.Substring($n)",

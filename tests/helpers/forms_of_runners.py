@@ -1,37 +1,27 @@
 """Forms of what runs a text, of where the text is kept until then, and of names that are spelled oddly."""
 
 # ruff: noqa: E501  (a form a line)
-from collections.abc import Callable
 
-from form_text import b64, codes, gz, hexed, pieces, q, quoted, stepped
-
-Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
-UTF8 = "[Text.Encoding]::UTF8.GetString"
-FROM64 = "[Convert]::FromBase64String"
+from form_text import (
+    FROM64,
+    UTF8,
+    Forms,
+    b64,
+    codes,
+    filled,
+    gz,
+    hexed,
+    pieces,
+    q,
+    quoted,
+    stepped,
+    stored,
+)
 
 
 def _given(templates: dict[str, str]) -> Forms:
     """Return forms in which TEXT is a sum of two strings."""
-
-    def form(template: str) -> Callable[[str], str]:
-        return lambda p: template.replace("TEXT", f"({quoted(p, 2, '+')})")
-
-    return {name: form(template) for name, template in templates.items()}
-
-
-def _stored(templates: dict[str, str]) -> Forms:
-    """Return forms in which ONE, TWO and THREE are literals that spell the payload."""
-
-    def form(template: str) -> Callable[[str], str]:
-        def text(p: str) -> str:
-            one, two, three = map(q, pieces(p, 3))
-            return (
-                template.replace("ONE", one).replace("TWO", two).replace("THREE", three).replace("ALL", q(p))
-            )
-
-        return text
-
-    return {name: form(template) for name, template in templates.items()}
+    return filled(templates, lambda p: {"TEXT": f"({quoted(p, 2, '+')})"})
 
 
 RUN = _given({
@@ -170,7 +160,7 @@ RUN = _given({
     "in a list": "@(1,(iex TEXT))",
 })  # fmt: skip
 
-VARIABLES = _stored({
+VARIABLES = stored({
     "several": "$a=ONE;$b=TWO;$c=THREE;iex ($a+$b+$c)",
     "at once": "$a,$b,$c=ONE,TWO,THREE;iex ($a+$b+$c)",
     "at once, of a list": "$l=@(ONE,TWO,THREE);$a,$b,$c=$l;iex \"$a$b$c\"",
@@ -222,7 +212,7 @@ VARIABLES = _stored({
     "type in Variable:": "SeT-iTEM vARiABle:T1 ([tyPE](\"{1}{0}\"-f 'ng','Stri'));iex $t1::\"joIn\"('',@(ONE,TWO,THREE))",
 })  # fmt: skip
 
-VALUES = _stored({
+VALUES = stored({
     "hashtable": "$h=@{a=ONE;b=TWO;c=THREE};iex ($h.a+$h.b+$h.c)",
     "hashtable, indices": "$h=@{'a'=ONE;\"b\"=TWO;c=THREE};iex ($h['a']+$h[\"b\"]+$h['c'])",
     "hashtable, lines": "$h = @{\n  a = ONE\n  b = TWO\n  c = THREE\n}\niex ($h.a + $h.b + $h.c)",
@@ -416,16 +406,7 @@ TREES: Forms = {  # the same syntax tree, with parts in another order
 
 def _handed(templates: dict[str, str]) -> Forms:
     """Return forms in which ENC is the payload as -EncodedCommand takes it, and HALF/REST are its parts."""
-
-    def form(template: str) -> Callable[[str], str]:
-        def text(p: str) -> str:
-            encoded = b64(p)
-            half, rest = encoded[:20], encoded[20:]
-            return template.replace("ENC", encoded).replace("HALF", half).replace("REST", rest)
-
-        return text
-
-    return {name: form(template) for name, template in templates.items()}
+    return filled(templates, lambda p: {"ENC": b64(p), "HALF": b64(p)[:20], "REST": b64(p)[20:]})
 
 
 HANDED_OVER = _handed({

@@ -5,6 +5,9 @@ import itertools
 from collections.abc import Callable
 
 from form_text import (
+    FROM64,
+    UTF8,
+    Forms,
     b64,
     codes,
     df,
@@ -13,6 +16,7 @@ from form_text import (
     hexed,
     marked,
     masked,
+    mixed,
     pieces,
     q,
     quoted,
@@ -22,13 +26,10 @@ from form_text import (
     xored,
 )
 
-Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
 KEY = bytes(range(207, 191, -1))  # 16 bytes
 LONG_KEY = bytes(range(3, 35))  # 32 bytes
 IV = bytes(range(16))
-UTF8 = "[Text.Encoding]::UTF8.GetString"
 UNICODE = "[Text.Encoding]::Unicode.GetString"
-FROM64 = "[Convert]::FromBase64String"
 
 
 def _reordered(text: str, count: int) -> tuple[str, str]:
@@ -272,29 +273,29 @@ ASCII_CODES: Forms = {
     "-split": lambda p: f"iex (-join ('{codes(p, separator='x')}' -split 'x'|%{{[char][int]$_}}))",
     "-split, class": lambda p: (
         "iex (('"
-        + "".join(f"{ord(c)}{'x~,;'[n % 4]}" for n, c in enumerate(p))[:-1]
+        + mixed(p, "x~,;")
         + "' -split '[x~,;]'|%{[char][int]$_})-join'')"
     ),
     "-split, chained": lambda p: (
         "iex (('"
-        + "".join(f"{ord(c)}{'x~,;'[n % 4]}" for n, c in enumerate(p))[:-1]
+        + mixed(p, "x~,;")
         + "' -split 'x' -split '~' -split ',' -split ';'|%{[char][int]$_})-join'')"
     ),
     "-split, chained, -csplit": lambda p: (
         "('"
-        + "".join(f"{ord(c)}{'hQm'[n % 3]}" for n, c in enumerate(p))[:-1]
+        + mixed(p, "hQm")
         + "'-cSplit'h'-iSplit'Q'-sPlIt'm'|foreach{([cHAR][InT]$_)})-jOIn''|iex"
     ),
     "-split, white space": lambda p: f"iex (-join (-split '{codes(p, separator=' ')}'|%{{[char][int]$_}}))",
     ".Split": lambda p: f"iex (-join ('{codes(p, separator='!')}'.Split('!')|%{{[char][int]$_}}))",
     ".Split, several": lambda p: (
         "iex (-join ('"
-        + "".join(f"{ord(c)}{'x~,;'[n % 4]}" for n, c in enumerate(p))[:-1]
+        + mixed(p, "x~,;")
         + "'.Split('x~,;')|%{[char][int]$_}))"
     ),
     ".Split, [char[]]": lambda p: (
         "iex (-join ('"
-        + "".join(f"{ord(c)}{'x~'[n % 2]}" for n, c in enumerate(p))[:-1]
+        + mixed(p, "x~")
         + "'.Split([char[]]'x~')|%{[char][int]$_}))"
     ),
     "+": lambda p: f"iex ({codes(p, '[char]{}', '+')})",

@@ -3,11 +3,24 @@
 # ruff: noqa: E501  (a form a line)
 from collections.abc import Callable
 
-from form_text import b64, codes, dq, gz, hexed, masked, pieces, q, quoted, secure, stepped, xored
+from form_text import (
+    FROM64,
+    UTF8,
+    Forms,
+    b64,
+    codes,
+    dq,
+    gz,
+    hexed,
+    masked,
+    pieces,
+    q,
+    quoted,
+    secure,
+    stepped,
+    xored,
+)
 
-Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
-UTF8 = "[Text.Encoding]::UTF8.GetString"
-FROM64 = "[Convert]::FromBase64String"
 PLAIN_TEXTS = ("Get-Date | Out-Null",)  # that stand in a form beside the payload
 KEY, IV = bytes(range(60, 92)), bytes(range(16))
 UNGZIP = (

@@ -3,9 +3,17 @@
 # ruff: noqa: E501  (a form a line)
 from collections.abc import Callable
 
-from form_text import b64, codes, gz, hexed, pieces, q, stepped
-
-Forms = dict[str, Callable[[str], str]]  # name of a form -> from a payload to the text that hides it
+from form_text import (
+    Forms,
+    b64,
+    codes,
+    gz,
+    hexed,
+    mixed,
+    pieces,
+    q,
+    stepped,
+)
 
 
 def _templates(templates: dict[str, str]) -> Forms:
@@ -14,10 +22,9 @@ def _templates(templates: dict[str, str]) -> Forms:
     def form(template: str) -> Callable[[str], str]:
         def text(p: str) -> str:
             one, two, three = map(q, pieces(p, 3))
-            mixed = "".join(f"{ord(c)}{'gx~'[n % 3]}" for n, c in enumerate(p))[:-1]
             words = {
                 "STEPPED": q(stepped(p)), "LEADING": q("".join(c + "kvwj" for c in p)), "REST": q("".join(f"{x}z" for x in pieces(p, (len(p) + 3) // 4))),
-                "MIXED": f"'{mixed}'", "CODES": codes(p), "SPACED": f"'{codes(p, separator=' ')}'",
+                "MIXED": f"'{mixed(p, 'gx~')}'", "CODES": codes(p), "SPACED": f"'{codes(p, separator=' ')}'",
                 "HEX16": f"'{codes(p, '{:04x}', '')}'", "HEX8": f"'{hexed(p)}'", "BASE": f"'{b64(p, 'utf-8')}'",
                 "WIDE": f"'{b64(p)}'", "GZIP": f"'{b64(gz(p))}'", "REVERSED": q(p[::-1]), "SIZE": str(len(p)),
                 "ONE": one, "TWO": two, "THREE": three, "ALL": q(p),

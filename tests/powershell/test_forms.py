@@ -2,10 +2,6 @@
 
 from collections import Counter
 
-import pytest
-
-pytest.importorskip("cryptography", reason="forms with a key beside the data need it")
-
 import forms
 
 

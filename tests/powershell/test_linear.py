@@ -17,16 +17,18 @@ from regex_steps import Matcher, TooManySteps
 
 import psembed.detector
 from psembed.detector import explain, regions
+from psembed.detector.reading import events, scriptblocks
 from psembed.powershell import cleaning, defanging, tokens
 from psembed.powershell.unwrap import command_line, encodings, layers, operators, parser, state
 
 MODULES = (
-    cleaning, command_line, defanging, encodings, explain, layers, operators, parser, regions, state, tokens
+    cleaning, command_line, defanging, encodings, events, explain, layers, operators, parser, regions,
+    scriptblocks, state, tokens,
 )  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",
     "psembed.cli.score",
-    *(f"psembed.detector.{module.name}" for module in pkgutil.iter_modules(psembed.detector.__path__)),
+    *(module.name for module in pkgutil.walk_packages(psembed.detector.__path__, "psembed.detector.")),
 )
 SIZES = (250, 500, 1_000)  # characters
 # What each explanation was cut into words with before: it looks for an address again after every word.

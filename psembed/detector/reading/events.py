@@ -26,7 +26,7 @@ LOOKED_AT, HEAD_BYTES = 20, 2**22  # records, and bytes, by which a file is know
 CHUNK = 2**16  # characters, read at once
 MAX_RECORD = 2**24  # characters; an event has at most 64 KB
 TOO_LARGE = f"larger than {MAX_RECORD:,} characters"
-JSON, XML = re.compile(r"\s*(?:Record \d+\s+)?[\[{]"), re.compile(r"\s*<[?!A-Za-z]")
+JSON, XML = re.compile(r"\A\s*(?:Record \d+\s+)?[\[{]"), re.compile(r"\A\s*<[?!A-Za-z]")
 BETWEEN = re.compile(r"(?:[\s,:\[\]}\x1e]++|Record \d++)*+")  # two records of JSON
 ARRAY, TRIED = re.compile(r"\[\s*(?=\{)"), 9  # in an object that is not yet read to its end
 NEXT = re.compile(r"\n {,4}\{")

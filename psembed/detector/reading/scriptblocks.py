@@ -30,7 +30,7 @@ MAX_REMEMBERED = 100_000  # parts that are known again when they come twice
 PART_BYTES = 1024  # what a part takes besides its texts, about
 MAX_DEPTH, MAX_FIELDS = 16, 10_000  # of a record; what is beyond is not looked at
 # A message as Windows words it, in any of its languages: (1 of 2), a part, and id and path of its script.
-MESSAGE = re.compile(r"[^\n(\uff08]*[(\uff08]\D{,9}(?P<number>\d{1,6})[^\d\n]+(?P<total>\d{1,6})[^\n]*\n")
+MESSAGE = re.compile(r"\A[^\n(\uff08]*[(\uff08]\D{,9}(?P<number>\d{1,6})[^\d\n]+(?P<total>\d{1,6})[^\n]*\n")
 GUID = r"(?P<block>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
 ENDING = re.compile(rf"\r?\n\r?\n[^\n]*?{GUID}\r?\n[^\n:\uff1a]*[:\uff1a][ \xa0]?(?P<path>[^\r\n]*)\s*\Z")
 DATE, EPOCH = re.compile(r"/Date\((-?\d{1,14})\)/"), datetime.fromtimestamp(0, UTC)  # milliseconds since
