@@ -300,14 +300,15 @@ def _hits(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def draw_speed(table: pl.DataFrame) -> Figure:
     """Draw the speeds of `make bench`: bars against the others, then time and memory by corpus size."""
     figure = new_figure(7.0, 2.4)
-    panels = figure.subplots(1, 3, gridspec_kw={"wspace": 0.55, "left": 0.08, "right": 0.93, "bottom": 0.24})
+    panels = figure.subplots(1, 3)
     rates = (("tokenise", "text to token ids, MB/s"), ("learn", "Word2vec, million tokens/s"))
     for axes, (panel, title) in zip(panels[:2], rates, strict=True):
         part = detection.where(table, panel=panel)
-        bars = axes.bar(part["name"].to_list(), part["y"].to_list(), color=PALETTE[: len(part)])
+        bars = axes.barh(part["name"].to_list(), part["y"].to_list(), color=PALETTE[: len(part)])
         axes.bar_label(bars, fmt="%.1f", padding=1, fontsize=7)
         axes.set_title(title, fontsize=8)
-        axes.margins(y=0.15)
+        axes.margins(x=0.2)
+        axes.invert_yaxis()
     time, memory = panels[2], panels[2].twinx()
     measures = (time, "seconds", "seconds"), (memory, "memory", "peak memory, GB")
     for (axes, panel, label), colour, marker in zip(measures, PALETTE, "os", strict=False):
