@@ -5,7 +5,6 @@ For those that ask: the processes that are started.
 
 import os
 import subprocess
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,7 +36,6 @@ def pytest_collection_modifyitems(items):
 def _no_clock():
     """Let no limit in seconds be reached in this process, however slow or busy the machine."""
     with pytest.MonkeyPatch.context() as patched:  # of its own: a test may undo what it patches itself
-        patched.setattr("psembed.powershell.unwrap.values.time", SimpleNamespace(monotonic=lambda: 0.0))
         for name in LIMITS:
             patched.setattr(f"psembed.{name}", GUARD)
         patched.setattr("psembed.runtime.workers.CONNECT", f"{GUARD}s")

@@ -19,11 +19,14 @@ import psembed.detector
 from psembed.detector import explain, regions
 from psembed.detector.reading import events, scriptblocks
 from psembed.powershell import cleaning, defanging, tokens
-from psembed.powershell.unwrap import command_line, encodings, layers, operators, parser, state
+from psembed.powershell.dotnet import encodings, operators, patterns
+from psembed.powershell.interpreter import interpreter
+from psembed.powershell.parsing import parser
+from psembed.powershell.unwrap import command_line, layers
 
 MODULES = (
-    cleaning, command_line, defanging, encodings, events, explain, layers, operators, parser, regions,
-    scriptblocks, state, tokens,
+    cleaning, command_line, defanging, encodings, events, explain, interpreter, layers, operators, parser, patterns,
+    regions, scriptblocks, tokens,
 )  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",

@@ -13,8 +13,8 @@ import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
 from psembed.powershell.unwrap.command_line import handed_over
-from psembed.powershell.unwrap.commands import is_encoded_parameter
-from psembed.powershell.unwrap.encodings import (
+from psembed.powershell.interpreter.commands import is_encoded_parameter
+from psembed.powershell.dotnet.encodings import (
     GZIP_MAGIC,
     ascii_share,
     decoded,
@@ -24,11 +24,11 @@ from psembed.powershell.unwrap.encodings import (
     plausible,
     well_formed,
 )
-from psembed.powershell.unwrap.folding import Folded, fold_constants
-from psembed.powershell.unwrap.operators import join
-from psembed.powershell.unwrap.parser import DASHES
-from psembed.powershell.unwrap.state import Finding
-from psembed.powershell.unwrap.values import Budget, Cut, attempt
+from psembed.powershell.interpreter.findings import Finding
+from psembed.powershell.interpreter.folding import Folded, fold_constants
+from psembed.powershell.dotnet.operators import join
+from psembed.powershell.parsing.parser import DASHES
+from psembed.powershell.dotnet.values import Budget, Cut, attempt
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another
@@ -46,16 +46,17 @@ _GAP = r"(?:\s|<\#(?:[^\#]|\#[^>])*\#+>|`\r?\n)*"  # what may stand between two 
 # For polars, whose regular expressions take linear time whatever they say. After a dot that runs a command a
 # path with slashes is a script's file.
 _RUNS_OR_DECODES = rf"""(?ix)
-    \bi`?e`?x\b | i`?n`?v`?o`?k`?e`?-`?e | invoke-?script | newscriptblock | addscript | scriptblock\]
-    | &{_GAP}[({{${_Q}] | \|{_GAP}[&.] | \|{_GAP}\w*`
+    \bi`?e`?x\b | i`?n`?v`?o`?k`?e`?-`?e`?x | invoke-?script | newscriptblock | addscript
+    | scriptblock\]{_GAP}(?:::|[({_Q}]) | &{_GAP}(?:[({{$] | [{_Q}][^{_Q}\\/.:\r\n]{{1,60}}[{_Q}])
+    | \|{_GAP}[&.] | \|{_GAP}\w*`
     | (?:^|[\r\n;|{{}}(=>])[\ \t]*\.{_GAP}(?:\(|\$\{{|\$[\w:]+(?:[^\w:\\/]|$)|[{_Q}][^\\/{_Q}]{{1,60}}[{_Q}])
     | \.\( | \.\$\w+{_GAP}\( | \.[{_Q}][^\s{_Q}]{{1,60}}[{_Q}]{_GAP}[(.] | [{_Q})]{_GAP}\.{_GAP}invoke
-    | `[^\s0abefnrtvu`${_Q}(){{}}\[\]|]
-    | base64 | gzip | deflate | \[{_GAP}char | -bxor | getstring | unescape
-    | -join[^\r\n]*\.\. | \.\.[^\r\n]*-join
-    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32
-    | \|{_GAP}(?:powershell|pwsh)
-    | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?{_GAP}[{DASHES}/{_Q}($&]
+    | \w`[c-dg-mo-qsw-z]\w | base64 | gzip | deflate | \[{_GAP}char | -bxor | getstring | unescape
+    | (?:\b[sn]al|-alias)\s[^\r\n;]{{0,60}}[($] | -join[^\r\n]*\.\. | \.\.[^\r\n]*-join
+    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32 | urldecode | htmldecode | soaphex
+    | \|{_GAP}(?:powershell|pwsh) | (?:start-process|\bsaps){_GAP}(?:-f\w*{_GAP})?[$(][^\r\n]{{0,100}}\s-a
+    | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?{_GAP}(?:[$(&@{_Q}]
+        | (?:[^\r\n|;]{{0,150}}[\s{_Q},])??[{DASHES}/][{_Q}]*[eca][a-z`^{_Q}]*[\s:,])
 """
 _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
 
@@ -67,8 +68,7 @@ class Limits:
     depth: int = 8  # layers within layers
     layers: int = 64  # in all, the script included
     characters: int = 1 << 24  # of all results, intermediate ones included
-    steps: int = 100_000  # rewrites
-    seconds: float = 1.5
+    steps: int = 1_500_000  # tokens that are read and nodes that are evaluated
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def unwrap(text: str, runs: bool = True, *, limits: Limits = Limits()) -> Unwrap
 class _Unwrapping:
     def __init__(self, text: str, limits: Limits, *, runs: bool):
         self.limits, self.cut = limits, ""
-        self.budget = Budget(limits.steps, limits.characters, limits.seconds)
+        self.budget = Budget(limits.steps, limits.characters)
         self.runs = runs
         self.layers = [Layer(text, SCRIPT, -1, 0)]
         self.seen = {text.strip()}
@@ -194,8 +194,8 @@ class _Unwrapping:
     def _texts(self, finding: Finding, script: str) -> Iterator[tuple[str, str]]:
         """Yield (text, how) of a decoded string, of characters, or of bytes: compressed or text."""
         value, how = finding.value, finding.how
-        if isinstance(value, bytes):
-            yield from self._of_bytes(value, how, deflate="deflate" in script.lower())
+        if isinstance(value, bytes | bytearray):
+            yield from self._of_bytes(bytes(value), how, deflate="deflate" in script.lower())
             return
         text = value if isinstance(value, str) else attempt(join, self.budget, value)
         if text is not None:
@@ -215,7 +215,6 @@ class _Unwrapping:
         """Yield (text, how) of encoded commands and other Base64, wherever they stand."""
         taken: set[str] = set()
         for match in _PARAMETER.finditer(text):
-            self.budget.check_time()
             name = re.sub('[`^"]', "", match[1]).lower()
             if is_encoded_parameter(name):
                 taken.add(match[2])
@@ -225,7 +224,6 @@ class _Unwrapping:
             return
         deflate = "deflate" in text.lower()
         for match in _BARE.finditer(text):
-            self.budget.check_time()
             data = None if match[0] in taken else attempt(from_base64, self.budget, match[0])
             for value, how in self._of_bytes(data, BASE64, deflate=deflate) if data is not None else ():
                 if ascii_share(value) >= BARE_ASCII_SHARE:

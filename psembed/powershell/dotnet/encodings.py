@@ -5,7 +5,7 @@ import re
 import zlib
 from typing import Any
 
-from psembed.powershell.unwrap.values import Budget, byte_string, text_of
+from psembed.powershell.dotnet.values import Budget, byte_string, text_of
 
 GZIP_MAGIC, ZLIB_MAGIC = b"\x1f\x8b", b"\x78"
 CONTROL_SHARE = 0.05  # of a text's characters; text with more is binary data
@@ -64,7 +64,7 @@ def _inflated(budget: Budget, data: bytes, window: int) -> bytes:
 
 def decoded(budget: Budget, data: Any, encoding: str = "") -> str:
     """Return bytes as text, in the encoding of this .NET name, or in the one they look to be in."""
-    data = byte_string(data)
+    data = bytes(data if isinstance(data, bytes) else byte_string(data))
     codec = CODECS.get(encoding.lower()) or guessed_codec(data)
     budget.spend(len(data))
     return data.decode(codec, "replace").removeprefix("\ufeff")

@@ -1,0 +1,1 @@
+"""What .NET and PowerShell make of values that are known: operators, methods, encodings, ciphers."""

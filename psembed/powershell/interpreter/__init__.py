@@ -1,0 +1,1 @@
+"""Follows a syntax tree with values that are known and values that are not. Nothing is executed."""

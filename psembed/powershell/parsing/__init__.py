@@ -1,0 +1,1 @@
+"""From the text of a PowerShell script to its syntax tree."""
