@@ -8,6 +8,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from psembed.powershell.interpreter.hosts import COMMANDS, HOST, HOSTS, Parameters, role_of
+
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _QUOTED = re.sub(r"\((?!\?)", "(?:", _DATA["patterns"]["quoted"])
 _PATTERNS = {
@@ -15,14 +17,6 @@ _PATTERNS = {
     for name, pattern in _DATA["patterns"].items()
 }
 _HARMLESS = frozenset(_DATA["harmless"])
-_ROLES = ("script", "anything", "value", "file", "line", "switch")  # of parameters
-Parameters = tuple[tuple[str, str], ...]  # names and roles
-_COMMANDS: dict[str, Parameters] = {
-    name: tuple((parameter, role) for role in _ROLES for parameter in command.get(role, ()))
-    for command in _DATA["commands"].values()
-    for name in command["names"]
-}
-_HOST = _COMMANDS["powershell"]
 _DEPTH = 8  # of command lines within command lines, and of variables within variables
 _WORDS = 1_000  # of one command
 
@@ -118,13 +112,13 @@ class _Reader:
                 _check("value", value)
             elif _PATTERNS["to_file"].fullmatch(word) and self.encoded:
                 _check("file", _unquoted(words.pop() if words else ""))
-            elif name in _HARMLESS and _HOST[0] not in known:
+            elif name in _HARMLESS and HOST[0] not in known:
                 harmless = True
             elif parameter := _PATTERNS["parameter"].fullmatch(value):
                 self._parameter(parameter, words, known, depth)
-            elif name in _COMMANDS:
-                known = _COMMANDS[name] + known
-                self.hosts += _COMMANDS[name] == _HOST
+            elif name in COMMANDS:
+                known = COMMANDS[name] + known
+                self.hosts += name in HOSTS
             elif re.search(r"\s", value):
                 self.read(value, known, depth)
             elif value:
@@ -133,13 +127,13 @@ class _Reader:
     def _parameter(self, found: re.Match[str], words: list[str], known: Parameters, depth: int) -> None:
         """Take in a parameter and its value, joined to it or the next word."""
         name, value = found[1].lower(), found[2] or ""
-        role = next((role for each, role in known + _HOST if each.startswith(name)), "anything")
+        role = role_of(name, known + HOST)
         if role in ("script", "value", "file"):
             value = value or _unquoted(words.pop() if words else "")
             _check(role, value)
         elif role == "line" and value:
             self.read(value, known, depth) if re.search(r"\s", value) else words.append(value)
-        elif role == "anything":
+        elif role in ("code", "anything"):
             raise ValueError("another parameter")
         if role == "script":
             self.encoded.append(value)

@@ -13,7 +13,6 @@ import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
 from psembed.powershell.unwrap.command_line import handed_over
-from psembed.powershell.interpreter.commands import is_encoded_parameter
 from psembed.powershell.dotnet.encodings import (
     GZIP_MAGIC,
     ascii_share,
@@ -26,6 +25,7 @@ from psembed.powershell.dotnet.encodings import (
 )
 from psembed.powershell.interpreter.findings import Finding
 from psembed.powershell.interpreter.folding import Folded, fold_constants
+from psembed.powershell.interpreter.hosts import role_of
 from psembed.powershell.dotnet.operators import join
 from psembed.powershell.parsing.parser import DASHES
 from psembed.powershell.dotnet.values import Budget, Cut, attempt
@@ -216,7 +216,7 @@ class _Unwrapping:
         taken: set[str] = set()
         for match in _PARAMETER.finditer(text):
             name = re.sub('[`^"]', "", match[1]).lower()
-            if is_encoded_parameter(name):
+            if role_of(name) == "script":
                 taken.add(match[2])
                 if command := self._encoded_command(match[2]):
                     yield command, ENCODED_COMMAND
