@@ -5,7 +5,7 @@ A cmdlet may raise what `attempt` takes; what it gives is not known then.
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +52,8 @@ def paired(given: Given, takes: Callable[[str], bool] = bool) -> Given:
     return pairs
 
 
-def _begins(name: str, names: Iterable[str]) -> bool:
-    return any(each.startswith(name) for each in names)
+def _takes_value(parameter: str) -> bool:
+    return len(parameter) < 3 or not any(each.startswith(parameter) for each in _DATA["switches"])
 
 
 class Call:
@@ -66,7 +66,7 @@ class Call:
         self.node, self.piped = node, piped
         self.named: dict[str, Known] = {}
         self.rest: list[Known] = []
-        for name, known in paired(given, lambda name: len(name) < 3 or not _begins(name, _DATA["switches"])):
+        for name, known in paired(given, _takes_value):
             if name:
                 self.named[name] = known
             else:
@@ -75,23 +75,13 @@ class Call:
     def get(self, *names: str, place: int = -1) -> Known | None:
         """Return the argument of a parameter by one of its full names, or at a place among the others."""
         for given, known in self.named.items():
-            if _begins(given, names):
+            if any(name.startswith(given) for name in names):
                 return known
         return self.rest[place] if 0 <= place < len(self.rest) else None
 
     def value(self, *names: str, place: int = -1) -> Any:
         """Return what `get` returns, without how it came about; None where it is missing or not known."""
         return (self.get(*names, place=place) or UNKNOWN)[0]
-
-    def pair(self, *names: str) -> tuple[Any, Known | None]:
-        """Return a name and the value that goes with it."""
-        named = self.get(*names)
-        name = named or self.get(place=0) or UNKNOWN
-        return name[0], self.get("value", place=1 if named is None else 0)
-
-    def has(self, switch: str) -> bool:
-        """Tell whether a switch is given."""
-        return any(switch.startswith(name) for name in self.named)
 
     def input(self, *names: str) -> Known:
         """Return a parameter's value, the first argument, or what is piped."""
@@ -163,7 +153,7 @@ def _each_member(machine: "Interpreter", call: Call) -> Known:
     source, how = call.source()
     name = members.full_name(call.value("membername", place=0))
     listed = call.value("argumentlist", "args")
-    rest = [each for each, _ in call.rest[0 if call.has("membername") else 1 :]]
+    rest = [each for each, _ in call.rest[0 if call.get("membername") else 1 :]]
     arguments = rest if listed is None else elements(listed)
     if None in arguments:
         return UNKNOWN
@@ -204,7 +194,7 @@ def _select(machine: "Interpreter", call: Call) -> Known:
     cuts = [cut(whole_of(count)) for name, cut in _CUTS.items() if (count := call.value(name)) is not None]
     for cut in cuts:
         source = source[cut]
-    if call.has("unique"):
+    if call.get("unique"):
         return list(dict.fromkeys(source)), how
     return (source, how) if cuts else UNKNOWN
 
@@ -220,7 +210,7 @@ def _sort(machine: "Interpreter", call: Call) -> Known:
     if None in keys:
         return UNKNOWN
     low = [each.lower() if isinstance(each, str) else each for each in keys]
-    places = sorted(range(len(low)), key=low.__getitem__, reverse=call.has("descending"))
+    places = sorted(range(len(low)), key=low.__getitem__, reverse=call.get("descending") is not None)
     return [source[place] for place in places], how
 
 
@@ -268,18 +258,16 @@ def _add_member(machine: "Interpreter", call: Call) -> Known:
 def _from_json(machine: "Interpreter", call: Call) -> Known:
     text, how = call.input("inputobject")
     machine.budget.spend(8 * len(text))
-    return _of_json(json.loads(text)), decisive("JSON", how)
+    return json.loads(text, object_pairs_hook=_json_object), decisive("JSON", how)
 
 
-def _of_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return Table({key.lower(): _of_json(each) for key, each in value.items()}, "object")
-    return list(map(_of_json, value)) if isinstance(value, list) else NULL if value is None else value
+def _json_object(pairs: list[tuple[str, Any]]) -> Table:
+    return Table({key.lower(): NULL if value is None else value for key, value in pairs}, "object")
 
 
 def _to_secure_string(machine: "Interpreter", call: Call) -> Known:
     text, how = call.input("string")
-    if text is None or call.has("asplaintext"):
+    if text is None or call.get("asplaintext"):
         return None if text is None else Secure(text_of(text)), how
     key = call.value("key", "securekey")
     key = key.text if isinstance(key, Secure) else key
@@ -288,7 +276,7 @@ def _to_secure_string(machine: "Interpreter", call: Call) -> Known:
 
 def _from_secure_string(machine: "Interpreter", call: Call) -> Known:
     secure, how = call.input("securestring")
-    return (secure.text if call.has("asplaintext") else None), how
+    return (secure.text if call.get("asplaintext") else None), how
 
 
 # Variables, aliases and functions
@@ -307,7 +295,7 @@ def _get(machine: "Interpreter", call: Call, kind: str = "") -> Known:
         names = [name for scope in scopes for name in scope if any(wildcard(each, name) for each in names)]
     found = [(name, known) for name in dict.fromkeys(names) if (known := machine.state.get(name)) is not None]
     value, how = found[0][1]
-    if any(each.startswith("v") for each in call.named):  # -ValueOnly
+    if call.get("valueonly"):
         return value, how
     tables = [Table({"name": name.split(":")[-1], "value": each}, "variable") for name, (each, _) in found]
     return (tables[0] if len(tables) == 1 else tables), how
@@ -320,11 +308,12 @@ def _get_content(machine: "Interpreter", call: Call) -> Known:
 
 def _set(machine: "Interpreter", call: Call, kind: str = "") -> Known:
     """Give a name or path of a `kind`, else of its drive, its value."""
-    paths, known = call.pair("path", "literalpath", "name")
+    named = call.get("path", "literalpath", "name")
+    paths, known = named or call.get(place=0) or UNKNOWN, call.get("value", place=0 if named else 1)
     if kind == "variable" and len(call.rest) > 2:
         known = [value for value, _ in call.rest[1:]], ""
     place = 0 if call.value("scope") in ("global", "script") else -1
-    for path in elements(paths):
+    for path in elements(paths[0]):
         drive, _, name = (kind, "", path) if kind else path.lower().partition(":")
         if drive in ("variable", "env"):
             machine.state.assign(variable_of(path), known or call.piped or NOTHING, place)

@@ -198,6 +198,8 @@ class Commands:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     return value.text if isinstance(value, Partial | Block) else attempt(text_of, value) or ""
 
 
