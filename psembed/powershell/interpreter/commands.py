@@ -1,6 +1,7 @@
 """How commands are called: names and aliases, arguments, functions, and what is handed to PowerShell."""
 
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from psembed.powershell.aliases import ALIASES
@@ -58,7 +59,11 @@ class Commands:
         if function := self.machine.functions.get(name):
             return self._run_function(*function, given, piped)
         if name in CMDLETS:
-            return self._run_cmdlet(name, Call(node, given, piped))
+            call = Call(node, given, piped)
+            known = attempt(CMDLETS[name], self.machine, call) or UNKNOWN
+            if call.named and isinstance(kept := call.value("outvariable", "ov", "variable"), str):
+                self.state.assign(variable_name(kept), known)
+            return known
         return self._run_other(node, name, given, piped)
 
     def filter(self, node: tree.Command, given: Known) -> Known:
@@ -70,14 +75,13 @@ class Commands:
         """Evaluate arguments; what is splatted is laid out."""
         given: Given = []
         for name, argument in node.arguments:
-            if argument is None:
-                given.append((name, (True, "")))
-                continue
-            value, how = self.machine.evaluate(argument)
+            value, how = (True, "") if argument is None else self.machine.evaluate(argument)
             if isinstance(argument, tree.Variable) and argument.splatted:
                 given += _splatted(value, how)
+            elif argument is not None and name and isinstance(value, bool):  # no switch's own
+                given.append((name, (int(value), how)))
             else:
-                given.append((name, (int(value) if name and isinstance(value, bool) else value, how)))
+                given.append((name, (value, how)))
         return given
 
     def _run_function(self, code: tree.Code, each: bool, given: Given, piped: Known | None) -> Known:
@@ -94,12 +98,6 @@ class Commands:
         results = [self.machine.call(code, bound, piped=(one, piped[1])) for one in source]
         return attempt(together, results, piped[1]) or UNKNOWN
 
-    def _run_cmdlet(self, name: str, call: Call) -> Known:
-        known = attempt(CMDLETS[name], self.machine, call) or UNKNOWN
-        if call.named and isinstance(kept := call.value("outvariable", "ov", "variable"), str):
-            self.state.assign(variable_name(kept), known)
-        return known
-
     def _run_other(self, node: tree.Command, name: str, given: Given, piped: Known | None) -> Known:
         """Note what a command gets that is not covered; blocks among it may be run at any time."""
         if name in HOSTS and piped is not None:
@@ -114,8 +112,8 @@ class Commands:
 
     def note_line(self, name: str, values: list[Any], node: tree.Node | None = None) -> None:
         """Note what a command line among arguments hands to PowerShell."""
-        words = [_text(each) for one in values for each in (one[:_WORDS] if isinstance(one, list) else [one])]
-        role, text = handed(name, words)
+        flat = [each for one in values for each in (one[:_WORDS] if isinstance(one, list) else [one])]
+        role, text = handed(name, list(map(_text, flat)))
         if role == "script":
             self.findings.note_encoded_command(node or tree.Node(0, 0), text)
         elif text:
@@ -127,17 +125,14 @@ class Commands:
         if source is None:
             self.machine.each(None, "", block)
             return UNKNOWN
-        before, kept = self.state.get("_") or UNKNOWN, []
+        before, truths = self.state.get("_") or UNKNOWN, []
         for each in source:
             self.state.assign("_", (each, how))
-            truth, _ = self.machine.invoke(block, [], own_scope=False)
-            if truth is None:
+            truths.append(self.machine.invoke(block, [], own_scope=False)[0])
+            if truths[-1] is None:
                 break
-            kept += [each] if truth_of(truth) else []
-        else:
-            truth = kept
         self.state.assign("_", before)
-        return UNKNOWN if truth is None else (kept, how)
+        return UNKNOWN if None in truths else (list(compress(source, map(truth_of, truths))), how)
 
     # Names
 
@@ -181,35 +176,31 @@ class Commands:
     def session(self, target: Any, name: str, arguments: list) -> Known | None:
         """Return what a method of $ExecutionContext and the like gives, None for another method."""
         first, size = arguments[0] if arguments else None, len(arguments)
-        if not isinstance(first, str):
-            return None
         if name in ("getenvironmentvariable", "setenvironmentvariable"):
-            target, name, size = None, name[:3] + "value", 1 if name[0] == "g" else 2
-            first = f"env:{first}"
-        if target is None and name in ("get", "getvalue") and size == 1:
+            target, name, first = None, f"{name[:3]}value", f"env:{first}"
+            size = min(size, 1 if name == "getvalue" else 2)
+        if target is not None or not isinstance(first, str):
+            return None
+        if name in ("get", "getvalue") and size == 1:
             value, how = self.state.get(variable_of(first)) or UNKNOWN
             return (value if name == "getvalue" else Table({"value": value, "name": first})), how
-        if target is None and name in ("set", "setvalue") and size == 2:
+        if name in ("set", "setvalue") and size == 2:
             self.state.assign(variable_of(first), (arguments[1], ""))
             return NOTHING
-        if target is None and name in ("getcommand", "getcmdlet", "getcommandname", "getcmdlets"):
-            return self.matching(first)
-        return None
+        return self.matching(first) if name.startswith(("getcommand", "getcmdlet")) else None
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return value.text if isinstance(value, Partial | Block) else attempt(text_of, value) or ""
+    text = value.text if isinstance(value, Partial | Block) else value
+    return text if isinstance(text, str) else attempt(text_of, text) or ""
 
 
 def _splatted(value: Any, how: str) -> Given:
     """Return the arguments that a hashtable or list stands for."""
     if isinstance(value, Table):
         return [(str(key), (each, how)) for key, each in value.items.items()]
-    if not isinstance(value, list):
-        return [("", UNKNOWN)]
-    return [(each[1:].lower(), (True, how)) if _is_parameter(each) else ("", (each, how)) for each in value]
+    values: list[Any] = value if isinstance(value, list) else [None]
+    return [(each[1:].lower(), (True, how)) if _is_parameter(each) else ("", (each, how)) for each in values]
 
 
 def _is_parameter(word: Any) -> bool:
