@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psembed.powershell.dotnet import ciphers, members
 from psembed.powershell.dotnet.operators import OPERATORS, join, wildcard
@@ -28,9 +28,7 @@ from psembed.powershell.interpreter.state import UNKNOWN, Known, decisive
 from psembed.powershell.parsing import tree
 from psembed.powershell.parsing.parser import variable_name
 
-if TYPE_CHECKING:
-    from psembed.powershell.interpreter.interpreter import Interpreter
-
+Machine = Any  # the Interpreter, whose module imports this one
 Given = list[tuple[str, Known]]  # arguments: parameter or "", and value, which is True for a parameter alone
 NOTHING: Known = (NULL, "")
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -115,7 +113,7 @@ def variable_of(path: str) -> str:
 # What runs code
 
 
-def _invoke_expression(machine: "Interpreter", call: Call) -> Known:
+def _invoke_expression(machine: Machine, call: Call) -> Known:
     known = call.piped if not call.rest and "command" not in call.named else None
     value, how = known or call.input("command")
     argument = next((each for _, each in call.node.arguments if each is not None), call.node)
@@ -123,7 +121,7 @@ def _invoke_expression(machine: "Interpreter", call: Call) -> Known:
     return UNKNOWN
 
 
-def _invoke_command(machine: "Interpreter", call: Call) -> Known:
+def _invoke_command(machine: Machine, call: Call) -> Known:
     block, listed = call.blocks()[0], call.value("argumentlist", "args")
     values = [] if listed is None else elements(listed)
     if block.node is None:
@@ -131,7 +129,7 @@ def _invoke_command(machine: "Interpreter", call: Call) -> Known:
     return machine.call(block.node, [("", (each, "")) for each in values], piped=call.piped)
 
 
-def _for_each(machine: "Interpreter", call: Call) -> Known:
+def _for_each(machine: Machine, call: Call) -> Known:
     begin, process, end = call.value("begin"), call.value("process", "parallel"), call.value("end")
     blocks = [value for value, _ in call.rest if isinstance(value, Block)]
     if not isinstance(process, Block):
@@ -148,7 +146,7 @@ def _for_each(machine: "Interpreter", call: Call) -> Known:
     return together([*first, known, *last]) if first or last else known
 
 
-def _each_member(machine: "Interpreter", call: Call) -> Known:
+def _each_member(machine: Machine, call: Call) -> Known:
     """Return what `% Name` or `% Name arguments` gives."""
     source, how = call.source()
     name = members.full_name(call.value("membername", place=0))
@@ -166,11 +164,11 @@ def _each_member(machine: "Interpreter", call: Call) -> Known:
 # What makes others of elements
 
 
-def _properties(machine: "Interpreter", name: str, source: list[Any]) -> list[Any]:
+def _properties(machine: Machine, name: str, source: list[Any]) -> list[Any]:
     return [members.member(name.lower(), machine.budget, each, None) for each in source]
 
 
-def _where_object(machine: "Interpreter", call: Call) -> Known:
+def _where_object(machine: Machine, call: Call) -> Known:
     if blocks := call.blocks():
         return machine.commands.where(*(call.piped or UNKNOWN), blocks[0])
     source, how = call.source()
@@ -182,7 +180,7 @@ def _where_object(machine: "Interpreter", call: Call) -> Known:
     return [each for each, fits in zip(source, found, strict=True) if truth_of(fits)], how
 
 
-def _select(machine: "Interpreter", call: Call) -> Known:
+def _select(machine: Machine, call: Call) -> Known:
     source, how = call.source()
     if any(value is None for value, _ in call.named.values()):
         return UNKNOWN
@@ -199,7 +197,7 @@ def _select(machine: "Interpreter", call: Call) -> Known:
     return (source, how) if cuts else UNKNOWN
 
 
-def _sort(machine: "Interpreter", call: Call) -> Known:
+def _sort(machine: Machine, call: Call) -> Known:
     source, how = call.source()
     machine.budget.spend_on(source)
     keys, key = source, call.value("property", place=0)
@@ -214,12 +212,12 @@ def _sort(machine: "Interpreter", call: Call) -> Known:
     return [source[place] for place in places], how
 
 
-def _pass_on(machine: "Interpreter", call: Call) -> Known:
+def _pass_on(machine: Machine, call: Call) -> Known:
     rest = call.rest[0] if len(call.rest) == 1 else ([value for value, _ in call.rest], "")
     return call.piped or call.get("inputobject", "object") or rest
 
 
-def _join_string(machine: "Interpreter", call: Call) -> Known:
+def _join_string(machine: Machine, call: Call) -> Known:
     value, how = call.piped or UNKNOWN
     separator, _ = call.get("separator", place=0) or ("", "")
     return (None if separator is None else join(machine.budget, value, separator)), decisive("join", how)
@@ -228,7 +226,7 @@ def _join_string(machine: "Interpreter", call: Call) -> Known:
 # Objects
 
 
-def _new_object(machine: "Interpreter", call: Call) -> Known:
+def _new_object(machine: Machine, call: Call) -> Known:
     name, properties = call.value("typename", place=0), call.value("property")
     kind = type_name(name[1:-1] if name.startswith("[") else name)
     if isinstance(properties, Table) and kind in ("psobject", "object"):
@@ -245,7 +243,7 @@ def _new_object(machine: "Interpreter", call: Call) -> Known:
     return made, how
 
 
-def _add_member(machine: "Interpreter", call: Call) -> Known:
+def _add_member(machine: Machine, call: Call) -> Known:
     owner = call.value("inputobject") or (call.piped or UNKNOWN)[0]
     place = 0 if "membertype" in call.named else 1
     name = call.value("name", "notepropertyname", place=place)
@@ -255,7 +253,7 @@ def _add_member(machine: "Interpreter", call: Call) -> Known:
     return NOTHING
 
 
-def _from_json(machine: "Interpreter", call: Call) -> Known:
+def _from_json(machine: Machine, call: Call) -> Known:
     text, how = call.input("inputobject")
     machine.budget.spend(8 * len(text))
     return json.loads(text, object_pairs_hook=_json_object), decisive("JSON", how)
@@ -265,7 +263,7 @@ def _json_object(pairs: list[tuple[str, Any]]) -> Table:
     return Table({key.lower(): NULL if value is None else value for key, value in pairs}, "object")
 
 
-def _to_secure_string(machine: "Interpreter", call: Call) -> Known:
+def _to_secure_string(machine: Machine, call: Call) -> Known:
     text, how = call.input("string")
     if text is None or call.get("asplaintext"):
         return None if text is None else Secure(text_of(text)), how
@@ -274,7 +272,7 @@ def _to_secure_string(machine: "Interpreter", call: Call) -> Known:
     return ciphers.secure_string(machine.budget, text, key), "decryption"
 
 
-def _from_secure_string(machine: "Interpreter", call: Call) -> Known:
+def _from_secure_string(machine: Machine, call: Call) -> Known:
     secure, how = call.input("securestring")
     return (secure.text if call.get("asplaintext") else None), how
 
@@ -282,7 +280,7 @@ def _from_secure_string(machine: "Interpreter", call: Call) -> Known:
 # Variables, aliases and functions
 
 
-def _get(machine: "Interpreter", call: Call, kind: str = "") -> Known:
+def _get(machine: Machine, call: Call, kind: str = "") -> Known:
     """Return what a name or path of a `kind`, else of its drive, stands for."""
     path = call.value("name", "path", "literalpath", place=0)
     drive, _, name = (kind, "", path) if kind else path.partition(":")
@@ -301,12 +299,12 @@ def _get(machine: "Interpreter", call: Call, kind: str = "") -> Known:
     return (tables[0] if len(tables) == 1 else tables), how
 
 
-def _get_content(machine: "Interpreter", call: Call) -> Known:
+def _get_content(machine: Machine, call: Call) -> Known:
     table, how = _get(machine, call)
     return table.items["value"], how
 
 
-def _set(machine: "Interpreter", call: Call, kind: str = "") -> Known:
+def _set(machine: Machine, call: Call, kind: str = "") -> Known:
     """Give a name or path of a `kind`, else of its drive, its value."""
     named = call.get("path", "literalpath", "name")
     paths, known = named or call.get(place=0) or UNKNOWN, call.get("value", place=0 if named else 1)
@@ -324,7 +322,7 @@ def _set(machine: "Interpreter", call: Call, kind: str = "") -> Known:
 
 _get_command, _get_variable = partial(_get, kind="function"), partial(_get, kind="variable")
 _set_alias, _set_variable = partial(_set, kind="alias"), partial(_set, kind="variable")
-CMDLETS: dict[str, Callable[["Interpreter", Call], Known]] = {
+CMDLETS: dict[str, Callable[[Machine, Call], Known]] = {
     "add-member": _add_member, "convertfrom-json": _from_json, "foreach-object": _for_each,
     "convertfrom-securestring": _from_secure_string, "convertto-securestring": _to_secure_string,
     "get-alias": _get_command, "get-childitem": _get, "get-command": _get_command,

@@ -2,7 +2,7 @@
 
 from functools import partial
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psembed.powershell.aliases import ALIASES
 from psembed.powershell.dotnet.operators import wildcard
@@ -13,6 +13,7 @@ from psembed.powershell.interpreter.cmdlets import (
     SILENT,
     Call,
     Given,
+    Machine,
     paired,
     together,
     variable_of,
@@ -21,9 +22,6 @@ from psembed.powershell.interpreter.hosts import HOSTS, handed, words_of
 from psembed.powershell.interpreter.state import UNKNOWN, Known
 from psembed.powershell.parsing import tree
 from psembed.powershell.parsing.parser import variable_name
-
-if TYPE_CHECKING:
-    from psembed.powershell.interpreter.interpreter import Interpreter
 
 _ALIASES = dict(ALIASES) | {"sc": "set-content"}
 _COMMANDS = sorted({*_ALIASES, *_ALIASES.values()})
@@ -34,7 +32,7 @@ _WORDS = 1_000  # of one list
 class Commands:
     """Carries out commands on constants; notes the strings that are given to run."""
 
-    def __init__(self, machine: "Interpreter"):
+    def __init__(self, machine: Machine):
         self.machine, self.state, self.findings = machine, machine.state, machine.findings
         self.aliases: dict[str, str] = {}
 
@@ -57,7 +55,8 @@ class Commands:
             return called, how
         name = self.resolved(called)
         if function := self.machine.functions.get(name):
-            return self._run_function(*function, given, piped)
+            code, each = function
+            return self._run_function(code, each, given, piped)
         if name in CMDLETS:
             call = Call(node, given, piped)
             known = attempt(CMDLETS[name], self.machine, call) or UNKNOWN
