@@ -20,13 +20,13 @@ from psembed.detector import explain, regions
 from psembed.detector.reading import events, scriptblocks
 from psembed.powershell import cleaning, defanging, tokens
 from psembed.powershell.dotnet import encodings, operators, patterns
-from psembed.powershell.interpreter import hosts, interpreter
+from psembed.powershell.interpreter import expressions, hosts
 from psembed.powershell.parsing import parser
 from psembed.powershell.unwrap import command_line, layers
 
 MODULES = (
-    cleaning, command_line, defanging, encodings, events, explain, hosts, interpreter, layers, operators, parser,
-    patterns, regions, scriptblocks, tokens,
+    cleaning, command_line, defanging, encodings, events, explain, expressions, hosts, layers, operators,
+    parser, patterns, regions, scriptblocks, tokens,
 )  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",

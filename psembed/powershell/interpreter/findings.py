@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from psembed.powershell.dotnet.encodings import decoded, from_base64
 from psembed.powershell.dotnet.operators import join
+from psembed.powershell.dotnet.values import Budget, Builder, Char, Partial, Stream, attempt
 from psembed.powershell.interpreter.state import DECODINGS, Known
 from psembed.powershell.parsing.tree import Node, Variable
-from psembed.powershell.dotnet.values import Budget, Builder, Char, Partial, Stream, attempt
 
 WORD = "word"  # a finding that stands in the text without quotes
 

@@ -4,11 +4,11 @@ import re
 from typing import NamedTuple
 
 from psembed.powershell.cleaning import SINGLE_QUOTES, edited
+from psembed.powershell.dotnet.values import Budget, Cut
 from psembed.powershell.interpreter.findings import WORD, Finding, Findings
 from psembed.powershell.interpreter.interpreter import Interpreter
-from psembed.powershell.parsing.parser import Parser
 from psembed.powershell.interpreter.state import DECODINGS, Known
-from psembed.powershell.dotnet.values import Budget, Cut
+from psembed.powershell.parsing.parser import Parser
 
 
 class Folded(NamedTuple):
@@ -23,8 +23,8 @@ class Folded(NamedTuple):
 def fold_constants(text: str, budget: Budget, values: dict[str, Known] | None = None) -> Folded:
     """Return what `text` says once its constant expressions are evaluated.
 
-    Never raises, on any text; a limit that is reached ends it early. Where Windows PowerShell and PowerShell 7 read
-    the text differently, what is decoded and run is given for both.
+    Never raises, on any text; a limit that is reached ends it early. Where Windows PowerShell and
+    PowerShell 7 read the text differently, what is decoded and run is given for both.
     """
     folded, ambiguous = _read(text, budget, values or {}, modern=True)
     if ambiguous and not folded.cut:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.dotnet.values import Budget, Builder, Stream
+from psembed.powershell.dotnet.values import NULL, Budget, Builder, Growing, Partial, Stream, elements
 
+Machine = Any  # the Interpreter, whose module imports those that take it
 Known = tuple[Any, str]  # a value and the most decisive step that gave it
 UNKNOWN: Known = (None, "")
+NOTHING: Known = (NULL, "")
 
 # How a value came about, the more decisive steps later; the most decisive one names a layer.
 _WEAK = ("", "concatenation", "format operator", "join", "replace", "split", "reversal")
@@ -40,14 +42,51 @@ def decisive(later: str, earlier: str) -> str:
     return later
 
 
+class Jump(Exception):
+    """A return, exit, throw, break or continue on its way."""
+
+    def __init__(self, kind: str, value: Known = NOTHING):
+        self.kind, self.value = kind, value
+
+
+class Output:
+    """What statements give, in order."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.how, self.known = "", True
+
+    def add(self, known: Known) -> None:
+        """Add what one statement gives."""
+        value, how = known
+        if value is None or isinstance(value, Partial):
+            self.known = False
+        elif value is not NULL:
+            self.values.append(value)
+            self.how = decisive(how, self.how)
+
+    def all(self) -> Known:
+        """Return everything as one value: of several a list."""
+        if not self.known:
+            return UNKNOWN
+        if len(self.values) == 1:
+            only = self.values[0]
+            if isinstance(only, list) and len(only) == 1 and not isinstance(only, Growing):
+                only = only[0]
+            return only, self.how
+        if not self.values:
+            return NOTHING
+        return [each for value in self.values for each in elements(value)], self.how
+
+
 class State:
     """Variables by scope, and a log of what was changed since a place where ways part."""
 
-    def __init__(self, values: dict[str, Known], null: Any, budget: Budget):
+    def __init__(self, values: dict[str, Known], budget: Budget):
         self.budget = budget
         self.gained = [budget.left()]  # steps left at the last gain, for each place where ways part
         self.scopes: list[dict[str, Known]] = [
-            {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": (null, "")} | values
+            {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": NOTHING} | values
         ]
         self.changes = 0  # values that became others; gains are those other than of numbers
         self.gains = 0
@@ -80,6 +119,11 @@ class State:
             self._log.setdefault((id(scope), name), (scope, before))
         scope[name] = known
 
+    def begin(self, name: str) -> None:
+        """Give a variable that was never assigned nothing as its value."""
+        if self.get(name) is None:
+            self.assign(name, NOTHING)
+
     def gain(self) -> None:
         """Note that something came out, so that going on may be worth it."""
         self.gains += 1
@@ -98,19 +142,20 @@ class State:
         """Take an object's content as not certain from here on."""
         self._spoilt[id(value)] = value
 
-    def ways(self, *ways: Callable[[], bool]) -> None:
+    def ways(self, ways: tuple[Callable[[], Any], ...], follow: Callable[[Callable], bool]) -> None:
         """Follow ways of which any may be taken; what they leave different is not known afterwards.
 
-        Each returns whether it comes to its end; what one that does not come there assigns is forgotten.
+        A single way may be taken or not. `follow` tells whether one comes to its end; what others assign is
+        forgotten.
         """
-        ends: list[dict] = []
+        ends: list[dict] = [{}] if len(ways) == 1 else []
         places: dict[tuple[int, str], tuple[dict, Known | None]] = {}
         outer = self._log
         for way in ways:
             self._log, touched, self._touched = {}, self._touched, []
             self.gained.append(self.budget.left())
             try:
-                ended = way()
+                ended = follow(way)
             finally:
                 self.gained.pop()
                 log, self._log = self._log, outer
