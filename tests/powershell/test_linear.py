@@ -21,12 +21,12 @@ from psembed.detector.reading import events, scriptblocks
 from psembed.powershell import cleaning, defanging, tokens
 from psembed.powershell.dotnet import encodings, operators, patterns
 from psembed.powershell.interpreter import expressions, hosts
-from psembed.powershell.parsing import parser
+from psembed.powershell.parsing import lexis
 from psembed.powershell.unwrap import command_line, layers
 
 MODULES = (
     cleaning, command_line, defanging, encodings, events, explain, expressions, hosts, layers, operators,
-    parser, patterns, regions, scriptblocks, tokens,
+    lexis, patterns, regions, scriptblocks, tokens,
 )  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",

@@ -26,7 +26,7 @@ from psembed.powershell.dotnet.values import (
 )  # fmt: skip
 from psembed.powershell.interpreter.state import UNKNOWN, Known, decisive
 from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.parser import variable_name
+from psembed.powershell.parsing.lexis import variable_name
 
 Machine = Any  # the Interpreter, whose module imports this one
 Given = list[tuple[str, Known]]  # arguments: parameter or "", and value, which is True for a parameter alone

@@ -21,7 +21,7 @@ from psembed.powershell.interpreter.cmdlets import (
 from psembed.powershell.interpreter.hosts import HOSTS, handed, words_of
 from psembed.powershell.interpreter.state import UNKNOWN, Known
 from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.parser import variable_name
+from psembed.powershell.parsing.lexis import variable_name
 
 _ALIASES = dict(ALIASES) | {"sc": "set-content"}
 _COMMANDS = sorted({*_ALIASES, *_ALIASES.values()})

@@ -24,7 +24,7 @@ from psembed.powershell.dotnet.values import (
 from psembed.powershell.interpreter.members import as_function
 from psembed.powershell.interpreter.state import DECODINGS, NOTHING, UNKNOWN, Known, Machine, decisive
 from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.parser import numbers_of
+from psembed.powershell.parsing.lexis import numbers_of
 
 _RUNS_ON = re.compile(r"[\w:$`]")  # what would be read as part of a variable's name before it
 

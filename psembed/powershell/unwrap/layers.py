@@ -27,7 +27,7 @@ from psembed.powershell.interpreter.findings import Finding
 from psembed.powershell.interpreter.folding import Folded, fold_constants
 from psembed.powershell.interpreter.hosts import role_of
 from psembed.powershell.dotnet.operators import join
-from psembed.powershell.parsing.parser import DASHES
+from psembed.powershell.parsing.lexis import DASHES
 from psembed.powershell.dotnet.values import Budget, Cut, attempt
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
