@@ -8,8 +8,8 @@ DASHES = "-\u2013\u2014\u2015"
 NESTING = 50  # brackets within brackets, of which each takes some calls to read and to evaluate
 _LEVELS = (
     "and or xor", "band bor bxor shl shr",
-    "as is isnot split csplit isplit join replace creplace ireplace eq ne gt lt ge le ceq cne cgt clt cge cle ieq "
-    "ine igt ilt ige ile like notlike clike cnotlike ilike inotlike match notmatch cmatch cnotmatch imatch "
+    "as is isnot split csplit isplit join replace creplace ireplace eq ne gt lt ge le ceq cne cgt clt cge cle "
+    "ieq ine igt ilt ige ile like notlike clike cnotlike ilike inotlike match notmatch cmatch cnotmatch imatch "
     "inotmatch contains notcontains ccontains icontains in notin",
     "+ -", "* / %", "f", "..",
 )  # fmt: skip
@@ -89,6 +89,7 @@ def numbers_of(text: str) -> list[int]:
 
 
 def single_quoted(token: str) -> str:
+    """Return what a string in single quotes says."""
     value = token[1:-1] if len(token) > 1 and token[-1] in SINGLE_QUOTES else token[1:]
     if SINGLE_SET.isdisjoint(value):
         return value
@@ -96,6 +97,7 @@ def single_quoted(token: str) -> str:
 
 
 def number_in(found: re.Match[str]) -> int | float | None:
+    """Return the number that NUMBER found, None for one that is too long."""
     digits = found[1]
     if len(digits) > 20:
         return None

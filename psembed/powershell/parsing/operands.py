@@ -181,7 +181,7 @@ class Operands(Reader, ABC):
         return self.text[begin : self.pos]
 
     def _parameters(self) -> tuple[list[tuple[str, Node | None]], str]:
-        """Return (name, default) of the parameters in brackets, and the name of the one that takes the pipe."""
+        """Return (name, default) of the parameters in brackets, and the name of the piped one."""
         self.pos += 1
         found: list[tuple[str, Node | None]] = []
         state, self.loose, self.commas, piped = (self.loose, self.commas), True, False, ""

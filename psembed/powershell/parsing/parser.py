@@ -1,7 +1,7 @@
 """From the text of a PowerShell script to its tree: what matters for constants, of damaged scripts too.
 
-Every text has a tree: what is no PowerShell is passed over. Brackets within brackets are read to NESTING, what is
-deeper is passed over; everything else is read without recursion, in time that is linear in the text.
+Every text has a tree: what is no PowerShell is passed over. Brackets within brackets are read to NESTING, what
+is deeper is passed over; everything else is read without recursion, in time that is linear in the text.
 """
 
 from collections.abc import Callable
@@ -77,10 +77,10 @@ class Parser(Expressions):
         self.label = ""
         if self._here() == ":" and (label := LABEL.match(self.text, self.pos)):
             self.pos, self.label = label.end(), label[1].lower()
-        if keyword := KEYWORD.match(self.text, self.pos):
-            if read := self.KEYWORDS.get(keyword[0].lower()):
-                begin, self.pos = self.pos, keyword.end()
-                return read(self, begin, keyword[0].lower())
+        keyword = KEYWORD.match(self.text, self.pos)
+        if keyword and (read := self.KEYWORDS.get(keyword[0].lower())):
+            begin, self.pos = self.pos, keyword.end()
+            return read(self, begin, keyword[0].lower())
         return self._pipeline()
 
     def _pipeline(self) -> Node | None:
@@ -332,6 +332,6 @@ class Parser(Expressions):
         "if": _if, "while": _while, "do": _do, "for": _for, "foreach": _foreach, "switch": _switch,
         "function": _function, "filter": _function, "workflow": _function, "try": _try, "return": _flow,
         "exit": _flow, "throw": _flow, "break": _flow, "continue": _flow, "begin": _named, "process": _named,
-        "end": _named, "trap": _named, "data": _named, "dynamicparam": _named, "class": _named, "param": _param,
-        "using": _using,
+        "end": _named, "trap": _named, "data": _named, "dynamicparam": _named, "class": _named,
+        "param": _param, "using": _using,
     }  # fmt: skip
