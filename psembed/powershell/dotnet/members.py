@@ -93,8 +93,9 @@ def how_of(name: str, arguments: list) -> str:
 _HOW = {
     "frombase64string": "FromBase64String", "replace": "replace", "split": "split", "join": "join",
     "concat": "concatenation", "format": "format operator", "fromhexstring": "hexadecimal",
-    "convertfromutf32": "characters", "tochar": "characters", "reverse": "reversal", "append": "concatenation",
-    "transformfinalblock": "decryption", "urldecode": "URL decoding", "unescapedatastring": "URL decoding",
+    "convertfromutf32": "characters", "tochar": "characters", "reverse": "reversal",
+    "append": "concatenation", "transformfinalblock": "decryption", "urldecode": "URL decoding",
+    "unescapedatastring": "URL decoding",
     "htmldecode": "HTML decoding", "frombase64chararray": "FromBase64String",
 }  # fmt: skip
 
@@ -183,7 +184,9 @@ METHODS: dict[str, Callable] = {
     "tolower": _changed(str.lower), "tolowerinvariant": _changed(str.lower),
     "toupper": _changed(str.upper), "toupperinvariant": _changed(str.upper),
     "normalize": _changed(str), "clone": _changed(str), "tostring": _changed(str),
-    "tochararray": lambda budget, text, *part: exploded(budget, _substring(budget, text, *part) if part else text),
+    "tochararray": lambda budget, text, *part: exploded(
+        budget, _substring(budget, text, *part) if part else text
+    ),
     "getenumerator": exploded, "chars": indexed, "get_chars": indexed,
     "indexof": _tested(str.find), "lastindexof": _tested(str.rfind), "contains": _tested(lambda a, b: b in a),
     "startswith": _tested(str.startswith), "endswith": _tested(str.endswith), "equals": _tested(str.__eq__),
@@ -296,9 +299,11 @@ _METHODS_OF: dict[Any, dict[str, Callable]] = {
         "insert": _list_changed(lambda values, place, value: values.insert(whole_of(place), value)),
         "reverse": _list_changed(list.reverse), "clear": _list_changed(list.clear),
         "dequeue": lambda budget, values: values.pop(0), "pop": lambda budget, values: values.pop(0),
-        "peek": lambda budget, values: values[0], "removeat": _list_changed(lambda values, place: values.pop(whole_of(place))),
-        "push": _list_changed(lambda values, value: values.insert(0, value)), "enqueue": _list_changed(list.append),
-        "indexof": lambda budget, values, value: _place_in(budget, values, value),
+        "peek": lambda budget, values: values[0],
+        "removeat": _list_changed(lambda values, place: values.pop(whole_of(place))),
+        "push": _list_changed(lambda values, value: values.insert(0, value)),
+        "enqueue": _list_changed(list.append),
+        "indexof": statics.place_in,
         "contains": lambda budget, values, value: value in values,
     },
     Builder: {

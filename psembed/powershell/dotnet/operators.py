@@ -101,9 +101,9 @@ def _shifted(shift: Callable[[int, int], int], left: int, right: int) -> int:
 
 def _number_range(budget: Budget, first: Any, last: Any) -> list:
     """Return `first..last`, both included, up or down."""
-    if isinstance(first, str) and isinstance(last, str) and len(first) == len(last) == 1:
-        if not (first.isdigit() and last.isdigit()):
-            return [Char(chr(code)) for code in _number_range(budget, ord(first), ord(last))]
+    single = isinstance(first, str) and isinstance(last, str) and len(first) == len(last) == 1
+    if single and not (first.isdigit() and last.isdigit()):
+        return [Char(chr(code)) for code in _number_range(budget, ord(first), ord(last))]
     first, last = whole_of(first), whole_of(last)
     budget.repeat(abs(last - first) + 1)
     return list(range(first, last + 1)) if first <= last else list(range(first, last - 1, -1))
@@ -177,7 +177,12 @@ def _split(flags: int, budget: Budget, text: str, operand: Any) -> list[str]:
 
 def split_words(budget: Budget, text: Any) -> list[str]:
     """Return what -split before its operand gives: the words."""
-    return _for_each(lambda _, each, __: (budget.spend(len(each)), each.split())[1], budget, text, None)
+    return _for_each(_words, budget, text, None)
+
+
+def _words(budget: Budget, text: str, _: Any) -> list[str]:
+    budget.spend(len(text))
+    return text.split()
 
 
 def indexed(budget: Budget, value: Any, index: Any) -> Any:

@@ -1,8 +1,9 @@
-r"""Regular expressions of .NET in Python, as far as both mean the same and the work can be counted beforehand.
+r"""Regular expressions of .NET in Python, as far as both mean the same and their work can be counted.
 
-Covered are literals, classes, dots, groups, alternatives, counted and other repeats of one character or group,
-anchors, \G, back references and the replacements $1, ${name}, $& and $$. The work is bounded by the number of ways
-in which a pattern can go on after each part, times the length of the text; what could take more is refused.
+Covered are literals, classes, dots, groups, alternatives, counted and other repeats of one character or
+group, anchors, \G, back references and the replacements $1, ${name}, $& and $$. The work is bounded by the
+number of ways in which a pattern can go on after each part, times the length of the text; what could take
+more is refused.
 """
 
 import math
@@ -32,8 +33,8 @@ FLAGS = {"ignorecase": re.IGNORECASE, "singleline": re.DOTALL, "multiline": re.M
 class Pattern(NamedTuple):
     """A pattern of Python, how many ways it may go on, and where it may stand.
 
-    `follows` is 0 for anywhere, else matches follow each other without a gap; of those that look back (-1) only
-    the ends count.
+    `follows` is 0 for anywhere, else matches follow each other without a gap; of those that look back (-1)
+    only the ends count.
     """
 
     compiled: re.Pattern[str]

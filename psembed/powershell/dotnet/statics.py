@@ -169,7 +169,8 @@ def _sorted(budget: Budget, keys: list, values: list | None = None) -> Any:
     return NULL
 
 
-def _place_in(budget: Budget, values: list, value: Any) -> int:
+def place_in(budget: Budget, values: list, value: Any) -> int:
+    """Return where a value stands in a list, -1 where it does not."""
     budget.spend_on(values)
     if None in values:
         raise TypeError("not known")
@@ -189,13 +190,17 @@ METHODS: dict[tuple[str, str], Callable] = {
     ("convert", "tochar"): lambda budget, value, *base: character(_whole(budget, value, *base)),
     ("convert", "tostring"): _converted_text,
     ("convert", "frombase64string"): lambda budget, text: bytearray(from_base64(budget, text)),
-    ("convert", "frombase64chararray"): lambda budget, text, *_: bytearray(from_base64(budget, join(budget, text))),
+    ("convert", "frombase64chararray"): lambda budget, text, *_: bytearray(
+        from_base64(budget, join(budget, text))
+    ),
     ("convert", "fromhexstring"): _hexadecimal,
     ("convert", "tobase64string"): lambda budget, data: base64.b64encode(byte_string(data)).decode(),
     ("runtime.remoting.metadata.w3cxsd2001.soaphexbinary", "parse"): lambda budget, text: Table(
         {"value": _hexadecimal(budget, text)}
     ),
-    ("bitconverter", "tostring"): lambda budget, data: "-".join(f"{byte:02X}" for byte in byte_string(data)[:10000]),
+    ("bitconverter", "tostring"): lambda budget, data: "-".join(
+        f"{byte:02X}" for byte in byte_string(data)[:10000]
+    ),
     ("string", "join"): lambda budget, separator, *values: join(budget, _list_of(values), separator),
     ("string", "concat"): _concatenated,
     ("string", "format"): lambda budget, form, *values: formatted(budget, form, _list_of(values)),
@@ -219,7 +224,7 @@ METHODS: dict[tuple[str, str], Callable] = {
     ("type", "gettype"): lambda budget, name: Named(type_name(text_of(name))),
     ("array", "reverse"): _reversed,
     ("array", "sort"): _sorted,
-    ("array", "indexof"): _place_in,
+    ("array", "indexof"): place_in,
     ("linq.enumerable", "reverse"): lambda budget, values: elements(values)[::-1],
     ("array", "copy"): lambda budget, source, target, size: _block_copied(budget, source, 0, target, 0, size),
     ("buffer", "blockcopy"): _block_copied,

@@ -1,8 +1,8 @@
 """Values of PowerShell that are known without running anything, and the work that they may cost.
 
-Values are str, int, float, bool, bytearray, list and the few classes below; None is a value that is not known,
-an element of a list too. Lists and byte arrays are shared and changed in place, as PowerShell's are. An
-operation takes a `Budget` first. One that PowerShell would reject, or that is not covered, raises one of
+Values are str, int, float, bool, bytearray, list and the few classes below; None is a value that is not
+known, an element of a list too. Lists and byte arrays are shared and changed in place, as PowerShell's are.
+An operation takes a `Budget` first. One that PowerShell would reject, or that is not covered, raises one of
 REJECTED; one that would exceed its budget raises `Cut`.
 """
 
@@ -122,7 +122,7 @@ class Builder:
 
 @dataclass(eq=False)
 class Stream:
-    """Bytes that a pipeline passes on as one object, like a MemoryStream; `place` is where reading goes on."""
+    """Bytes that a pipeline passes on as one object, a MemoryStream; `place` is where reading goes on."""
 
     data: bytearray
     place: int = 0
@@ -299,6 +299,7 @@ def truth_of(value: Any) -> bool:
 
 
 _NUMBERS = "int int16 long sbyte uint32 uint16 uint64 short ushort uint ulong byte"
+_KEPT = "object psobject pscustomobject ordered hashtable intptr"
 CASTS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_NUMBERS.split(), whole_of),
     **{f"{name}[]": lambda value: list(map(whole_of, elements(value))) for name in _NUMBERS.split()},
@@ -309,11 +310,11 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "io.memorystream": lambda value: Stream(byte_string(value)),
     "arraylist": lambda value: Growing(elements(value)),
     "text.stringbuilder": lambda value: Builder([text_of(value)]),
-    "object": lambda value: value, "psobject": lambda value: value, "pscustomobject": lambda value: value,
-    "ordered": lambda value: value, "hashtable": lambda value: value, "regex": lambda value: Regex(text_of(value)), "ref": lambda value: None,
+    **dict.fromkeys(_KEPT.split(), lambda value: value),
+    "regex": lambda value: Regex(text_of(value)), "ref": lambda value: None,
     "type": lambda value: value if isinstance(value, Named) else Named(type_name(text_of(value).strip("[]"))),
     "void": lambda value: NULL, "text.regularexpressions.regexoptions": text_of,
-    "uri": text_of, "version": text_of, "xml": lambda value: None, "intptr": lambda value: value,
+    "uri": text_of, "version": text_of, "xml": lambda value: None,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psembed.powershell.dotnet import ciphers, members
+from psembed.powershell.dotnet import ciphers, members, statics
 from psembed.powershell.dotnet.operators import OPERATORS, join, wildcard
 from psembed.powershell.dotnet.values import (
     NULL,
@@ -235,7 +235,7 @@ def _new_object(machine: Machine, call: Call) -> Known:
     parts = list(arguments) if isinstance(arguments, list) else [arguments]
     if None in parts:
         return UNKNOWN
-    made = members.new_object(machine.budget, kind, parts)
+    made = statics.new_object(machine.budget, kind, parts)
     if isinstance(made, Stream):
         how = decisive(next((each for each in ("gzip", "deflate") if each in kind), ""), how)
     if isinstance(made, Table) and isinstance(properties, Table):

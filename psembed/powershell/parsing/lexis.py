@@ -8,9 +8,9 @@ DASHES = "-\u2013\u2014\u2015"
 NESTING = 50  # brackets within brackets, of which each takes some calls to read and to evaluate
 _LEVELS = (
     "and or xor", "band bor bxor shl shr",
-    "as is isnot split csplit isplit join replace creplace ireplace eq ne gt lt ge le ceq cne cgt clt cge cle "
-    "ieq ine igt ilt ige ile like notlike clike cnotlike ilike inotlike match notmatch cmatch cnotmatch imatch "
-    "inotmatch contains notcontains ccontains icontains in notin",
+    "as is isnot split csplit isplit join replace creplace ireplace eq ne gt lt ge le ceq cne cgt clt cge "
+    "cle ieq ine igt ilt ige ile like notlike clike cnotlike ilike inotlike match notmatch cmatch cnotmatch "
+    "imatch inotmatch contains notcontains ccontains icontains in notin",
     "+ -", "* / %", "f", "..",
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(_LEVELS) for name in names.split()}

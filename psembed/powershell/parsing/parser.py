@@ -1,7 +1,7 @@
 """From the text of a PowerShell script to its tree: what matters for constants, of damaged scripts too.
 
-Every text has a tree: what is no PowerShell is passed over. Brackets within brackets are read to NESTING, what
-is deeper is passed over; everything else is read without recursion, in time that is linear in the text.
+Every text has a tree: what is no PowerShell is passed over. Brackets within brackets are read to NESTING,
+what is deeper is passed over; everything else is read without recursion, in time linear in the text.
 """
 
 from collections.abc import Callable

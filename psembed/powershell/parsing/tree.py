@@ -191,8 +191,8 @@ class If(Node):
 class Loop(Node):
     """while, do and for.
 
-    `until` tells the sense of the condition, `late` that it is asked after the body, `leaves` whether something
-    in the body may leave it.
+    `until` tells the sense of the condition, `late` that it is asked after the body, `leaves` whether
+    something in the body may leave it.
     """
 
     start: Node | None

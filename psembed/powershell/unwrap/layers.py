@@ -12,7 +12,6 @@ from typing import NamedTuple
 import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
-from psembed.powershell.unwrap.command_line import handed_over
 from psembed.powershell.dotnet.encodings import (
     GZIP_MAGIC,
     ascii_share,
@@ -23,12 +22,13 @@ from psembed.powershell.dotnet.encodings import (
     plausible,
     well_formed,
 )
+from psembed.powershell.dotnet.operators import join
+from psembed.powershell.dotnet.values import Budget, Cut, attempt
 from psembed.powershell.interpreter.findings import Finding
 from psembed.powershell.interpreter.folding import Folded, fold_constants
 from psembed.powershell.interpreter.hosts import role_of
-from psembed.powershell.dotnet.operators import join
 from psembed.powershell.parsing.lexis import DASHES
-from psembed.powershell.dotnet.values import Budget, Cut, attempt
+from psembed.powershell.unwrap.command_line import handed_over
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another
@@ -54,7 +54,8 @@ _RUNS_OR_DECODES = rf"""(?ix)
     | \.\( | \.\$\w+{_GAP}\( | \.[{_Q}][^\s{_Q}]{{1,60}}[{_Q}]{_GAP}[(.] | [{_Q})]{_GAP}\.{_GAP}invoke
     | \w`[c-dg-mo-qsw-z]\w | base64 | gzip | deflate | \[{_GAP}char | -bxor | getstring | unescape
     | (?:{_B}[sn]al|-alias)\s[^\r\n;]{{0,60}}[($] | -join[^\r\n]*\.\. | \.\.[^\r\n]*-join
-    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32 | urldecode | htmldecode | soaphex
+    | convert\] | tochararray | fromcharcode | fromhexstring | convertfromutf32 | urldecode | htmldecode
+    | soaphex
     | \|{_GAP}(?:powershell|pwsh) | (?:start-process|{_B}saps){_GAP}(?:-f\w*{_GAP})?[$(][^\r\n]{{0,100}}\s-a
     | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?{_GAP}(?:[$(&@{_Q}]
         | (?:[^\r\n|;]{{0,150}}[\s{_Q},])??[{DASHES}/][{_Q}]*[eca][a-z`^{_Q}]*[\s:,])
