@@ -46,9 +46,7 @@ class Findings:
         if seen is None:
             node.seen = known
             self._nodes.append((node, node.begin if begin < 0 else begin))
-        elif (
-            seen and seen[0] is not known[0] and (type(seen[0]) is not type(known[0]) or seen[0] != known[0])
-        ):
+        elif seen and seen[0] is not known[0] and (type(seen[0]), seen[0]) != (type(known[0]), known[0]):
             node.seen = ()
 
     def note_value(self, target: Variable, known: Known) -> None:

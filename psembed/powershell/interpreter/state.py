@@ -11,18 +11,13 @@ UNKNOWN: Known = (None, "")
 NOTHING: Known = (NULL, "")
 
 # How a value came about, the more decisive steps later; the most decisive one names a layer.
-_WEAK = ("", "concatenation", "format operator", "join", "replace", "split", "reversal")
-RANKS = dict.fromkeys(_WEAK, 0) | {"characters": 1, "hexadecimal": 2, "FromBase64String": 2}
-RANKS |= {
-    "JSON": 0,
-    "URL decoding": 1,
-    "HTML decoding": 1,
-    "-EncodedCommand": 2,
-    "xor": 3,
-    "gzip": 3,
-    "deflate": 3,
-}
-RANKS |= {"decryption": 3}
+_BY_RANK = (
+    ("", "concatenation", "format operator", "join", "replace", "split", "reversal", "JSON"),
+    ("characters", "URL decoding", "HTML decoding"),
+    ("hexadecimal", "FromBase64String", "-EncodedCommand"),
+    ("xor", "gzip", "deflate", "decryption"),
+)
+RANKS = {how: rank for rank, hows in enumerate(_BY_RANK) for how in hows}
 DECODINGS = frozenset(how for how, rank in RANKS.items() if rank)
 
 # Automatic variables whose letters spell commands (about_Automatic_Variables), on a usual Windows.
@@ -33,6 +28,7 @@ _AUTOMATIC = {
     "env:systemroot": r"C:\WINDOWS", "env:programfiles": r"C:\Program Files", "?": True, "true": True,
     "false": False, "maximumdrivecount": 4096, "maximumaliascount": 4096, "maximumvariablecount": 4096,
 }  # fmt: skip
+_AT_START: dict[str, Known] = {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": NOTHING}
 
 
 def decisive(later: str, earlier: str) -> str:
@@ -85,9 +81,7 @@ class State:
     def __init__(self, values: dict[str, Known], budget: Budget):
         self.budget = budget
         self.gained = [budget.left()]  # steps left at the last gain, for each place where ways part
-        self.scopes: list[dict[str, Known]] = [
-            {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": NOTHING} | values
-        ]
+        self.scopes: list[dict[str, Known]] = [_AT_START | values]
         self.changes = 0  # values that became others; gains are those other than of numbers
         self.gains = 0
         self._longest: dict[str, int] = {}  # characters or elements that a variable had
@@ -159,18 +153,19 @@ class State:
             finally:
                 self.gained.pop()
                 log, self._log = self._log, outer
-                self._spoilt |= {id(value): value for value in self._touched}
+                if self._touched:
+                    self._spoilt |= {id(value): value for value in self._touched}
                 self._touched = touched + self._touched
-            after = {key: scope.get(key[1]) for key, (scope, _) in log.items()}
+            if ended:
+                ends.append({key: scope.get(key[1]) for key, (scope, _) in log.items()})
             for (_, name), (scope, before) in log.items():
                 if before is None:
                     scope.pop(name, None)
                 else:
                     scope[name] = before
-            places |= {key: value for key, value in log.items() if key not in places}
-            if ended:
-                ends.append(after)
-        self._merge(ends, places)
+            places = log | places
+        if places:
+            self._merge(ends, places)
 
     def _merge(self, ends: list[dict], places: dict) -> None:
         for key, (scope, before) in places.items():
