@@ -90,49 +90,56 @@ def called(
     machine: Machine, target: Any, how: str, name: str, arguments: list, step: tree.Member | None
 ) -> Known:
     """Return what a method gives, and note what it is given to run."""
-    if name == "foreach" and arguments and isinstance(arguments[0], str):
-        values = [attempt(members.member, arguments[0].lower(), machine.budget, each, arguments[1:])
-                  for each in attempt(elements, target) or ()]  # fmt: skip
-        return (None if None in values else values), how
     if isinstance(target, Block | Method) and name in ("invoke", "invokereturnasis", "invokewithcontext"):
         return machine.invoke(target, [(each, how) for each in arguments])
     if name in _RUNNERS:
         machine.findings.note_script(step or tree.Node(0, 0), arguments[0] if arguments else None, how)
         return UNKNOWN
-    if arguments and isinstance(arguments[0], Block) and name in ("foreach", "where"):
-        if name == "foreach":
-            return machine.each(target, how, arguments[0])
-        return machine.commands.where(target, how, arguments[0])
-    if name == "foreach" and arguments and isinstance(arguments[0], Named):
-        return attempt(
-            lambda: [cast(arguments[0].name, machine.budget, each) for each in elements(target)]
-        ), how
-    if any(isinstance(each, Block) for each in arguments):
-        arguments = [
-            as_function(machine, each, how) if isinstance(each, Block) else each for each in arguments
-        ]
+    if arguments and name in ("foreach", "where"):
+        known = _of_elements(machine, target, how, name, arguments)
+        if known is not None:
+            return known
+    arguments = [as_function(machine, each, how) if isinstance(each, Block) else each for each in arguments]
     session = machine.commands.session(target, name, arguments)
-    if session is not None:
-        return session
-    if target is None or None in arguments:
-        machine.commands.note_line("", [each for each in arguments if each is not None])
-        if name in CHANGING:
-            for each in (target, *arguments):
-                if isinstance(each, list | bytearray | Builder | Stream | Table):
-                    machine.state.spoil(each)
-        return UNKNOWN
-    if name in CHANGING and not isinstance(target, str):
+    return session if session is not None else _carried_out(machine, target, how, name, arguments)
+
+
+def _of_elements(machine: Machine, target: Any, how: str, name: str, arguments: list) -> Known | None:
+    """Return what .ForEach( ) and .Where( ) give for a block, a type or a member's name."""
+    first = arguments[0]
+    if isinstance(first, Block):
+        take = machine.each if name == "foreach" else machine.commands.where
+        return take(target, how, first)
+    if name == "where" or not isinstance(first, str | Named):
+        return None
+    if isinstance(first, Named):
+        return attempt(lambda: [cast(first.name, machine.budget, each) for each in elements(target)]), how
+    values = [
+        attempt(members.member, first.lower(), machine.budget, each, arguments[1:])
+        for each in attempt(elements, target) or ()
+    ]
+    return (None if None in values else values), how
+
+
+def _carried_out(machine: Machine, target: Any, how: str, name: str, arguments: list) -> Known:
+    """Return what a method gives, and say what it changes, or may change."""
+    unsure = target is None or None in arguments
+    if name in CHANGING and (unsure or not isinstance(target, str)):
+        mark = machine.state.spoil if unsure else machine.state.touch
         for each in (target, *arguments):
             if isinstance(each, list | bytearray | Builder | Stream | Table):
-                machine.state.touch(each)
-    value = attempt(members.member, name, machine.budget, target, arguments)
+                mark(each)
+    value = None if unsure else attempt(members.member, name, machine.budget, target, arguments)
     if value is None:
-        machine.commands.note_line("", arguments)
-        for each in arguments:  # which an unknown method may change
-            if isinstance(target, Named) and isinstance(each, list | bytearray):
-                machine.state.spoil(each)
-    elif isinstance(target, Named):
+        machine.commands.note_line("", [each for each in arguments if each is not None])
+    if unsure:
+        return UNKNOWN
+    if value is not None and isinstance(target, Named):
         how = _created(machine, target.name, name, value, how, arguments)
+    elif isinstance(target, Named):
+        for each in arguments:  # which an unknown method may change
+            if isinstance(each, list | bytearray):
+                machine.state.spoil(each)
     return value, decisive(members.how_of(name, arguments), how)
 
 
