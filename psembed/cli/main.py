@@ -25,9 +25,9 @@ from psembed.runtime.provenance import __version__
 PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
 NEEDED = """\
-The first six work in the base install; event logs need pip install 'psembed[events]', --cluster
-'psembed[cluster]'. The others, from setup on, need a clone of the project, where setup installs the rest of
-what they use, or pip install 'psembed[study,dev]' does.
+The first six work in the base install; event logs need pip install 'psembed[events]', layers encrypted with
+AES 'psembed[crypto]', --cluster 'psembed[cluster]'. The others, from setup on, need a clone of the project,
+where setup installs the rest of what they use, or pip install 'psembed[study,dev]' does.
 """
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious

@@ -7,7 +7,7 @@ from typing import Any
 
 from psembed.powershell.dotnet import ciphers, statics
 from psembed.powershell.dotnet.encodings import decoded
-from psembed.powershell.dotnet.operators import exploded, formatted, indexed, key_of, wildcard
+from psembed.powershell.dotnet.operators import copied, exploded, formatted, indexed, key_of, wildcard
 from psembed.powershell.dotnet.values import (
     LARGEST_NUMBER,
     NULL,
@@ -255,6 +255,7 @@ def _list_changed(change: Callable[..., Any]) -> Callable:
         budget.spend(len(values) // 8)
         if not isinstance(values, Growing):
             raise TypeError("a fixed size")
+        budget.spend_on(arguments[-1] if arguments else None)  # AddRange of a list to itself doubles it
         change(values, *arguments)
         return NULL
 
@@ -289,12 +290,12 @@ def _nothing(budget: Budget, *_: Any) -> Any:
 _LENGTHS = {name: lambda budget, value: len(value) for name in ("length", "count", "longlength")}
 _METHODS_OF: dict[Any, dict[str, Callable]] = {
     bytearray: _LENGTHS | {
-        "clone": lambda budget, data: bytearray(data),
+        "clone": copied,
         "getvalue": indexed, "get": indexed,
     },
     list: _LENGTHS | {
-        "getvalue": indexed, "get": indexed, "item": indexed, "toarray": lambda budget, values: list(values),
-        "clone": lambda budget, values: list(values), "add": _list_changed(list.append),
+        "getvalue": indexed, "get": indexed, "item": indexed, "toarray": copied,
+        "clone": copied, "add": _list_changed(list.append),
         "addrange": _list_changed(lambda values, more: values.extend(elements(more))),
         "insert": _list_changed(lambda values, place, value: values.insert(whole_of(place), value)),
         "reverse": _list_changed(list.reverse), "clear": _list_changed(list.clear),
@@ -304,7 +305,7 @@ _METHODS_OF: dict[Any, dict[str, Callable]] = {
         "push": _list_changed(lambda values, value: values.insert(0, value)),
         "enqueue": _list_changed(list.append),
         "indexof": statics.place_in,
-        "contains": lambda budget, values, value: value in values,
+        "contains": lambda budget, values, value: statics.place_in(budget, values, value) >= 0,
     },
     Builder: {
         "append": _appended, "tostring": lambda budget, builder, *part: (
@@ -320,7 +321,7 @@ _METHODS_OF: dict[Any, dict[str, Callable]] = {
     },
     Stream: {
         **dict.fromkeys(_STREAM_READERS, lambda budget, stream: decoded(budget, stream.data)),
-        **dict.fromkeys(("toarray", "getbuffer"), lambda budget, stream: bytearray(stream.data)),
+        **dict.fromkeys(("toarray", "getbuffer"), copied),
         **dict.fromkeys(("flush", "close", "dispose", "seek", "setlength"), _nothing),
         "basestream": lambda budget, stream: stream, "read": _read, "copyto": _copied, "write": _written,
         "length": lambda budget, stream: len(stream.data), "position": lambda budget, stream: stream.place,

@@ -18,6 +18,7 @@ from psembed.powershell.dotnet.values import (
     Char,
     Match,
     Named,
+    Stream,
     Table,
     cast,
     characters,
@@ -120,6 +121,7 @@ def join(budget: Budget, values: Any, separator: Any = "") -> str:
 def formatted(budget: Budget, form: Any, values: Any) -> str:
     """Return `form -f values`: plain slots, those with a width, and whole numbers by x, d and n."""
     form, parts = text_of(form), elements(values)
+    budget.spend(len(form))
     kept, start = [], 0
     for slot in _SLOT.finditer(form):
         kept.append(form[start : slot.start()])
@@ -266,6 +268,8 @@ def _matches(flags: int) -> Callable[[Budget, str, str], bool]:
 
 def _within(budget: Budget, value: Any, many: Any) -> bool:
     budget.spend_on(many)
+    if isinstance(value, list):  # compared by where it lies
+        return any(each is value for each in elements(many))
     return any(key_of(each) == key_of(value) for each in elements(many))
 
 
@@ -333,3 +337,10 @@ def exploded(budget: Budget, value: Any) -> list:
     """Return the characters of a string, counted."""
     budget.spend(ELEMENT_COST * len(value))
     return characters(value)
+
+
+def copied(budget: Budget, value: Any) -> Any:
+    """Return a list or bytes anew; of a stream, its bytes."""
+    value = value.data if isinstance(value, Stream) else value
+    budget.spend_on(value)
+    return bytearray(value) if isinstance(value, bytearray) else elements(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 from psembed.powershell.dotnet import ciphers, patterns
 from psembed.powershell.dotnet.encodings import CODECS, decoded, from_base64, inflated
-from psembed.powershell.dotnet.operators import exploded, formatted, join
+from psembed.powershell.dotnet.operators import copied, exploded, formatted, join
 from psembed.powershell.dotnet.values import (
     ELEMENT_COST,
     LARGEST_NUMBER,
@@ -161,7 +161,10 @@ def _reversed(budget: Budget, values: Any, start: Any = 0, size: Any = LARGEST_N
 
 def _sorted(budget: Budget, keys: list, values: list | None = None) -> Any:
     """Sort a list where it stands, and another in the same order."""
-    budget.spend_on(keys)
+    if any(isinstance(each, list) for each in keys):
+        raise TypeError("no order")
+    size = len(keys) * ELEMENT_COST + sum(len(each) for each in keys if isinstance(each, str))
+    budget.spend(size * len(keys).bit_length())  # so many rounds of comparisons
     places = sorted(range(len(keys)), key=keys.__getitem__)
     for each in (keys, values):
         if each is not None:
@@ -169,11 +172,16 @@ def _sorted(budget: Budget, keys: list, values: list | None = None) -> Any:
     return NULL
 
 
+def _escaped(budget: Budget, text: Any) -> str:
+    budget.spend(len(text))
+    return re.escape(text_of(text))
+
+
 def place_in(budget: Budget, values: list, value: Any) -> int:
     """Return where a value stands in a list, -1 where it does not."""
     budget.spend_on(values)
-    if None in values:
-        raise TypeError("not known")
+    if None in values or isinstance(value, list):  # lists within lists may be equal in very many places
+        raise TypeError("not known, or compared by where it lies")
     return values.index(value) if value in values else -1
 
 
@@ -194,7 +202,9 @@ METHODS: dict[tuple[str, str], Callable] = {
         from_base64(budget, join(budget, text))
     ),
     ("convert", "fromhexstring"): _hexadecimal,
-    ("convert", "tobase64string"): lambda budget, data: base64.b64encode(byte_string(data)).decode(),
+    ("convert", "tobase64string"): lambda budget, data: base64.b64encode(
+        copied(budget, byte_string(data))
+    ).decode(),
     ("runtime.remoting.metadata.w3cxsd2001.soaphexbinary", "parse"): lambda budget, text: Table(
         {"value": _hexadecimal(budget, text)}
     ),
@@ -215,7 +225,7 @@ METHODS: dict[tuple[str, str], Callable] = {
     ("regex", "matches"): _regex_matches,
     ("regex", "match"): lambda budget, *given: (*_regex_matches(budget, *given), NULL)[0],
     ("regex", "unescape"): _unescaped,
-    ("regex", "escape"): lambda budget, text: re.escape(text_of(text)),
+    ("regex", "escape"): _escaped,
     ("uri", "unescapedatastring"): _decoded_url(False),
     ("net.webutility", "urldecode"): _decoded_url(True),
     ("web.httputility", "urldecode"): _decoded_url(True),
@@ -225,7 +235,7 @@ METHODS: dict[tuple[str, str], Callable] = {
     ("array", "reverse"): _reversed,
     ("array", "sort"): _sorted,
     ("array", "indexof"): place_in,
-    ("linq.enumerable", "reverse"): lambda budget, values: elements(values)[::-1],
+    ("linq.enumerable", "reverse"): lambda budget, values: copied(budget, values)[::-1],
     ("array", "copy"): lambda budget, source, target, size: _block_copied(budget, source, 0, target, 0, size),
     ("buffer", "blockcopy"): _block_copied,
     ("math", "floor"): lambda budget, value: int(number_of(value) // 1),

@@ -207,7 +207,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, list | bytes | bytearray):
-        return " ".join(map(text_of, value))
+        return _joined(value)
     if isinstance(value, Builder):
         return "".join(value.parts)
     if value is NULL:
@@ -221,6 +221,17 @@ def text_of(value: Any) -> str:
     if isinstance(value, Method) and isinstance(value.target, str):
         return _SIGNATURES[value.name]
     raise TypeError("no text is known for it")
+
+
+def _joined(values: list | bytes | bytearray) -> str:
+    """Return the elements as one string; an element may be long and stand there many times."""
+    parts, size = [], 0
+    for each in values:
+        parts.append(text_of(each))
+        size += len(parts[-1]) + 1
+        if size > 4 * LONGEST_REPEAT:
+            raise OverflowError("too long")
+    return " ".join(parts)
 
 
 # What methods of strings are as text, from which obfuscators take letters.
