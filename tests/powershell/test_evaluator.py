@@ -75,6 +75,8 @@ KINDS = {
         "Get-Item Variable:": f"$zx='{A}';iex ((Get-Item Variable:zx).Value+'{B}')",
         "gci Variable:/": f"$zx='{A}';iex ((gci variable:/zx).Value+'{B}')",
         "Get-Content": f"Set-Content variable:zx '{A}';iex ((Get-Content variable:zx)+'{B}')",
+        "% Value": f"$zx='{A}';iex ($(gi variable:zx|% Value)+'{B}')",
+        "select": f"$zx='{A}';iex ((gv zx|select -exp Value)+'{B}')",
         "wildcard": f"$zxq='{A}';iex ((Get-Variable zx*).Value+'{B}')",
         "without Get-": f"$zx='{A}';iex ((Variable zx).Value+'{B}')",
         "braces and scope": f"${{Script:z x}}='{A}';iex (${{z x}}+'{B}')",
@@ -117,6 +119,10 @@ KINDS = {
         "value in a variable": f"$e='{E[:30]}'+'{E[30:]}';powershell -enc $e",
         "-Command": f"$c='{A}'+'{B}';powershell -nop -c $c",
         "piped": f"('{A}'+'{B}') | powershell -",
+        "-Command without quotes": f"powershell -nop -w hidden $c='{A}';$d='{B}';iex ($c+$d)",
+        "a quoted path, no quotes": f"\"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe\" -ep Bypass $c='{A}';iex ($c+'{B}')",
+        "a quoted line": f"\"PowerShell -ep Bypass $c='{A}';iex ($c+'{B}')\"",
+        "after cmd's exit": f"if x (\r\necho no\r\nexit /b 1\r\n)\r\npowershell -Command \"{P}\"",
         ".NET": f"[Diagnostics.Process]::Start('powershell.exe',('-enc '+'{E}'))",
     },
     "values": {
@@ -219,6 +225,18 @@ UNCERTAIN = {
     "key that is tried": f"foreach($k in 0..99){{$t=-join({XOR}|%{{[char]($_ -bxor $k)}});if((Get-It $t) -eq 1){{iex $t}}}}",
     "function that is not known": f"$x=Get-It '{JUNK}';iex $x",
     "reference": f"$x='{JUNK}';Set-It ([ref]$x);iex $x",
+    "-and": f"$x='{JUNK}';if($u -and ($x='{P}')){{}};iex $x",
+    "-or": f"$x='{JUNK}';$null=$u -or ($x='{P}');iex $x",
+    "unknown method of a list": f"$l=[Collections.ArrayList]@('{JUNK}','x');$l.Shuffle();iex $l[0]",
+    "unknown method of a builder": f"$b=[Text.StringBuilder]'{JUNK}';$b.Mix(3);iex $b.ToString()",
+    "unknown key of a table": f"$h=@{{1='{JUNK}'}};$h[$u]='{P}';iex $h[1]",
+    "unknown place of a list": f"$a='{JUNK}','; x';$b=$a;$b[$u]='y';iex (-join $a)",
+    "count": f"$l=[Collections.ArrayList]@();[void]$l.Add('{JUNK}');[void]$l.Add($u);iex (-join $l)",
+    "first of several": f"iex (-join ('a','{JUNK}','; x'|select -Skip $u -First 2))",
+    "drawn by chance": f"'{JUNK}','{P}'|Get-Random|iex",
+    "sorted by chance": f"iex ('{JUNK}','{P}'|sort {{Get-Random}})[0]",
+    "chosen by the day": f"iex ('{JUNK}','{P}')[[int](Get-Date).DayOfWeek%2]",
+    "chosen by a file": f"if((Get-Content C:\\a) -eq '1'){{$x='{P}'}}else{{$x='{JUNK}'}};iex $x",
     "outer loop": f"$x='';:o foreach($a in 1,2){{foreach($b in '{JUNK[:20]}','{JUNK[20:]}'){{if($u){{continue o}};$x+=$b}}}};iex $x",
 }  # fmt: skip
 CASES = [(kind, name) for kind, texts in KINDS.items() for name in texts]
@@ -238,6 +256,11 @@ def test_the_payload_is_a_layer(kind, name):
 def test_what_is_not_certain_is_no_layer(name):
     layers = unwrap(UNCERTAIN[name]).layers[1:]
     assert not [layer for layer in layers if layer.depth]
+
+
+def test_a_closure_holds_what_was_when_it_was_made():
+    layers = unwrap(f"$a='{P}';$f={{iex $a}}.GetNewClosure();$a='{JUNK}';&$f").layers[1:]
+    assert [layer.text for layer in layers] == [P]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from psembed.powershell.dotnet.operators import OPERATORS, join, key_of, negated, split_words
@@ -22,7 +23,15 @@ from psembed.powershell.dotnet.values import (
     whole_of,
 )  # fmt: skip
 from psembed.powershell.interpreter.members import as_function
-from psembed.powershell.interpreter.state import DECODINGS, NOTHING, UNKNOWN, Known, Machine, decisive
+from psembed.powershell.interpreter.state import (
+    DECODINGS,
+    NOTHING,
+    UNKNOWN,
+    Known,
+    Machine,
+    decisive,
+    lone_of,
+)
 from psembed.powershell.parsing import tree
 from psembed.powershell.parsing.lexis import numbers_of
 
@@ -100,6 +109,9 @@ def _chain(machine: Machine, node: tree.Chain) -> Known:
     for name, operand in node.rest:
         if name in ("split", "csplit", "isplit", "replace", "creplace", "ireplace"):
             other, step = _pattern(machine, operand)
+        elif name in ("and", "or") and isinstance(operand, tree.Paren) and operand.body.assigned:
+            machine.maybe(partial(machine.evaluate, operand))
+            other, step = UNKNOWN
         else:
             other, step = machine.evaluate(operand)
         operation, left = OPERATORS[name], value
@@ -226,6 +238,8 @@ def _paren(machine: Machine, node: tree.Paren) -> Known:
     known = machine.value_of(node.body)
     if node.kind == "$(" and len(statements) == 1 and type(statements[0]) in (tree.Assign, tree.Step):
         known = NOTHING
+    if node.kind == "$(":
+        known = lone_of(known)
     if node.kind == "@(":
         value, how = known
         if value is not None and (not isinstance(value, list) or isinstance(value, Growing)):
@@ -262,6 +276,8 @@ def _pipeline(machine: Machine, node: tree.Pipeline) -> Known:
             given = machine.commands.filter(part, given)
         else:
             given = machine.evaluate(part)
+    if isinstance(node.parts[-1], tree.Command):
+        given = lone_of(given)
     return _result(machine, node, given)
 
 

@@ -1,6 +1,7 @@
 """Members, calls of methods, and indices after an expression."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from psembed.powershell.dotnet import members
@@ -27,6 +28,7 @@ CHANGING = frozenset({  # methods that change what they are called on, or given
     "dequeue", "enqueue", "insert", "next", "pop", "push", "read", "remove", "removeat", "replace", "reverse",
     "set_item", "sort", "write",
 })  # fmt: skip
+_READING = ("contains", "copyto", "equals", "exists", "find", "get", "indexof", "lastindexof", "to")
 _RUNNERS = frozenset({"invokescript", "newscriptblock", "addscript", "createpipeline"})
 
 
@@ -92,6 +94,9 @@ def called(
     """Return what a method gives, and note what it is given to run."""
     if isinstance(target, Block | Method) and name in ("invoke", "invokereturnasis", "invokewithcontext"):
         return machine.invoke(target, [(each, how) for each in arguments])
+    if isinstance(target, Block) and name == "getnewclosure" and target.node is not None:
+        machine.maybe(partial(machine.call, target.node, None))  # with the values of now
+        return UNKNOWN
     if name in _RUNNERS:
         machine.findings.note_script(step or tree.Node(0, 0), arguments[0] if arguments else None, how)
         return UNKNOWN
@@ -134,6 +139,8 @@ def _carried_out(machine: Machine, target: Any, how: str, name: str, arguments: 
         machine.commands.note_line("", [each for each in arguments if each is not None])
     if unsure:
         return UNKNOWN
+    if value is None and isinstance(target, list | Builder | Table) and not name.startswith(_READING):
+        machine.state.spoil(target)
     if value is not None and isinstance(target, Named):
         how = _created(machine, target.name, name, value, how, arguments)
     elif isinstance(target, Named):

@@ -45,6 +45,14 @@ class Jump(Exception):
         self.kind, self.value = kind, value
 
 
+def lone_of(known: Known) -> Known:
+    """Return what is passed on of a value: of a list of one its element."""
+    value, how = known
+    if isinstance(value, list) and len(value) == 1 and not isinstance(value, Growing):
+        return value[0], how
+    return known
+
+
 class Output:
     """What statements give, in order."""
 
@@ -66,10 +74,7 @@ class Output:
         if not self.known:
             return UNKNOWN
         if len(self.values) == 1:
-            only = self.values[0]
-            if isinstance(only, list) and len(only) == 1 and not isinstance(only, Growing):
-                only = only[0]
-            return only, self.how
+            return lone_of((self.values[0], self.how))
         if not self.values:
             return NOTHING
         return [each for value in self.values for each in elements(value)], self.how

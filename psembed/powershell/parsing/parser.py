@@ -296,8 +296,9 @@ class Parser(Expressions):
         last = self._block() if self._next_word("finally") else None
         return Try(begin, self.pos, body, catches, last)
 
-    def _flow(self, begin: int, keyword: str) -> Node:
-        self._skip()
+    def _flow(self, begin: int, keyword: str) -> Node | None:
+        if self._skip() == "/":  # cmd's `exit /b`
+            return self._command(begin, "", name=keyword)
         self.exits += 1
         value = self._pipeline() if keyword in ("return", "exit", "throw") else None
         if keyword in ("break", "continue") and (label := KEYWORD.match(self.text, self.pos)):

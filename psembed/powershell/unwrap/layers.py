@@ -60,6 +60,12 @@ _RUNS_OR_DECODES = rf"""(?ix)
     | (?:powershell|pwsh)(?:\.exe)?[{_Q}]?{_GAP}(?:[$(&@{_Q}]
         | (?:[^\r\n|;]{{0,150}}[\s{_Q},])??[{DASHES}/][{_Q}]*[eca][a-z`^{_Q}]*[\s:,])
 """
+# A command line whose script is not quoted and begins with an assignment.
+_COMMAND_LINE = re.compile(
+    r"""\A\s*+["']?+(?:[^"'\r\n;|=]{0,200}[\\/])?(?:powershell|pwsh)(?:\.exe)?["']?+(?:\s++-\w++(?:\s++\w++)?+)*+"""
+    r"""\s++(?=\$\w++\s*+=)""",
+    re.IGNORECASE,
+)
 _MENTIONS = re.compile(r"base64|H4sI|deflate|gzip", re.IGNORECASE)
 
 
@@ -165,6 +171,10 @@ class _Unwrapping:
                 self._add(value, how, place)
         if folded.cut:
             raise Cut(folded.cut)
+        if line := _COMMAND_LINE.match(text):
+            rest = text[line.end() :].partition("\n")[0].strip()
+            unpaired = rest[-1:] in tuple(_Q) and rest.count(rest[-1]) % 2
+            self._add(rest[:-1] if unpaired else rest, GIVEN, place)
         for value, how in self._in_plain_sight(folded.text):
             self._add(value, how, place)
 
