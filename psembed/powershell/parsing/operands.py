@@ -239,6 +239,8 @@ class Operands(Reader, ABC):
     def _operand(self, here: str) -> Node | None:
         """Return an operand with its members and indices, None where none begins here."""
         self._count()
+        if self.cut:  # the text ends here now
+            return None
         primary = self._primary(here)
         if primary is not None:
             return self._postfixes(primary)
