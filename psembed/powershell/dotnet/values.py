@@ -39,7 +39,7 @@ class Budget:
 
     def __init__(self, steps: int, characters: int):
         self.steps, self.characters = steps, characters
-        self.deadline = time.thread_time() + GUARD_SECONDS
+        self.deadline = 0.0  # set at the first look at the clock
 
     def left(self) -> int:
         """Return how much may still be done, in steps."""
@@ -50,7 +50,13 @@ class Budget:
         self.steps -= 1
         if self.steps < 0:
             raise Cut("steps")
-        if not self.steps % _LOOK_AT_CLOCK and time.thread_time() > self.deadline:
+        if not self.steps % _LOOK_AT_CLOCK:
+            self._look_at_clock()
+
+    def _look_at_clock(self) -> None:
+        now = time.thread_time()
+        self.deadline = self.deadline or now + GUARD_SECONDS
+        if now > self.deadline:
             raise Cut("seconds")
 
     def spend(self, characters: int = 0) -> None:

@@ -30,7 +30,8 @@ from psembed.powershell.interpreter.statements import STATEMENTS
 from psembed.powershell.parsing import tree
 
 STALE = 20_000  # steps after which a loop is given up that nothing comes out of
-DULL = 8  # calls after which a function is not followed any more that nothing came out of
+DULL = 8  # calls in a row after which a function is not followed any more that nothing came out of
+IDLE = 64  # such calls in all, which may have changed variables
 SHORT = 64  # characters of an argument that may not be worth another call
 HEIGHT = 90  # brackets and calls within each other that are followed
 
@@ -147,7 +148,7 @@ class Interpreter:
 
         With `turns` its part named process is run for each of them.
         """
-        if code.dull >= DULL and not any(
+        if (code.dull >= DULL or code.idle >= IDLE) and not any(
             isinstance(v, str) and len(v) >= SHORT for _, (v, _) in arguments or ()
         ):
             self.forget(*(name for name in code.body.assigned if ":" in name))
@@ -166,7 +167,7 @@ class Interpreter:
         try:
             if own_scope or code.parameters or arguments is None:
                 self._bind(code, arguments, piped)
-            gains = self.state.gains
+            gains, before = self.state.gains, (self.state.outward, len(self.findings.scripts))
             try:
                 if turns is None:
                     self.body(code.body)
@@ -177,6 +178,8 @@ class Interpreter:
                     raise
                 self.output.add(jump.value)
             known = UNKNOWN if "return" in self.doubt else self.output.all()
+            nothing = known[0] is None or (own_scope and known is NOTHING)
+            code.idle += nothing and before == (self.state.outward, len(self.findings.scripts))
             code.dull = code.dull + 1 if known[0] is None and gains == self.state.gains else 0
             return known
         finally:

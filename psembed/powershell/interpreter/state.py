@@ -89,6 +89,7 @@ class State:
         self.scopes: list[dict[str, Known]] = [_AT_START | values]
         self.changes = 0  # values that became others; gains are those other than of numbers
         self.gains = 0
+        self.outward = 0  # changes that outlive the function that makes them
         self._longest: dict[str, int] = {}  # characters or elements that a variable had
         self._log: dict[tuple[int, str], tuple[dict, Known | None]] | None = None
         self._touched: list[Any] = []
@@ -108,6 +109,7 @@ class State:
         if name[:7] in ("script:", "global:"):
             name, place = name[7:], 0
         scope = self.scopes[0 if name.startswith("env:") else place]
+        self.outward += scope is not self.scopes[-1]
         before = scope.get(name)
         if before is not known:
             self.changes += before is None or _differ(known[0], before[0])
@@ -134,6 +136,7 @@ class State:
         if isinstance(value, list | bytearray | Builder | Stream):
             self.gain()
         self.changes += 1
+        self.outward += 1
         if self._log is not None:
             self._touched.append(value)
 

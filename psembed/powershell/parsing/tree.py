@@ -130,6 +130,7 @@ class Code(Node):
     piped: str = ""  # the parameter that takes what is piped in
     entered: bool = field(default=False, init=False)
     dull: int = field(default=0, init=False)  # calls in a row that gave nothing
+    idle: int = field(default=0, init=False)  # calls that gave no value and no script
 
 
 @dataclass(slots=True, eq=False)
