@@ -17,8 +17,8 @@ from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
 from psembed.detector.regions import deciding_region
 from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
-from psembed.powershell.dotnet.encodings import well_formed
 from psembed.powershell.encoding import Encoder, Samples, ends
+from psembed.powershell.unwrap.dotnet.encodings import well_formed
 from psembed.powershell.unwrap.layers import Layer, Unwrapped, may_run, unwrap
 from psembed.runtime import workers
 from psembed.runtime.files import RELEASED, sha256

@@ -17,7 +17,7 @@ import polars as pl
 
 from psembed.detector.sarif import write_sarif
 from psembed.detector.verdict import Event, Verdict
-from psembed.powershell.dotnet.encodings import well_formed
+from psembed.powershell.unwrap.dotnet.encodings import well_formed
 from psembed.runtime.errors import PsembedError
 from psembed.runtime.files import sha256
 from psembed.runtime.isolated import printable

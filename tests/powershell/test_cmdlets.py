@@ -2,7 +2,7 @@
 
 import pytest
 
-from psembed.powershell.interpreter.hosts import handed
+from psembed.powershell.unwrap.interpreter.hosts import handed
 from psembed.powershell.unwrap.layers import unwrap
 
 PAYLOAD = "Write-Output inert-probe"

@@ -2,10 +2,10 @@ import sys
 
 import pytest
 
-from psembed.powershell.dotnet import ciphers
-from psembed.powershell.dotnet.members import member
-from psembed.powershell.dotnet.operators import OPERATORS
-from psembed.powershell.dotnet.values import Budget, Cut, Growing, Named, Stream, attempt, cast
+from psembed.powershell.unwrap.dotnet import ciphers
+from psembed.powershell.unwrap.dotnet.members import member
+from psembed.powershell.unwrap.dotnet.operators import OPERATORS
+from psembed.powershell.unwrap.dotnet.values import Budget, Cut, Growing, Named, Stream, attempt, cast
 from psembed.powershell.unwrap.layers import unwrap
 
 

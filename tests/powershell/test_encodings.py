@@ -2,7 +2,7 @@
 
 import pytest
 
-from psembed.powershell.dotnet.encodings import plausible
+from psembed.powershell.unwrap.dotnet.encodings import plausible
 
 
 @pytest.mark.parametrize(("text", "expected"), [("a b\r\n", True), ("", True), ("a\0\1\2", False)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from psembed.powershell.dotnet.values import Budget
-from psembed.powershell.interpreter.folding import fold_constants
+from psembed.powershell.unwrap.dotnet.values import Budget
+from psembed.powershell.unwrap.interpreter.folding import fold_constants
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import forms
 import pytest
 
-from psembed.powershell.dotnet import values
+from psembed.powershell.unwrap.dotnet import values
 from psembed.powershell.unwrap.layers import may_run, unwrap
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scoring.md"

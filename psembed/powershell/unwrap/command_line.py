@@ -8,7 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from psembed.powershell.interpreter.hosts import COMMANDS, HOST, HOSTS, Parameters, role_of
+from psembed.powershell.unwrap.interpreter.hosts import COMMANDS, HOST, HOSTS, Parameters, role_of
 
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _QUOTED = re.sub(r"\((?!\?)", "(?:", _DATA["patterns"]["quoted"])

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import polars as pl
 
 from psembed.powershell.cleaning import DOUBLE_QUOTES, SINGLE_QUOTES
-from psembed.powershell.dotnet.encodings import (
+from psembed.powershell.unwrap.command_line import handed_over
+from psembed.powershell.unwrap.dotnet.encodings import (
     GZIP_MAGIC,
     ascii_share,
     decoded,
@@ -22,13 +23,12 @@ from psembed.powershell.dotnet.encodings import (
     plausible,
     well_formed,
 )
-from psembed.powershell.dotnet.operators import join
-from psembed.powershell.dotnet.values import Budget, Cut, attempt
-from psembed.powershell.interpreter.findings import Finding
-from psembed.powershell.interpreter.folding import Folded, fold_constants
-from psembed.powershell.interpreter.hosts import role_of
-from psembed.powershell.parsing.lexis import DASHES
-from psembed.powershell.unwrap.command_line import handed_over
+from psembed.powershell.unwrap.dotnet.operators import join
+from psembed.powershell.unwrap.dotnet.values import Budget, Cut, attempt
+from psembed.powershell.unwrap.interpreter.findings import Finding
+from psembed.powershell.unwrap.interpreter.folding import Folded, fold_constants
+from psembed.powershell.unwrap.interpreter.hosts import role_of
+from psembed.powershell.unwrap.parsing.lexis import DASHES
 
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another

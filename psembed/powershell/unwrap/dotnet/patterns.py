@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from psembed.powershell.dotnet.values import Budget, Match
+from psembed.powershell.unwrap.dotnet.values import Budget, Match
 
 LONGEST_PATTERN = 1000  # characters
 _MOST_WAYS = 1 << 22  # in which a pattern may go on, times the characters of a text

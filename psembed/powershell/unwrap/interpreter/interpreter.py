@@ -9,14 +9,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from psembed.powershell.dotnet.operators import join
-from psembed.powershell.dotnet.values import REJECTED, Block, Budget, Method, attempt, elements, text_of
-from psembed.powershell.interpreter.assignments import ASSIGNMENTS
-from psembed.powershell.interpreter.commands import Commands
-from psembed.powershell.interpreter.expressions import EXPRESSIONS
-from psembed.powershell.interpreter.findings import Findings
-from psembed.powershell.interpreter.members import CHANGING, MEMBERS, called
-from psembed.powershell.interpreter.state import (
+from psembed.powershell.unwrap.dotnet.operators import join
+from psembed.powershell.unwrap.dotnet.values import (
+    REJECTED,
+    Block,
+    Budget,
+    Method,
+    attempt,
+    elements,
+    text_of,
+)
+from psembed.powershell.unwrap.interpreter.assignments import ASSIGNMENTS
+from psembed.powershell.unwrap.interpreter.commands import Commands
+from psembed.powershell.unwrap.interpreter.expressions import EXPRESSIONS
+from psembed.powershell.unwrap.interpreter.findings import Findings
+from psembed.powershell.unwrap.interpreter.members import CHANGING, MEMBERS, called
+from psembed.powershell.unwrap.interpreter.state import (
     NOTHING,
     UNKNOWN,
     Jump,
@@ -26,8 +34,8 @@ from psembed.powershell.interpreter.state import (
     State,
     decisive,
 )
-from psembed.powershell.interpreter.statements import STATEMENTS
-from psembed.powershell.parsing import tree
+from psembed.powershell.unwrap.interpreter.statements import STATEMENTS
+from psembed.powershell.unwrap.parsing import tree
 
 STALE = 20_000  # steps after which a loop is given up that nothing comes out of
 DULL = 8  # calls in a row after which a function is not followed any more that nothing came out of

@@ -7,7 +7,7 @@ import base64
 import hashlib
 from typing import Any
 
-from psembed.powershell.dotnet.values import Budget, Secure, Table, byte_string, text_of, whole_of
+from psembed.powershell.unwrap.dotnet.values import Budget, Secure, Table, byte_string, text_of, whole_of
 
 _SECURE_HEAD = "76492d1116743f0423413b16050a5345"  # of ConvertFrom-SecureString -Key
 _AES_NAMES = ("aes", "aesmanaged", "aescryptoserviceprovider", "rijndaelmanaged", "aescng")

@@ -1,7 +1,7 @@
 """Expressions: operands between operators; and commands with their arguments."""
 
-from psembed.powershell.dotnet.values import Char
-from psembed.powershell.parsing.lexis import (
+from psembed.powershell.unwrap.dotnet.values import Char
+from psembed.powershell.unwrap.parsing.lexis import (
     AFTER,
     DASH_SET,
     DIGITS,
@@ -26,8 +26,8 @@ from psembed.powershell.parsing.lexis import (
     number_in,
     summed,
 )
-from psembed.powershell.parsing.operands import Operands
-from psembed.powershell.parsing.tree import (
+from psembed.powershell.unwrap.parsing.operands import Operands
+from psembed.powershell.unwrap.parsing.tree import (
     Chain,
     Command,
     Expandable,

@@ -4,8 +4,8 @@ import re
 from abc import ABC, abstractmethod
 
 from psembed.powershell.cleaning import HERE_END
-from psembed.powershell.dotnet.values import type_name
-from psembed.powershell.parsing.lexis import (
+from psembed.powershell.unwrap.dotnet.values import type_name
+from psembed.powershell.unwrap.parsing.lexis import (
     DIGITS,
     DOUBLE_SET,
     ENDS,
@@ -28,8 +28,8 @@ from psembed.powershell.parsing.lexis import (
     single_quoted,
     variable_name,
 )
-from psembed.powershell.parsing.reader import Reader
-from psembed.powershell.parsing.tree import (
+from psembed.powershell.unwrap.parsing.reader import Reader
+from psembed.powershell.unwrap.parsing.tree import (
     Body,
     Code,
     Expandable,

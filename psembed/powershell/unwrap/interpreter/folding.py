@@ -4,11 +4,11 @@ import re
 from typing import NamedTuple
 
 from psembed.powershell.cleaning import SINGLE_QUOTES, edited
-from psembed.powershell.dotnet.values import Budget, Cut
-from psembed.powershell.interpreter.findings import WORD, Finding, Findings
-from psembed.powershell.interpreter.interpreter import Interpreter
-from psembed.powershell.interpreter.state import DECODINGS, Known
-from psembed.powershell.parsing.parser import Parser
+from psembed.powershell.unwrap.dotnet.values import Budget, Cut
+from psembed.powershell.unwrap.interpreter.findings import WORD, Finding, Findings
+from psembed.powershell.unwrap.interpreter.interpreter import Interpreter
+from psembed.powershell.unwrap.interpreter.state import DECODINGS, Known
+from psembed.powershell.unwrap.parsing.parser import Parser
 
 
 class Folded(NamedTuple):

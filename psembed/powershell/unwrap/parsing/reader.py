@@ -1,6 +1,6 @@
 """A place in a text, and how a parser moves on from it."""
 
-from psembed.powershell.parsing.lexis import GAP, GAP_STARTS, GAPS, KEYWORD, LINE, PASSED
+from psembed.powershell.unwrap.parsing.lexis import GAP, GAP_STARTS, GAPS, KEYWORD, LINE, PASSED
 
 
 class Reader:

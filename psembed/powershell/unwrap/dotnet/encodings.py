@@ -5,7 +5,7 @@ import re
 import zlib
 from typing import Any
 
-from psembed.powershell.dotnet.values import Budget, byte_string, text_of
+from psembed.powershell.unwrap.dotnet.values import Budget, byte_string, text_of
 
 GZIP_MAGIC, ZLIB_MAGIC = b"\x1f\x8b", b"\x78"
 CONTROL_SHARE = 0.05  # of a text's characters; text with more is binary data

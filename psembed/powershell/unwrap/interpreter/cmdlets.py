@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psembed.powershell.dotnet import ciphers, members, statics
-from psembed.powershell.dotnet.operators import OPERATORS, join, wildcard
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet import ciphers, members, statics
+from psembed.powershell.unwrap.dotnet.operators import OPERATORS, join, wildcard
+from psembed.powershell.unwrap.dotnet.values import (
     NULL,
     Block,
     Secure,
@@ -24,9 +24,9 @@ from psembed.powershell.dotnet.values import (
     type_name,
     whole_of,
 )  # fmt: skip
-from psembed.powershell.interpreter.state import UNKNOWN, Known, decisive
-from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.lexis import variable_name
+from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known, decisive
+from psembed.powershell.unwrap.parsing import tree
+from psembed.powershell.unwrap.parsing.lexis import variable_name
 
 Machine = Any  # the Interpreter, whose module imports this one
 Given = list[tuple[str, Known]]  # arguments: parameter or "", and value, which is True for a parameter alone

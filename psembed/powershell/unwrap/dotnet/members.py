@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.dotnet import ciphers, statics
-from psembed.powershell.dotnet.encodings import decoded
-from psembed.powershell.dotnet.operators import copied, exploded, formatted, indexed, key_of, wildcard
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet import ciphers, statics
+from psembed.powershell.unwrap.dotnet.encodings import decoded
+from psembed.powershell.unwrap.dotnet.operators import copied, exploded, formatted, indexed, key_of, wildcard
+from psembed.powershell.unwrap.dotnet.values import (
     LARGEST_NUMBER,
     NULL,
     Budget,

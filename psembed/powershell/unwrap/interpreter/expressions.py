@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from psembed.powershell.dotnet.operators import OPERATORS, join, key_of, negated, split_words
-from psembed.powershell.dotnet.patterns import pattern_of
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet.operators import OPERATORS, join, key_of, negated, split_words
+from psembed.powershell.unwrap.dotnet.patterns import pattern_of
+from psembed.powershell.unwrap.dotnet.values import (
     CASTS,
     NULL,
     Block,
@@ -22,8 +22,8 @@ from psembed.powershell.dotnet.values import (
     truth_of,
     whole_of,
 )  # fmt: skip
-from psembed.powershell.interpreter.members import as_function
-from psembed.powershell.interpreter.state import (
+from psembed.powershell.unwrap.interpreter.members import as_function
+from psembed.powershell.unwrap.interpreter.state import (
     DECODINGS,
     NOTHING,
     UNKNOWN,
@@ -32,8 +32,8 @@ from psembed.powershell.interpreter.state import (
     decisive,
     lone_of,
 )
-from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.lexis import numbers_of
+from psembed.powershell.unwrap.parsing import tree
+from psembed.powershell.unwrap.parsing.lexis import numbers_of
 
 _RUNS_ON = re.compile(r"[\w:$`]")  # what would be read as part of a variable's name before it
 

@@ -5,9 +5,17 @@ from itertools import compress
 from typing import Any
 
 from psembed.powershell.aliases import ALIASES
-from psembed.powershell.dotnet.operators import wildcard
-from psembed.powershell.dotnet.values import Block, Partial, Table, attempt, elements, text_of, truth_of
-from psembed.powershell.interpreter.cmdlets import (
+from psembed.powershell.unwrap.dotnet.operators import wildcard
+from psembed.powershell.unwrap.dotnet.values import (
+    Block,
+    Partial,
+    Table,
+    attempt,
+    elements,
+    text_of,
+    truth_of,
+)
+from psembed.powershell.unwrap.interpreter.cmdlets import (
     CMDLETS,
     NOTHING,
     SILENT,
@@ -18,10 +26,10 @@ from psembed.powershell.interpreter.cmdlets import (
     together,
     variable_of,
 )  # fmt: skip
-from psembed.powershell.interpreter.hosts import HOSTS, handed, words_of
-from psembed.powershell.interpreter.state import UNKNOWN, Known
-from psembed.powershell.parsing import tree
-from psembed.powershell.parsing.lexis import variable_name
+from psembed.powershell.unwrap.interpreter.hosts import HOSTS, handed, words_of
+from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known
+from psembed.powershell.unwrap.parsing import tree
+from psembed.powershell.unwrap.parsing.lexis import variable_name
 
 _ALIASES = dict(ALIASES) | {"sc": "set-content"}
 _COMMANDS = sorted({*_ALIASES, *_ALIASES.values()})

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from psembed.powershell.dotnet.encodings import decoded, from_base64
-from psembed.powershell.dotnet.operators import join
-from psembed.powershell.dotnet.values import Budget, Builder, Char, Partial, Stream, attempt
-from psembed.powershell.interpreter.state import DECODINGS, Known
-from psembed.powershell.parsing.tree import Node, Variable
+from psembed.powershell.unwrap.dotnet.encodings import decoded, from_base64
+from psembed.powershell.unwrap.dotnet.operators import join
+from psembed.powershell.unwrap.dotnet.values import Budget, Builder, Char, Partial, Stream, attempt
+from psembed.powershell.unwrap.interpreter.state import DECODINGS, Known
+from psembed.powershell.unwrap.parsing.tree import Node, Variable
 
 WORD = "word"  # a finding that stands in the text without quotes
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.dotnet.operators import OPERATORS, key_of
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet.operators import OPERATORS, key_of
+from psembed.powershell.unwrap.dotnet.values import (
     NULL,
     Char,
     Table,
@@ -14,9 +14,9 @@ from psembed.powershell.dotnet.values import (
     number_of,
     whole_of,
 )
-from psembed.powershell.interpreter.expressions import cast_value, summand
-from psembed.powershell.interpreter.state import UNKNOWN, Known, Machine, decisive
-from psembed.powershell.parsing import tree
+from psembed.powershell.unwrap.interpreter.expressions import cast_value, summand
+from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known, Machine, decisive
+from psembed.powershell.unwrap.parsing import tree
 
 
 def _assign(machine: Machine, node: tree.Assign) -> Known:

@@ -7,8 +7,8 @@ what is deeper is passed over; everything else is read without recursion, in tim
 from collections.abc import Callable
 from typing import ClassVar
 
-from psembed.powershell.parsing.expressions import Expressions
-from psembed.powershell.parsing.lexis import (
+from psembed.powershell.unwrap.parsing.expressions import Expressions
+from psembed.powershell.unwrap.parsing.lexis import (
     ASSIGNS,
     DASH_SET,
     DIGITS,
@@ -27,7 +27,7 @@ from psembed.powershell.parsing.lexis import (
     TYPE,
     UNARY,
 )
-from psembed.powershell.parsing.tree import (
+from psembed.powershell.unwrap.parsing.tree import (
     Assign,
     Body,
     Flow,

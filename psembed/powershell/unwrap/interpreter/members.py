@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from psembed.powershell.dotnet import members
-from psembed.powershell.dotnet.operators import indexed
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet import members
+from psembed.powershell.unwrap.dotnet.operators import indexed
+from psembed.powershell.unwrap.dotnet.values import (
     ELEMENT_COST,
     NULL,
     Block,
@@ -20,8 +20,8 @@ from psembed.powershell.dotnet.values import (
     elements,
     text_of,
 )  # fmt: skip
-from psembed.powershell.interpreter.state import UNKNOWN, Known, Machine, decisive
-from psembed.powershell.parsing import tree
+from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known, Machine, decisive
+from psembed.powershell.unwrap.parsing import tree
 
 CHANGING = frozenset({  # methods that change what they are called on, or given
     "add", "addrange", "append", "appendformat", "appendline", "blockcopy", "clear", "copy", "copyto",

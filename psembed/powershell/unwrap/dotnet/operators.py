@@ -7,8 +7,8 @@ from fnmatch import translate
 from functools import partial
 from typing import Any, NamedTuple
 
-from psembed.powershell.dotnet import patterns
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet import patterns
+from psembed.powershell.unwrap.dotnet.values import (
     COPY_SHARE,
     ELEMENT_COST,
     LARGEST_NUMBER,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from psembed.powershell.dotnet.operators import OPERATORS
-from psembed.powershell.dotnet.values import Block, attempt, elements, text_of, truth_of
-from psembed.powershell.interpreter.state import NOTHING, UNKNOWN, Jump, Machine
-from psembed.powershell.parsing import tree
+from psembed.powershell.unwrap.dotnet.operators import OPERATORS
+from psembed.powershell.unwrap.dotnet.values import Block, attempt, elements, text_of, truth_of
+from psembed.powershell.unwrap.interpreter.state import NOTHING, UNKNOWN, Jump, Machine
+from psembed.powershell.unwrap.parsing import tree
 
 
 def _if(machine: Machine, node: tree.If, start: int = 0) -> None:

@@ -7,10 +7,10 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.dotnet import ciphers, patterns
-from psembed.powershell.dotnet.encodings import CODECS, decoded, from_base64, inflated
-from psembed.powershell.dotnet.operators import copied, exploded, formatted, join
-from psembed.powershell.dotnet.values import (
+from psembed.powershell.unwrap.dotnet import ciphers, patterns
+from psembed.powershell.unwrap.dotnet.encodings import CODECS, decoded, from_base64, inflated
+from psembed.powershell.unwrap.dotnet.operators import copied, exploded, formatted, join
+from psembed.powershell.unwrap.dotnet.values import (
     ELEMENT_COST,
     LARGEST_NUMBER,
     NULL,

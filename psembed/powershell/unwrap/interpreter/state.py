@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from psembed.powershell.dotnet.values import NULL, Budget, Builder, Growing, Partial, Stream, elements
+from psembed.powershell.unwrap.dotnet.values import NULL, Budget, Builder, Growing, Partial, Stream, elements
 
 Machine = Any  # the Interpreter, whose module imports those that take it
 Known = tuple[Any, str]  # a value and the most decisive step that gave it
