@@ -12,7 +12,8 @@ SCRIPT = """param([string]$a = 'b') function F($x) {
 if ($x -eq 1) { "a$x$(1 + 2)" } else { @{k = 'v'}.k } }
 foreach ($i in 1..3) { F $i | % { $_.ToString()[0] } }
 [char]65 + 'b' -join ',' ; & ('i' + 'ex') "c`n" > $null
-switch -regex ($a) { 'x' { break } default { return @('a', 'b') } } try { throw 'x' } catch { } finally { exit }"""
+switch -regex ($a) { 'x' { break } default { return @('a', 'b') } }
+try { throw 'x' } catch { } finally { exit }"""
 PARTS = st.sampled_from(
     [
         *"'\"`$@(){}[]|&;,.:=+-#<>%!?/\\ \n\t1aé",
