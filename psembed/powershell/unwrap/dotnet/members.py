@@ -13,6 +13,7 @@ from psembed.powershell.unwrap.dotnet.values import (
     NULL,
     Budget,
     Builder,
+    Char,
     Growing,
     Match,
     Method,
@@ -33,14 +34,16 @@ _STREAM_READERS = ("readtoend", "tostring", "readline")
 def member(name: str, budget: Budget, target: Any, arguments: list | None) -> Any:
     """Return `target.name`, or `target.name(arguments)`; `name` in lower case."""
     given = arguments or []
+    if name == "gettype" and type(target) in _TYPES:
+        return Named(_TYPES[type(target)])
     if isinstance(target, Named):
         return statics.static(budget, target.name, name, given, called=arguments is not None)
     if isinstance(target, str):
         if isinstance(target, Regex) and ("regex", name) in statics.METHODS:
             more = [target.options] if target.options else []
             return statics.METHODS["regex", name](budget, given[0], target, *given[1:], *more)
-        if isinstance(target, Match) and name in ("value", "groups", "captures"):
-            return str(target) if name == "value" else list(target.groups)
+        if isinstance(target, Match) and name in ("value", "groups", "captures", "index"):
+            return {"value": str(target), "index": target.index}.get(name, list(target.groups))
         if name == "length":
             return len(target)
         if name in METHODS:
@@ -66,6 +69,12 @@ def member(name: str, budget: Budget, target: Any, arguments: list | None) -> An
     if name == "tostring":
         return _number_text(target, *given) if isinstance(target, int) else text_of(target)
     raise KeyError(name)
+
+
+_TYPES: dict[type, str] = {
+    str: "string", Char: "char", int: "int32", float: "double", bool: "boolean", bytearray: "byte[]",
+    list: "object[]", Table: "collections.hashtable",
+}  # fmt: skip
 
 
 def _number_text(number: int, form: Any = "") -> str:

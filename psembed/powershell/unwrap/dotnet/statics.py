@@ -65,15 +65,15 @@ def static(budget: Budget, target: str, name: str, arguments: list, *, called: b
     if target.startswith("security.cryptography.") and name == "create":
         return new_object(budget, target, arguments)
     if not called and name in ("fullname", "name"):
-        return "System." + target
-    if not called and target.rpartition(".")[2] in _ENUMS:
+        return "System." + target if name == "fullname" else target.rpartition(".")[2]
+    if not called and target.endswith(_ENUMS):
         return Named(name)  # an element of an enumeration
     if not called and any(method == name for _, method in METHODS):
         return Method(Named(target), name)
     raise KeyError(name)
 
 
-_ENUMS = frozenset({"ciphermode", "paddingmode", "regexoptions", "stringsplitoptions", "compressionmode"})
+_ENUMS = ("mode", "options")  # how the names of enumerations end
 
 
 def _whole(budget: Budget, value: Any, base: Any = None) -> int:

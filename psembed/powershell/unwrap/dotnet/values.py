@@ -97,9 +97,10 @@ class Char(str):
 
 
 class Match(str):
-    """A match of a pattern: what it matched, and its groups."""
+    """A match of a pattern: what it matched, where, and its groups."""
 
     groups: list
+    index: int
 
 
 class Regex(str):

@@ -93,7 +93,10 @@ def called(
 ) -> Known:
     """Return what a method gives, and note what it is given to run."""
     if isinstance(target, Block | Method) and name in ("invoke", "invokereturnasis", "invokewithcontext"):
-        return machine.invoke(target, [(each, how) for each in arguments])
+        value, how = machine.invoke(target, [(each, how) for each in arguments])
+        if isinstance(target, Block) and name == "invoke" and isinstance(value, str):
+            return [value], how  # a collection, of which [0] is the whole
+        return value, how
     if isinstance(target, Block) and name == "getnewclosure" and target.node is not None:
         machine.maybe(partial(machine.call, target.node, None))  # with the values of now
         return UNKNOWN

@@ -168,10 +168,20 @@ def _try(machine: Machine, node: tree.Try) -> None:
         for body in node.catches[:1]:
             machine.body(body)
     else:
-        for body in node.catches:
+        for body in () if _cannot_fail(machine, node.body) else node.catches:
             machine.maybe(partial(machine.body, body))
     if node.last is not None:
         machine.body(node.last)
+
+
+def _cannot_fail(machine: Machine, body: tree.Body) -> bool:
+    """Tell whether statements gave variables values, all of which came out as known."""
+    return all(
+        isinstance(one, tree.Assign)
+        and isinstance(target := one.targets[0], tree.Variable)
+        and (machine.state.get(target.name) or UNKNOWN)[0] is not None
+        for one in body.statements
+    )
 
 
 def _named(machine: Machine, node: tree.Named) -> None:
