@@ -43,7 +43,7 @@ def member(name: str, budget: Budget, target: Any, arguments: list | None) -> An
             more = [target.options] if target.options else []
             return statics.METHODS["regex", name](budget, given[0], target, *given[1:], *more)
         if isinstance(target, Match) and name in ("value", "groups", "captures", "index"):
-            return {"value": str(target), "index": target.index}.get(name, list(target.groups))
+            return {"value": str(target), "index": target.place}.get(name, list(target.groups))
         if name == "length":
             return len(target)
         if name in METHODS:
@@ -72,7 +72,7 @@ def member(name: str, budget: Budget, target: Any, arguments: list | None) -> An
 
 
 _TYPES: dict[type, str] = {
-    str: "string", Char: "char", int: "int32", float: "double", bool: "boolean", bytearray: "byte[]",
+    str: "string", Char: "char", int: "int", float: "double", bool: "bool", bytearray: "byte[]",
     list: "object[]", Table: "collections.hashtable",
 }  # fmt: skip
 

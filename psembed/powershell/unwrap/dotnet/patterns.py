@@ -190,7 +190,7 @@ def matched(budget: Budget, source: str, flags: int, text: str) -> list[Match]:
 def _match(found: re.Match) -> Match:
     match = Match(found[0])
     match.groups = [found[0], *(group or "" for group in found.groups())]
-    match.index = found.start()
+    match.place = found.start()
     return match
 
 
@@ -258,6 +258,6 @@ def replace_from_right(budget: Budget, source: str, flags: int, text: str) -> li
     found = []
     for end in range(len(text), width - 1, -width):
         match = Match(text[end - width : end])
-        match.groups, match.index = [str(match)], end - width
+        match.groups, match.place = [str(match)], end - width
         found.append(match)
     return found

@@ -65,7 +65,7 @@ def static(budget: Budget, target: str, name: str, arguments: list, *, called: b
     if target.startswith("security.cryptography.") and name == "create":
         return new_object(budget, target, arguments)
     if not called and name in ("fullname", "name"):
-        return "System." + target if name == "fullname" else target.rpartition(".")[2]
+        return f"System.{_NAMES[target]}" if name == "fullname" else _NAMES[target].rpartition(".")[2]
     if not called and target.endswith(_ENUMS):
         return Named(name)  # an element of an enumeration
     if not called and any(method == name for _, method in METHODS):
@@ -73,6 +73,12 @@ def static(budget: Budget, target: str, name: str, arguments: list, *, called: b
     raise KeyError(name)
 
 
+_NAMES = {
+    "string": "String", "char": "Char", "int": "Int32", "double": "Double", "bool": "Boolean", "byte": "Byte",
+    "byte[]": "Byte[]", "char[]": "Char[]", "object[]": "Object[]", "string[]": "String[]", "array": "Array",
+    "math": "Math", "convert": "Convert", "type": "Type", "object": "Object", "guid": "Guid",
+    "collections.hashtable": "Collections.Hashtable", "regex": "Text.RegularExpressions.Regex",
+}  # fmt: skip
 _ENUMS = ("mode", "options")  # how the names of enumerations end
 
 

@@ -100,7 +100,7 @@ class Match(str):
     """A match of a pattern: what it matched, where, and its groups."""
 
     groups: list
-    index: int
+    place: int
 
 
 class Regex(str):
