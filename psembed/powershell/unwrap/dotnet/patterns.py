@@ -17,7 +17,7 @@ LONGEST_PATTERN = 1000  # characters
 _MOST_WAYS = 1 << 22  # in which a pattern may go on, times the characters of a text
 _PART = re.compile(
     r"(?P<escape>\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[tnrsdwSDWbBfve0]|[^\w\s]|\s))"
-    r"|(?P<set>\[\^?\]?(?:\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[tnrsdwSDWfve\W_])|[^\]\\])*\])"
+    r"|(?P<set>\[\^?\]?(?:\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[tnrsdwSDWfve\W_])|[^\]\\]){0,300}+\])"
     r"|(?P<back>\\[1-9](?!\d))"
     r"|(?P<open>\((?:\?(?:[:=!]|<[=!]|<[A-Za-z_]\w*>|'[A-Za-z_]\w*'))?)|(?P<close>\))|(?P<or>\|)"
     r"|(?P<repeat>(?:[*+?]|\{(?P<least>\d{1,5})(?:(?P<to>,)(?P<most>\d{1,5})?)?\})\??)|(?P<end>\$)"

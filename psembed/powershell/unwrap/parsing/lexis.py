@@ -20,7 +20,7 @@ _BREAKS = rf"\s`|&;,(){{}}{_S}{_D}$>"  # characters that end a bare word
 _NUMBER_TEXT = r"(?:0x[0-9a-f]++|[0-9]++)"
 _STRING = rf"(?:[{_S}][^{_S}]*+[{_S}](?![{_S}])|[{_D}][^{_D}`$]*+[{_D}](?![{_D}]))"
 _CHARACTER = r"\[char\]\s*+(?:0x[0-9a-f]{1,4}+|[0-9]{1,5}+)"
-# Possessive throughout: no token is tried twice, so reading is linear.
+# Possessive throughout, and none begins within what it has tried: reading is linear.
 GAP = re.compile(r"(?:[^\S\r\n]|`\r?\n)++")
 GAPS = re.compile(r"(?:\s|`\r?\n)++")
 OPERATOR = re.compile(
@@ -28,13 +28,13 @@ OPERATOR = re.compile(
     re.IGNORECASE,
 )
 UNARY = re.compile(rf"[{DASHES}](join|[ci]?split|not|bnot)(?![\w-])|(\+\+|--|[{DASHES}!+,])", re.IGNORECASE)
-AFTER = re.compile(r"[ \t]*+(\+\+|--)(?![\w$(\[])")
+AFTER = re.compile(r"(?<![ \t])[ \t]*+(\+\+|--)(?![\w$(\[])")
 ASSIGNS = re.compile(rf"([{DASHES}+*/%]|\?\?)?=(?!=)")
 SUM = re.compile(rf"(?:(?:{_STRING}|{_CHARACTER})\s*+\+\s*+)++(?![+=])", re.IGNORECASE)
 SUMMAND = re.compile(rf"{_STRING}|{_CHARACTER}", re.IGNORECASE)
 LIST = re.compile(rf"(?:{_STRING}\s*+,\s*+)++")
 LISTED = re.compile(_STRING)
-NUMBERS = re.compile(rf"{_NUMBER_TEXT}(?:\s*+,\s*+{_NUMBER_TEXT}(?![\w.]))++", re.IGNORECASE)
+NUMBERS = re.compile(rf"(?<!\w){_NUMBER_TEXT}(?:\s*+,\s*+{_NUMBER_TEXT}(?![\w.]))++", re.IGNORECASE)
 NUMBER = re.compile(
     r"(0x[0-9a-f]++|[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+)(?:[ld]|u?[lsy])?+(kb|mb|gb)?+(?![\w])",
     re.IGNORECASE,
@@ -48,14 +48,14 @@ TYPE = re.compile(
     rf"\[\s*+([A-Za-z_`][\w.`+]*+\s*+(?:\[{_INSIDE}(?:\[{_INSIDE}(?:\[{_INSIDE}\]{_INSIDE})*+\]{_INSIDE})*+\])?+)\s*+\]"
 )
 MEMBER = re.compile(r"(?:::|\.(?!\.))\s*+([A-Za-z_`][\w`]*+)?")
-SPACED_MEMBER = re.compile(r"[^\S\r\n]++(?:(?=::)|(?=\.[ ]?[a-z_`][\w`]*+\())", re.IGNORECASE)
+SPACED_MEMBER = re.compile(r"(?<![^\S\r\n])[^\S\r\n]++(?:(?=::)|(?=\.[ ]?[a-z_`][\w`]*+\())", re.IGNORECASE)
 PIECE = re.compile(rf"[^{_BREAKS}]++")
-PARAMETER = re.compile(rf"[{DASHES}]([a-z_?][\w?`-]*+)(:|(?=[\s|&;(){{}},$]|\Z))", re.IGNORECASE)
+PARAMETER = re.compile(rf"(?<![\w?`-])[{DASHES}]([a-z_?][\w?`-]*+)(:|(?=[\s|&;(){{}},$]|\Z))", re.IGNORECASE)
 REDIRECTION = re.compile(r"([*0-9]?)(?:>{1,2}+(&[0-9])?|<(?!#))")
 KEYWORD = re.compile(r"[A-Za-z]++(?![\w.\\:-])")
 LABEL = re.compile(r":(\w++)\s++(?=(?:for|foreach|while|do|switch)\b)", re.IGNORECASE)
 NAME = re.compile(rf"[^\s({{;{_S}{_D}]++")
-KEY = re.compile(r"[A-Za-z_][\w-]*+(?=\s*=)")
+KEY = re.compile(r"(?<![\w-])[A-Za-z_][\w-]*+(?=\s*=)")
 IN = re.compile(r"in\b", re.IGNORECASE)
 LINE = re.compile(r"[^\r\n]*+")
 IN_STRING = re.compile(
