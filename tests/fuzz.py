@@ -47,7 +47,8 @@ SPLICES = (
     b"'+'", b"`", b"[char]", b"-join", b"-f", b"-bxor 35", b"%{[char]$_}", b"FromBase64String('", b"-enc ",
     b"$(", b"@'\n", b"\n'@", b"<#", b"#>", b"((((((((", b"))))))))", b"\x00", b"\xff\xfe", b"\xed\xa0\x80",
     b"{0}{1}", b"[convert]::", b"|iex", b"99999999999999999999", b".replace('a','", b"$x='a';$x+=$x;",
-    b"PAR1", b"ElfChnk\x00",
+    b"while($true){", b"foreach($i in 0..9){", b"function f($x){", b"try{", b"$x[", b"@{a=", b"|%{",
+    b"};f 9;", b"PAR1", b"ElfChnk\x00",
 )  # fmt: skip
 
 
@@ -75,12 +76,14 @@ def mutated(random: random.Random, seeds: list[bytes]) -> bytes:
 
 
 def text_seeds() -> list[bytes]:
-    """Return generated scripts, plain and in every encoding that is uncovered."""
+    """Return generated scripts, plain and in every encoding, and texts that are followed."""
+    from test_evaluator import KINDS, UNCERTAIN
     from test_layers import BAITS, ENCODERS
 
     first = itertools.islice(golden.read(RELEASED / golden.GOLDEN), 300)
     texts = [text for text in map(golden.input_of, first) if len(text) < 20_000]
     texts += [encode(text) for encode in ENCODERS.values() for text in texts[:20]]
+    texts += [text for kind in (*KINDS.values(), UNCERTAIN) for text in kind.values()]
     texts += [str(bait)[:20_000] for bait in BAITS]
     return [text.encode("utf-8", "replace") for text in texts]
 

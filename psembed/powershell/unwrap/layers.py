@@ -33,6 +33,7 @@ from psembed.powershell.unwrap.parsing.lexis import DASHES
 SCRIPT, LITERALS, ENCODED_COMMAND, BASE64 = "script", "literals", "-EncodedCommand", "FromBase64String"
 GIVEN = "Invoke-Expression"  # a plain string given to run, by this command or another
 SHORTEST = 8  # characters of a layer
+LONGEST_LINE = 1 << 20  # characters of a command line, or of several
 ASCII_SHARE, BARE_ASCII_SHARE = 0.7, 0.97  # of text without a known encoding; of Base64 that nothing decodes
 _Q = SINGLE_QUOTES + DOUBLE_QUOTES
 # -EncodedCommand with its value, and in both what cmd and PowerShell take away: quotes, carets, line ends.
@@ -180,7 +181,7 @@ class _Unwrapping:
 
     def _hand_over(self, place: int, text: str) -> bool:
         """Add the scripts that a text hands to PowerShell; tell whether it does, and nothing else."""
-        scripts = [*map(self._encoded_command, handed_over(text))]
+        scripts = [*map(self._encoded_command, handed_over(text) if len(text) <= LONGEST_LINE else ())]
         if not all(scripts):
             return False
         for script in scripts:

@@ -60,5 +60,6 @@ class Reader:
         """Pass over what is nested too deep, up to where its bracket is closed."""
         opened = 1
         while opened and (part := PASSED.match(self.text, self.pos)):
+            self._count()
             self.pos = part.end()
             opened += (part["opens"] is not None) - (part["closes"] is not None)
