@@ -84,6 +84,7 @@ KINDS = {
         "environment": f"$env:zx='{A}';iex ([Environment]::GetEnvironmentVariable('zx')+(gi env:zx).Value.Substring(9)+'{B}')",
         "name put together": f"sv ('z'+'x') '{A}';iex ((gv ('zX')).value+'{B}')",
         "New-Variable": f"New-Variable -Name zx -Value '{A}' -Force;iex ($zx+'{B}')",
+        "all, and Where-Object": f"$zx='{A}';iex ((Get-Variable|?{{$_.Name -eq 'zx'}}).Value+'{B}')",
     },
     "back-tick": {
         "member": f"iex ('{SWAPPED}').\"R`epLac`e\"('#','t')",
@@ -149,6 +150,10 @@ KINDS = {
         "nested functions": f"function F($x){{$x.Replace('#','t')}}\nfunction G($x){{iex (F $x)}}\nG '{SWAPPED}'",
         "block with parameters": f"&{{param($x,$y) iex ($x+$y)}} '{A}' '{B}'",
         "block, Invoke": f"{{iex ($args[0]+'{B}')}}.Invoke('{A}')",
+        "what Invoke gives, [0]": f"$f={{param($x)$x+'{B}'}};iex $f.Invoke('{A}')[0]",
+        "type's name": f"function F($x){{if($x.GetType().Name -eq 'String'){{$x+'{B}'}}}};iex (F '{A}')",
+        "try without a failure": f"try{{$x='{A}'}}catch{{$x='no'}};iex ($x+'{B}')",
+        "match's place": f"iex (-join ([regex]::Matches('{STEP[:-1]}','.')|?{{$_.Index%5 -eq 4}}|%{{$_.Value}}))",
         "Invoke-Command": f"icm -ScriptBlock {{param($x) iex ($x+'{B}')}} -ArgumentList '{A}'",
         "StringBuilder": f"$sb=New-Object Text.StringBuilder;[void]$sb.Append('{A}');[void]$sb.Append('{B}');iex $sb.ToString()",
         "StringBuilder, chained": f"iex ([System.Text.StringBuilder]::new().Append('{A}').Append('{B}').ToString())",
@@ -238,6 +243,9 @@ UNCERTAIN = {
     "chosen by the day": f"iex ('{JUNK}','{P}')[[int](Get-Date).DayOfWeek%2]",
     "chosen by a file": f"if((Get-Content C:\\a) -eq '1'){{$x='{P}'}}else{{$x='{JUNK}'}};iex $x",
     "outer loop": f"$x='';:o foreach($a in 1,2){{foreach($b in '{JUNK[:20]}','{JUNK[20:]}'){{if($u){{continue o}};$x+=$b}}}};iex $x",
+    "try after a failure": f"$x='no';try{{Get-It;$x='{JUNK}'}}catch{{}};iex $x",
+    "dot-sourced file": f"$x='{JUNK}';. .\\lib.ps1;iex $x",
+    "variable of an unknown name": f"$x='{JUNK}';Set-Variable $u 'a';iex $x",
 }  # fmt: skip
 CASES = [(kind, name) for kind, texts in KINDS.items() for name in texts]
 

@@ -35,7 +35,6 @@ NOT_UNCOVERED: dict[str, set[str]] = {
     },
     "codes decoded by hand": {"GUIDs", "addresses, [ipaddress]", "big number", "numbers of four bytes"},
     "every n-th character, other ways": {
-        "block, Invoke",
         "enumerator",
         "function, recursive",
         "size, [math]",

@@ -77,7 +77,7 @@ class Limits:
     depth: int = 8  # layers within layers
     layers: int = 64  # in all, the script included
     characters: int = 1 << 24  # of all results, intermediate ones included
-    steps: int = 1_500_000  # tokens that are read and nodes that are evaluated
+    steps: int = 500_000  # tokens that are read and nodes that are evaluated
 
 
 @dataclass(frozen=True)

@@ -283,6 +283,8 @@ def _from_secure_string(machine: Machine, call: Call) -> Known:
 def _get(machine: Machine, call: Call, kind: str = "") -> Known:
     """Return what a name or path of a `kind`, else of its drive, stands for."""
     path = call.value("name", "path", "literalpath", place=0)
+    if kind == "variable" and not call.rest and not call.get("name"):
+        path = "*"
     drive, _, name = (kind, "", path) if kind else path.partition(":")
     if drive.lower() in ("alias", "function"):
         return machine.commands.matching(name.lstrip("\\/"))
@@ -311,6 +313,8 @@ def _set(machine: Machine, call: Call, kind: str = "") -> Known:
     if kind == "variable" and len(call.rest) > 2:
         known = [value for value, _ in call.rest[1:]], ""
     place = 0 if call.value("scope") in ("global", "script") else -1
+    if kind == "variable" and paths[0] is None:
+        machine.forget_all()
     for path in elements(paths[0]):
         drive, _, name = (kind, "", path) if kind else path.lower().partition(":")
         if drive in ("variable", "env"):

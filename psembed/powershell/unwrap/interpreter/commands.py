@@ -107,6 +107,8 @@ class Commands:
 
     def _run_other(self, node: tree.Command, name: str, given: Given, piped: Known | None) -> Known:
         """Note what a command gets that is not covered; blocks among it may be run at any time."""
+        if node.operator == ".":  # a script whose variables become those of this one
+            self.machine.forget_all()
         if name in HOSTS and piped is not None:
             self.findings.note_script(node, *piped)
         if given:

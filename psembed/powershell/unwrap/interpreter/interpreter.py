@@ -25,6 +25,7 @@ from psembed.powershell.unwrap.interpreter.expressions import EXPRESSIONS
 from psembed.powershell.unwrap.interpreter.findings import Findings
 from psembed.powershell.unwrap.interpreter.members import CHANGING, MEMBERS, called
 from psembed.powershell.unwrap.interpreter.state import (
+    AT_START,
     NOTHING,
     UNKNOWN,
     Jump,
@@ -106,6 +107,12 @@ class Interpreter:
         """Take variables as not known any more."""
         for name in names:
             self.state.assign(name, UNKNOWN)
+
+    def forget_all(self) -> None:
+        """Take every variable as not known any more."""
+        for place, scope in enumerate(self.state.scopes):
+            for name in [name for name in scope if name not in AT_START]:
+                self.state.assign(name, UNKNOWN, place)
 
     def maybe(self, *ways: Callable[[], Any], site: tree.Node | None = None) -> None:
         """Follow ways of which any may be taken, a single one or none; `site` is the statement that asks."""

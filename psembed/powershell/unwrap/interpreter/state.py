@@ -28,7 +28,7 @@ _AUTOMATIC = {
     "env:systemroot": r"C:\WINDOWS", "env:programfiles": r"C:\Program Files", "?": True, "true": True,
     "false": False, "maximumdrivecount": 4096, "maximumaliascount": 4096, "maximumvariablecount": 4096,
 }  # fmt: skip
-_AT_START: dict[str, Known] = {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": NOTHING}
+AT_START: dict[str, Known] = {name: (value, "") for name, value in _AUTOMATIC.items()} | {"null": NOTHING}
 
 
 def decisive(later: str, earlier: str) -> str:
@@ -86,7 +86,7 @@ class State:
     def __init__(self, values: dict[str, Known], budget: Budget):
         self.budget = budget
         self.gained = [budget.left()]  # steps left at the last gain, for each place where ways part
-        self.scopes: list[dict[str, Known]] = [_AT_START | values]
+        self.scopes: list[dict[str, Known]] = [AT_START | values]
         self.changes = 0  # values that became others; gains are those other than of numbers
         self.gains = 0
         self.outward = 0  # changes that outlive the function that makes them

@@ -160,6 +160,7 @@ def _function(machine: Machine, node: tree.Function) -> None:
 
 
 def _try(machine: Machine, node: tree.Try) -> None:
+    """Follow what is tried to its end; what it assigned is certain only where nothing in it can fail."""
     try:
         machine.body(node.body)
     except Jump as jump:
@@ -168,10 +169,23 @@ def _try(machine: Machine, node: tree.Try) -> None:
         for body in node.catches[:1]:
             machine.body(body)
     else:
-        for body in () if _cannot_fail(machine, node.body) else node.catches:
-            machine.maybe(partial(machine.body, body))
+        if not _cannot_fail(machine, node.body):
+            for body in node.catches:
+                machine.maybe(partial(machine.body, body))
+            machine.forget(*_after_failure(machine, node.body))
     if node.last is not None:
         machine.body(node.last)
+
+
+def _after_failure(machine: Machine, body: tree.Body) -> list[str]:
+    """Return the variables that are assigned after a statement that may fail."""
+    for place, one in enumerate(body.statements):
+        if not _cannot_fail(machine, tree.Body(0, 0, [one], frozenset())):
+            later = (each for each in body.statements[place + 1 :] if isinstance(each, tree.Assign))
+            return [
+                target.name for each in later for target in each.targets if isinstance(target, tree.Variable)
+            ]
+    return []
 
 
 def _cannot_fail(machine: Machine, body: tree.Body) -> bool:
