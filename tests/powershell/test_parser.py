@@ -31,7 +31,7 @@ PARTS = st.sampled_from(
 )
 
 
-def parsed(text: str, tokens: int = 10_000) -> tuple[tree.Body, Parser]:
+def parsed(text: str, tokens: int = 100_000) -> tuple[tree.Body, Parser]:
     parser = Parser(text, tokens)
     return parser.run(), parser
 
@@ -58,6 +58,6 @@ def test_brackets_are_followed_to_their_limit_and_what_is_deeper_is_passed_over(
 
 @given(st.lists(PARTS, max_size=40).map("".join), st.integers(0, 60))
 def test_no_text_stops_the_parser(text, tokens):
-    for limit in (tokens, 10_000):
+    for limit in (tokens, 100_000):
         body, _ = parsed(text, limit)
         assert all(0 <= statement.begin <= len(text) for statement in body.statements)

@@ -34,6 +34,7 @@ class Findings:
         self.gain: Callable[[], None] = lambda: None
         self.site: tuple[int, int] | None = None  # where ways part, and in which call
         self.visits = 0  # of such places
+        self.cut = ""  # "steps" where a loop was given up that took half of all
         self._unsure: dict[tuple, tuple[int, str]] = {}
         self._nodes: list[tuple[Node, int]] = []
         self._scripts: set[str] = set()

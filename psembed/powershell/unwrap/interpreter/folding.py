@@ -36,15 +36,16 @@ def fold_constants(text: str, budget: Budget, values: dict[str, Known] | None = 
 
 def _read(text: str, budget: Budget, values: dict[str, Known], *, modern: bool) -> tuple[Folded, bool]:
     """Return what one reading gives, and whether there is another."""
-    parser = Parser(text, budget.steps // 2, modern=modern)
+    parser = Parser(text, budget.steps, modern=modern)
     tree = parser.run()
-    budget.steps -= budget.steps // 2 - max(parser.tokens, 0)
+    budget.steps -= (budget.steps - max(parser.tokens, 0)) // 2  # to read a token takes half a step
     findings = Findings(text, budget)
     cut = "steps" if parser.cut else ""
     try:
         Interpreter(budget, findings, values).run(tree)
     except Cut as reached:
         cut = str(reached)
+    cut = cut or findings.cut
     constants = [
         *(Finding(begin, end, word, WORD) for begin, end, word in parser.words),
         *findings.constants(),

@@ -153,6 +153,8 @@ class Interpreter:
         gives = self.output is not self.printed and any(
             isinstance(v, str) for v in self.output.values[given:]
         )
+        if left < floor:
+            self.findings.cut = "steps"
         return left < floor or (self.state.gained[-1] - left > STALE and not gives)
 
     def call(
