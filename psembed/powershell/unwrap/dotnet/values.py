@@ -10,7 +10,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 # A list of lists of lists... is refused by Python's recursion limit.
@@ -176,13 +176,6 @@ class Partial(NamedTuple):
     """An expandable string that is not known, as far as it can be read: variables as they are spelled."""
 
     text: str
-
-
-@dataclass(eq=False)
-class Scope:
-    """Variables of a function or script: (value, how) by name in lower case."""
-
-    values: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
 
 def attempt(operation: Callable, *operands: Any) -> Any:
