@@ -116,7 +116,7 @@ class Commands:
         for _, (value, _) in given:
             for block in value if isinstance(value, list) else [value]:
                 if isinstance(block, Block) and block.node is not None and not block.node.entered:
-                    self.machine.maybe(partial(self.machine.call, block.node, None), lambda: None)
+                    self.machine.maybe(partial(self.machine.call, block.node, None))
         return NOTHING if name in SILENT else UNKNOWN
 
     def note_line(self, name: str, values: list[Any], node: tree.Node | None = None) -> None:
