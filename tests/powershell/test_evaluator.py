@@ -152,6 +152,7 @@ KINDS = {
         "block, Invoke": f"{{iex ($args[0]+'{B}')}}.Invoke('{A}')",
         "what Invoke gives, [0]": f"$f={{param($x)$x+'{B}'}};iex $f.Invoke('{A}')[0]",
         "type's name": f"function F($x){{if($x.GetType().Name -eq 'String'){{$x+'{B}'}}}};iex (F '{A}')",
+        "try before a failure": f"try{{$n=1;$x='{A}';Get-It}}catch{{$n=2}};iex ($x+'{B}')",
         "try without a failure": f"try{{$x='{A}'}}catch{{$x='no'}};iex ($x+'{B}')",
         "match's place": f"iex (-join ([regex]::Matches('{STEP[:-1]}','.')|?{{$_.Index%5 -eq 4}}|%{{$_.Value}}))",
         "Invoke-Command": f"icm -ScriptBlock {{param($x) iex ($x+'{B}')}} -ArgumentList '{A}'",

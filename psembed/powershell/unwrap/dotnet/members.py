@@ -92,6 +92,11 @@ def full_name(pattern: str) -> str:
     return found[0]
 
 
+def how_inflated(kind: str) -> str:
+    """Return the name of the step that a stream of this type is, "" for one that inflates nothing."""
+    return next((each for each in ("gzip", "deflate") if each in kind), "")
+
+
 def how_of(name: str, arguments: list) -> str:
     """Return the name of the step that a call of this method is, "" for one that tells nothing."""
     if name.startswith(("toint", "tobyte", "touint", "tochar")) and len(arguments) == 2:

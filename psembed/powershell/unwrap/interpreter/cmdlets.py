@@ -24,13 +24,11 @@ from psembed.powershell.unwrap.dotnet.values import (
     type_name,
     whole_of,
 )  # fmt: skip
-from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known, decisive
+from psembed.powershell.unwrap.interpreter.state import NOTHING, UNKNOWN, Known, Machine, decisive
 from psembed.powershell.unwrap.parsing import tree
 from psembed.powershell.unwrap.parsing.lexis import variable_name
 
-Machine = Any  # the Interpreter, whose module imports this one
 Given = list[tuple[str, Known]]  # arguments: parameter or "", and value, which is True for a parameter alone
-NOTHING: Known = (NULL, "")
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 SILENT = frozenset(_DATA["silent"])
 _CUTS: dict[str, Callable[[int], slice]] = {
@@ -237,7 +235,7 @@ def _new_object(machine: Machine, call: Call) -> Known:
         return UNKNOWN
     made = statics.new_object(machine.budget, kind, parts)
     if isinstance(made, Stream):
-        how = decisive(next((each for each in ("gzip", "deflate") if each in kind), ""), how)
+        how = decisive(members.how_inflated(kind), how)
     if isinstance(made, Table) and isinstance(properties, Table):
         made.items |= properties.items
     return made, how

@@ -17,17 +17,15 @@ from psembed.powershell.unwrap.dotnet.values import (
 )
 from psembed.powershell.unwrap.interpreter.cmdlets import (
     CMDLETS,
-    NOTHING,
     SILENT,
     Call,
     Given,
-    Machine,
     paired,
     together,
     variable_of,
 )  # fmt: skip
 from psembed.powershell.unwrap.interpreter.hosts import HOSTS, handed, words_of
-from psembed.powershell.unwrap.interpreter.state import UNKNOWN, Known
+from psembed.powershell.unwrap.interpreter.state import NOTHING, UNKNOWN, Known, Machine
 from psembed.powershell.unwrap.parsing import tree
 from psembed.powershell.unwrap.parsing.lexis import variable_name
 

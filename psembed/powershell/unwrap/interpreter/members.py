@@ -156,7 +156,7 @@ def _carried_out(machine: Machine, target: Any, how: str, name: str, arguments: 
 def _created(machine: Machine, kind: str, name: str, value: Any, how: str, arguments: list) -> str:
     """Return the step of a constructor that inflates."""
     if name == "new" and isinstance(value, Stream):
-        return decisive("gzip" if "gzip" in kind else "deflate" if "deflate" in kind else "", how)
+        return decisive(members.how_inflated(kind), how)
     if name == "reverse" and arguments:
         _mark(machine, arguments[0], decisive("reversal", how))
     return how

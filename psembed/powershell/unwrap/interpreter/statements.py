@@ -169,33 +169,28 @@ def _try(machine: Machine, node: tree.Try) -> None:
         for body in node.catches[:1]:
             machine.body(body)
     else:
-        if not _cannot_fail(machine, node.body):
-            for body in node.catches:
-                machine.maybe(partial(machine.body, body))
-            machine.forget(*_after_failure(machine, node.body))
+        _after_failure(machine, node)
     if node.last is not None:
         machine.body(node.last)
 
 
-def _after_failure(machine: Machine, body: tree.Body) -> list[str]:
-    """Return the variables that are assigned after a statement that may fail."""
-    for place, one in enumerate(body.statements):
-        if not _cannot_fail(machine, tree.Body(0, 0, [one], frozenset())):
-            later = (each for each in body.statements[place + 1 :] if isinstance(each, tree.Assign))
-            return [
-                target.name for each in later for target in each.targets if isinstance(target, tree.Variable)
-            ]
-    return []
+def _after_failure(machine: Machine, node: tree.Try) -> None:
+    """Follow what catches a failure, if a statement may fail; what stands after it may not have happened."""
+    statements = node.body.statements
+    fails = next((place for place, one in enumerate(statements) if not _cannot_fail(machine, one)), None)
+    if fails is None:
+        return
+    for body in node.catches:
+        machine.maybe(partial(machine.body, body))
+    later = [each for each in statements[fails + 1 :] if isinstance(each, tree.Assign)]
+    targets = [target for each in later for target in each.targets if isinstance(target, tree.Variable)]
+    machine.forget(*(target.name for target in targets))
 
 
-def _cannot_fail(machine: Machine, body: tree.Body) -> bool:
-    """Tell whether statements gave variables values, all of which came out as known."""
-    return all(
-        isinstance(one, tree.Assign)
-        and isinstance(target := one.targets[0], tree.Variable)
-        and (machine.state.get(target.name) or UNKNOWN)[0] is not None
-        for one in body.statements
-    )
+def _cannot_fail(machine: Machine, statement: tree.Node) -> bool:
+    """Tell whether a statement gave a variable a value that came out as known."""
+    target = statement.targets[0] if isinstance(statement, tree.Assign) else None
+    return isinstance(target, tree.Variable) and (machine.state.get(target.name) or UNKNOWN)[0] is not None
 
 
 def _named(machine: Machine, node: tree.Named) -> None:
