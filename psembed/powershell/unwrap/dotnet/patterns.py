@@ -6,6 +6,7 @@ number of ways in which a pattern can go on after each part, times the length of
 more is refused.
 """
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -59,20 +60,9 @@ class Pattern(NamedTuple):
             place = match.end()
 
 
-_known: dict[tuple[str, int], Pattern] = {}
-
-
+@functools.lru_cache(256)
 def pattern_of(source: str, flags: int) -> Pattern:
     """Return a pattern of .NET; ValueError for one that is not covered."""
-    key = source, flags
-    if key not in _known:
-        if len(_known) > 256:
-            _known.clear()
-        _known[key] = _translated(source, flags)
-    return _known[key]
-
-
-def _translated(source: str, flags: int) -> Pattern:
     if len(source) > LONGEST_PATTERN:
         raise ValueError("not covered")
     while options := _OPTIONS.match(source):
