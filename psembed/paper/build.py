@@ -7,12 +7,12 @@ from pathlib import Path
 
 from psembed.paper import figures
 from psembed.paper.headline import write_headline
+from psembed.project.published import PUBLISHED
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import StageError
 from psembed.runtime.files import atomic
 
 LOG = logging.getLogger(__name__)
-PUBLISHED = "public"
 _EPOCH = 1_577_836_800  # fixed creation date of the PDF (1 January 2020), so equal inputs give equal bytes
 
 

@@ -4,6 +4,7 @@
 Okabe and Ito (readable with colour-blindness); shapes and labels repeat what colour says, for print.
 """
 
+import io
 import logging
 from collections.abc import Callable, Iterable
 from itertools import cycle, product
@@ -12,7 +13,9 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+import PIL.Image
 import polars as pl
+from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -33,6 +36,9 @@ from psembed.runtime.files import atomic
 
 LOG = logging.getLogger(__name__)
 
+DPI = 150
+CSS_DPI = 110  # at which a notebook shows a figure: a little larger than in print
+SHOWN_BYTES, SHOWN_PARTS = 150_000, (1, 0.8, 0.6, 0.4, 0.2)  # of the PNG in a notebook
 CENTRE = {"marker": "x", "color": "black", "markersize": 6}
 ODD = {"marker": "D", "color": PALETTE[1], "markersize": 6}
 SPACE = {"grid.color": "#DDDDDD", "grid.linewidth": 0.5, "axes.edgecolor": "#BBBBBB",
@@ -59,9 +65,10 @@ class FigureKind(NamedTuple):
     columns: str
 
 
-def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
-    """Write figures/<profile>/<slug>.csv, .svg and .png.
+def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> Image:
+    """Write figures/<profile>/<slug>.csv, .svg and .png; return the figure as a notebook shows it.
 
+    Where it is a cell's last expression, the notebook holds it: a PNG of at most SHOWN_BYTES.
     A figure that is not in FIGURES is a ParameterError, a table without a row or a column a CorpusError.
     """
     _check(slug, table)
@@ -69,6 +76,22 @@ def save(workspace: Workspace, slug: str, table: pl.DataFrame) -> None:
     with atomic(path) as temporary:
         table.write_csv(temporary, float_precision=6)
     _render(slug, _read(path), path.parent)
+    return shown(path.with_suffix(".png"))
+
+
+def shown(path: Path) -> Image:
+    """Return a PNG file in 256 colours, made smaller until it has at most SHOWN_BYTES."""
+    with PIL.Image.open(path) as opened:
+        drawn = opened.convert("RGB")
+    for part in SHOWN_PARTS:
+        size = round(part * drawn.width), round(part * drawn.height)
+        small = drawn.resize(size, PIL.Image.Resampling.LANCZOS).quantize(256, dither=PIL.Image.Dither.NONE)
+        content = io.BytesIO()
+        small.save(content, "png", optimize=True)
+        if content.tell() <= SHOWN_BYTES:
+            break
+    width = round(drawn.width * CSS_DPI / DPI)
+    return Image(content.getvalue(), width=width, alt=path.stem.replace("_", " "))
 
 
 def redraw(workspace: Workspace) -> list[str]:
@@ -107,7 +130,7 @@ def _render(slug: str, table: pl.DataFrame, folder: Path) -> None:
         FigureCanvasAgg(figure)
         for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             with atomic(folder / f"{slug}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+                figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata)
 
 
 def draw_token_map(table: pl.DataFrame) -> Figure:

@@ -9,7 +9,13 @@ from psembed.project.profiles import built_in, load_profile
 from psembed.project.stages import STAGES, maker_of
 from psembed.runtime.errors import ParameterError
 
+PUBLISHED = "public"  # the profile whose results README and paper show
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
+
+
+def in_notebook() -> bool:
+    """Tell whether this process is the kernel of a notebook."""
+    return "get_ipython" in vars(sys.modules["__main__"])
 
 
 def refuse_other_parameters(path: str, profile: str, *, root: Path) -> None:
@@ -19,7 +25,7 @@ def refuse_other_parameters(path: str, profile: str, *, root: Path) -> None:
     relative to the project root, tells which notebook writes it; ParameterError names what differs.
     """
     variables = vars(sys.modules["__main__"])
-    if "get_ipython" not in variables or profile not in built_in() or not load_profile(profile).publish:
+    if not in_notebook() or profile not in built_in() or not load_profile(profile).publish:
         return
     stage = maker_of(path, profile)
     if stage is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from psembed.project import by_hand
 from psembed.project.profiles import NAME
 from psembed.project.published import refuse_other_parameters
 from psembed.project.results import check_complete
@@ -62,9 +63,12 @@ class Workspace:
     def input(self, path: Path) -> Path:
         """Return where to read `path`: what this notebook has just written, or the last good file.
 
-        Raises StageError, naming the notebook that makes the file, if it is not there.
+        A notebook opened alone makes what is missing first (by_hand). Raises StageError, naming the notebook
+        that makes the file, if it is not there.
         """
         own = path.relative_to(self.root)
+        if self.staging is None:
+            by_hand.make(own.as_posix(), self.profile, root=self.root)
         for candidate in (self.staging / own if self.staging else path, path):
             if candidate.exists():
                 return candidate

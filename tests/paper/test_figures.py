@@ -357,3 +357,11 @@ def test_the_view_does_not_contradict_the_distances():
 def test_a_group_in_one_place_is_drawn():
     table = _groups().with_columns(x=pl.lit(0.0), y=pl.lit(0.0), z=pl.lit(0.0), distance=pl.lit(0.0))
     assert len(figures.draw_token_groups(table).texts) == 8
+
+
+@pytest.mark.parametrize("limit", [figures.SHOWN_BYTES, 20_000])
+def test_a_saved_figure_is_shown_as_a_small_png(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(figures, "SHOWN_BYTES", limit)
+    shown = figures.save(Workspace("smoke", root=tmp_path), "01_token_map", _token_map())
+    assert shown.data.startswith(b"\x89PNG") and len(shown.data) <= limit
+    assert shown.width > 400 and shown.alt == "01 token map"
