@@ -13,7 +13,7 @@ ENVIRONMENT := setup
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce paper lab test lint lock bench
+.PHONY: help setup reproduce paper lab test lint lock bench dotnet
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -41,3 +41,6 @@ lock: $(ENVIRONMENT)  ## requirements.lock anew from pyproject.toml
 
 bench: $(ENVIRONMENT)  ## speed of tokenising, training and scoring
 	$(RUN) bench
+
+dotnet: $(ENVIRONMENT)  ## ML.NET's scores beside Python's, without the SDK (apt-get install mono-mcs)
+	$(RUN) dotnet

@@ -1,6 +1,7 @@
 """Fuzzing by hand: `python tests/fuzz.py TARGET --inputs N`; no test, as it takes minutes to hours.
 
-Targets: verdict (bytes to verdict, the whole path), layers, log (.evtx), export (events in JSON, CSV or XML),
+Targets: verdict (bytes to verdict, the whole path), dotnet (the same bytes in ML.NET and here, all at once,
+which needs what `make dotnet` does), layers, log (.evtx), export (events in JSON, CSV or XML),
 table (.parquet). Inputs are mutated from seeds (golden texts, encodings of test_layers.py, logs, exports,
 tables) by a seeded generator, or with --atheris, where it is installed, by one that looks for new paths
 through psembed. An input fails if anything is raised that the documentation does not name, or if it takes
@@ -39,7 +40,7 @@ with instrumented():
     from psembed.detector.reading import inputs
     from psembed.detector.verdict import Item
     from psembed.powershell.unwrap.layers import unwrap
-    from psembed.release import golden
+    from psembed.release import dotnet, golden
     from psembed.runtime.files import RELEASED
 
 SECONDS, MEMORY_GB = 2.0, 1.0  # for one input, of which unwrapping takes at most 1.5 s; for all
@@ -161,12 +162,14 @@ TARGETS = {
 def main() -> int:
     """Run one target; return 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("target", choices=(*TARGETS, "dotnet"))
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=Path("work/fuzz"))
     parser.add_argument("--atheris", action="store_true")
     options = parser.parse_args()
+    if options.target == "dotnet":
+        return compared(random.Random(options.seed), options.inputs)
     target, seeds = TARGETS[options.target]()
     watch = Watch(target, options.keep, options.inputs)
     if options.atheris:
@@ -175,6 +178,18 @@ def main() -> int:
     while not watch.is_done:
         watch(mutated(generator, seeds))
     return watch.status
+
+
+def compared(generator: random.Random, inputs: int) -> int:
+    """Score mutated bytes with ML.NET and here; return 1 if a verdict, refusal or score differs."""
+    seeds = [*text_seeds(), *(golden.input_of(one) for one in golden.read(RELEASED / golden.GOLDEN))]
+    seeds = [seed for seed in seeds if isinstance(seed, bytes) and len(seed) < 20_000]
+    files = [mutated(generator, seeds) for _ in range(inputs)]
+    with tempfile.TemporaryDirectory() as folder:
+        dotnet.build(ROOT, Path(folder))
+        found = dotnet.compare(dotnet.python_scores(files), dotnet.mlnet_scores(Path(folder), files)[0])
+    print(found)
+    return 1 if found["verdicts_differ"] or found["max_abs_diff"] > dotnet.MAX_DIFFERENCE else 0
 
 
 def by_coverage(watch: "Watch", seeds: list[bytes], *, folder: Path, seed: int) -> None:

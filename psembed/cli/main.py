@@ -113,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     add("lint", _lint, "check style, format, imports and types", needs=("ruff", "importlinter", "mypy"))
     add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
     add("bench", _tool("bench"), "measure the speed of tokenising, training and scoring")
+    add("dotnet", _dotnet, "build dotnet/ without the SDK and compare ML.NET's scores with Python's")
     return top
 
 
@@ -274,6 +275,12 @@ def _lint(options: argparse.Namespace) -> int:
         ("-m", "mypy"),
     )
     return next(filter(None, (_python(*command) for command in commands)), 0)
+
+
+def _dotnet(options: argparse.Namespace) -> int:
+    from psembed.release import dotnet
+
+    return 0 if dotnet.prove(_project()) else 1
 
 
 def _lock(options: argparse.Namespace) -> None:

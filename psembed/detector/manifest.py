@@ -2,14 +2,15 @@
 
 A detector is a folder: detector.onnx, tokenizer.json (psembed.powershell.encoding.Encoder), manifest.json
 (format, the decision threshold and that of layers within a script, the false-positive rate they were fixed
-at, the temperature that brings scores nearer to probabilities, SHA-256 of the other files, and the profile it
-is from) and, where the nearest training scripts are told, neighbours.parquet (psembed.detector.neighbours);
-golden.jsonl.gz (psembed.release.golden) may be beside them.
+at, the temperature that brings scores nearer to probabilities, lengths of rows for ports, SHA-256 of the
+other files, and the profile it is from) and, where the nearest training scripts are told, neighbours.parquet
+(psembed.detector.neighbours); golden.jsonl.gz (psembed.release.golden) may be beside them.
 """
 
 import math
 from pathlib import Path
 
+from psembed.powershell.encoding import Encoder, buckets
 from psembed.runtime import manifests
 from psembed.runtime.errors import ModelError
 from psembed.runtime.files import write_json
@@ -33,13 +34,15 @@ def write(
     """
     folder = Path(folder)
     files = [MODEL, TOKENIZER] + [NEIGHBOURS] * (folder / NEIGHBOURS).exists()
+    hashes = {name: manifests.hash_of(folder / name, remedy=REMEDY) for name in files}
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
         "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
-        "sha256": {name: manifests.hash_of(folder / name, remedy=REMEDY) for name in files},
+        "buckets": buckets(Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))),
+        "sha256": hashes,
         "created_from": profile,
     }
     _check_fields(manifest)

@@ -115,6 +115,13 @@ class Encoder:
             raise ModelError(f"tokenizer.json is damaged ({error}); export the model again") from error
 
 
+def buckets(encoder: Encoder) -> list[list[int]]:
+    """Return pairs of row lengths, of tokens and characters, from an eighth to the whole, in BLOCKs."""
+    full = encoder.token_length, encoder.char_length
+    pairs = [[BLOCK * math.ceil(length / part / BLOCK) for length in full] for part in (8, 4, 2, 1)]
+    return [pair for number, pair in enumerate(pairs) if pair not in pairs[:number]]
+
+
 def character_ids(texts: list[str]) -> tuple[np.ndarray, list[int]]:
     """Return the ids (1 to OTHER) of all characters of all texts, int32[sum], and how many each text has."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)

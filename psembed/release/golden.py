@@ -20,6 +20,7 @@ import numpy as np
 from psembed.detector import manifest
 from psembed.detector.detector import MAX_BYTES, Detector
 from psembed.detector.manifest import TOKENIZER
+from psembed.evaluation import calibration
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import READ_CHARS, Encoder, ends
 from psembed.powershell.tokens import tokenize
@@ -79,18 +80,19 @@ def input_of(record: dict) -> str | bytes:
 
 
 def _judged(made: list[Made], detector: Detector) -> Iterator[dict]:
-    """Yield each record with the score of its text, in the fewest digits of that float32, and the verdict."""
+    """Yield each record with its score, in the fewest digits of that float32, and what the score means."""
     read = [text for _, text in made if text is not None]
     order = sorted(range(len(read)), key=lambda number: len(read[number]))  # so that little is padded
     scores = np.empty(len(read), dtype=np.float32)
     scores[order] = detector.score([read[number] for number in order])
-    left = iter(scores)
+    left = zip(scores, calibration.apply(scores, detector.temperature).tolist(), strict=True)
     for record, text in made:
-        if text is None:
-            yield record | {"score": None, "malicious": None}
-        else:
-            score = next(left)
-            yield record | {"score": float(str(score)), "malicious": float(score) >= detector.threshold}
+        score, calibrated = (None, None) if text is None else next(left)
+        yield record | {
+            "score": None if score is None else float(str(score)),
+            "calibrated": calibrated,
+            "malicious": None if score is None else float(score) >= detector.threshold,
+        }
 
 
 def _text_record(given: dict, encoder: Encoder) -> Made:

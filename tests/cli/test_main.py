@@ -25,7 +25,7 @@ from psembed.sources import catalogue, fetching
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "score", "baseline", "similar", "analogy", "odd", "vectors", "setup", "reproduce", "run", "fetch",
-    "verify", "paper", "lab", "test", "lint", "lock", "bench",
+    "verify", "paper", "lab", "test", "lint", "lock", "bench", "dotnet",
 )  # fmt: skip
 
 

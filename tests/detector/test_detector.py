@@ -233,6 +233,7 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
         "layer_threshold",
         "temperature",
         "fpr",
+        "buckets",
         "sha256",
         "created_from",
     }

@@ -110,7 +110,7 @@ def decode_nuls(data: bytes) -> tuple[str | None, str]:
     return None, "binary"
 
 
-SINGLE, DOUBLE = "'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e'
+SINGLE, DOUBLE = ("".join(map(chr, table(f"{kind}-quotes"))) for kind in ("single", "double"))
 NOTABLE = re.compile(f"[{SINGLE}{DOUBLE}`#<@()]")
 IN_DOUBLE = re.compile(f"[{DOUBLE}`$]")
 

@@ -96,6 +96,8 @@ def _encoded(rng: random.Random) -> Iterator[bytes]:
 def _damaged() -> Iterator[bytes]:
     """Yield what is empty, binary, or not what its mark says."""
     yield from (*WHOLE, bytes(range(128, 256)) + b" Windows-1252", bytes(range(256)))
+    for blank in range(0x1C, 0x20):
+        yield from (b"\xef\xbb\xbf" + bytes([blank]), b"\xff\xfe" + bytes([blank, 0]))
     for damage in NO_UTF8:
         yield from (b"\xef\xbb\xbfa" + damage + b"b", b"abc" + damage + b" ")
     for damage in NO_UTF16:
@@ -104,7 +106,8 @@ def _damaged() -> Iterator[bytes]:
 
 def _shares() -> Iterator[bytes]:
     """Yield bytes at and beside the shares of control characters and of NULs that decide."""
-    for controls in (b"\x01", b"\x7f", b"\x1b"):
+    for control in b"\x01\x07\x08\x0e\x19\x1a\x1b\x1c\x1f\x7f":
+        controls = bytes([control])
         yield from (controls + letters for letters in (b"a" * 18, b"a" * 19, b"\xe9" * 18, b"\xe9" * 19))
     for nuls, units in ((1, 1), (1, 2), (2, 2), (2, 10), (2, 11), (3, 15), (3, 16), (20, 100), (20, 101)):
         text = "a" * nuls + "\u4e2d" * (units - nuls)
