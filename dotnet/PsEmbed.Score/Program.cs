@@ -110,7 +110,7 @@ not be scored, or nothing was, or the request was wrong";
                 else
                 {
                     var isEmpty = true;
-                    foreach (var input in Folder(path.EndsWith("/") ? path : path + "/"))
+                    foreach (var input in Folder(path.EndsWith('/') ? path : path + "/"))
                     {
                         isEmpty = false;
                         yield return input;
@@ -126,7 +126,7 @@ not be scored, or nothing was, or the request was wrong";
             if (found.Problem != "") yield return new Input { Name = path.TrimEnd('/'), Problem = found.Problem };
             foreach (var entry in found.Paths)
             {
-                if (entry.EndsWith("/"))
+                if (entry.EndsWith('/'))
                     foreach (var input in Folder(entry)) yield return input;
                 else if (Scripts.Any(end => entry.EndsWith(end, StringComparison.OrdinalIgnoreCase)))
                     yield return Read(entry, () => Open(entry), true);

@@ -179,3 +179,17 @@ def draw_reliability(table: pl.DataFrame) -> Figure:
         axes.set(xlim=(-0.05, 1.05), ylim=(-0.03, 1.1), xlabel="score after the temperature")
     figure.axes[0].set_ylabel("share that is malicious")
     return figure
+
+
+def draw_parity(python: list[float], mlnet: list[float]) -> Figure:
+    """Draw scores of ML.NET against Python's, and on a log scale how far they are apart (equal ones: 0)."""
+    figure = new_figure(6.6, 3.0)
+    both, apart = figure.subplots(1, 2)
+    both.plot([0, 1], [0, 1], color="#666666", linewidth=0.8, linestyle="--")
+    both.plot(python, mlnet, **_style(0, markersize=3, linewidth=0))
+    both.set(xlabel="score in Python", ylabel="score in ML.NET")
+    apart.plot(python, np.abs(np.subtract(python, mlnet)), **_style(1, markersize=3, linewidth=0))
+    apart.axhline(1e-5, color="#666666", linewidth=0.8, linestyle="--")
+    apart.set_yscale("symlog", linthresh=1e-9)
+    apart.set(xlabel="score in Python", ylabel="difference", ylim=(0, 1e-4))
+    return figure

@@ -238,6 +238,15 @@ def _onnx(results: Results) -> Measured | str:
     return {"ours": difference, "n": parity.get("n"), "verdict": _graded(same and difference <= 1e-5, same)}
 
 
+def _mlnet(results: Results) -> Measured | str:
+    found = results.get("mlnet", {})
+    difference, differ, n = (found.get(name) for name in ("max_abs_diff", "verdicts_differ", "texts"))
+    if difference is None or differ is None or not n:
+        return _not_measured("make dotnet")
+    close = n >= 10_000 and difference <= 1e-5
+    return {"ours": difference, "n": n, "verdict": _graded(differ == 0 and close, differ == 0)}
+
+
 def _case(claim_id: Literal["C22", "C23", "C24"], results: Results) -> Measured | str:
     case = results.get("10_case_studies", {}).get(claim_id, {})
     deep, traditional, n = case.get("deep"), case.get("traditional"), case.get("n")
@@ -292,7 +301,7 @@ MEASURES: dict[str, Callable[[Results], Measured | str]] = {
     "C16": _gain,
     **{claim: partial(_compared, claim) for claim in ("C17", "C18", "C19")},
     "C20": _onnx,
-    "C21": lambda _: "not reached: needs a .NET runtime, which no step of this version installs",
+    "C21": _mlnet,
     "C22": partial(_case, "C22"),
     "C23": partial(_case, "C23"),
     "C24": partial(_case, "C24"),

@@ -157,6 +157,7 @@ Results = TypedDict(
         "10_case_studies": CaseStudies,
         "run": dict,
         "bench": dict,
+        "mlnet": dict,
     },
     total=False,
 )
@@ -175,7 +176,8 @@ def check_complete(stage: str, result: object) -> None:
 def load_results(results_dir: Path) -> Results:
     """Read every NN_noun.json of a results folder; stages that have not run are missing from the dict.
 
-    "run" is what the runner measured of the whole run, "bench" what `make bench` did, where they are there.
+    "run" is what the runner measured of the whole run, "bench" what `make bench` did and "mlnet" what
+    `make dotnet` did, where they are there.
     Raises StageError if the folder holds no results, or one cannot be read.
     """
     paths = sorted(results_dir.glob("[0-9][0-9]_*.json"))
@@ -183,8 +185,8 @@ def load_results(results_dir: Path) -> Results:
         raise StageError(
             f"no results in {results_dir.name!r}: run `psembed run --profile {results_dir.name}`"
         )
-    measured_later = (results_dir / "run.json", results_dir.parent / "bench.json")
-    paths += [path for path in measured_later if path.is_file()]
+    of_all = (results_dir.parent / name for name in ("bench.json", "mlnet.json"))
+    paths += [path for path in (results_dir / "run.json", *of_all) if path.is_file()]
     return cast(Results, {path.stem: _result(path) for path in paths})
 
 

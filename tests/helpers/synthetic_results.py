@@ -264,6 +264,7 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "calibration": {"p1": {"expected_calibration_error": 0.012, "temperature": 0.8}},
             "comparisons": _comparisons(),
         },
+        "mlnet": {"max_abs_diff": 3e-8, "verdicts_differ": 0, "texts": 10_000},
         "09_onnx": {"max_abs_diff": 2e-7, "decisions_equal": True, "n": 500, "bytes": 4_200_000},
         "10_case_studies": {"C22": {"n": 40, "deep": 0.95, "traditional": 0.70}},
     }

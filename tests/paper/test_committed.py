@@ -15,6 +15,7 @@ from psembed.evaluation import comparisons, coverage, score_tables
 from psembed.paper import build, claims, figures, headline
 from psembed.project.results import load_results
 from psembed.project.workspace import Workspace
+from psembed.release import dotnet
 from psembed.runtime.files import RELEASED
 from psembed.sources.catalogue import load_sources
 
@@ -91,6 +92,12 @@ def test_the_exported_network_gives_what_the_trained_one_does():
     onnx = json.loads((RESULTS / "09_onnx.json").read_text())
     assert onnx["n"] >= 10_000 and onnx["decisions_equal"] is True
     assert 0 <= onnx["max_abs_diff"] <= 1e-5 and 0 <= onnx["detector_max_abs_diff"] <= 1e-5
+
+
+def test_mlnet_was_compared_with_the_released_detector():
+    found = dotnet.result(ROOT)
+    assert found, "run `make dotnet`: mlnet.json is of another detector than the released one"
+    assert found["texts"] >= 10_000 and found["checks"].endswith(" 0 failed")
 
 
 def test_the_released_vectors_are_the_published_ones_and_saw_no_labelled_set():
