@@ -13,7 +13,7 @@ ENVIRONMENT := setup
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce paper lab test lint lock bench dotnet
+.PHONY: help setup reproduce paper lab notebooks test lint lock bench dotnet
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -27,8 +27,11 @@ reproduce: $(ENVIRONMENT)  ## all notebooks, figures and the paper; PROFILE=smok
 paper: $(ENVIRONMENT)  ## tables, figures and PDF from the committed scores and results
 	$(RUN) paper
 
-lab: $(ENVIRONMENT)  ## JupyterLab on the notebooks
+lab: $(ENVIRONMENT)  ## JupyterLab on the notebooks, from their start page
 	$(RUN) lab
+
+notebooks: $(ENVIRONMENT)  ## every notebook as a reader runs it: plain papermill, from a clean work folder
+	$(RUN) notebooks
 
 test: $(ENVIRONMENT)  ## all tests
 	$(RUN) test

@@ -106,7 +106,9 @@ def parser() -> argparse.ArgumentParser:
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
-    add("lab", _tool("jupyterlab", "notebooks"), "open JupyterLab on the notebooks", needs=("jupyterlab",))
+    add("lab", _lab, "open JupyterLab on the notebooks' start page", needs=("jupyterlab",))
+    plain = add("notebooks", _notebooks, "run the notebooks as a reader does, from a clean work folder")
+    plain.add_argument("names", nargs="*", metavar="NOTEBOOK", help="these alone, such as 04_semantics")
     # the tests of a file in one process, so that what they share is made once; the longest first
     test = _tool("pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
     add("test", test, "run all tests", needs=("pytest", "xdist"))
@@ -254,6 +256,21 @@ def _paper(options: argparse.Namespace) -> None:
     public = replace(load_profile(build.PUBLISHED), publish=False)  # its copies are those of a whole run
     runner.run(public, root=root, only=["08_evaluation"], progress=Progress(sys.stdout))
     print(build.build(root).relative_to(root))
+
+
+def _notebooks(options: argparse.Namespace) -> int:
+    """Run notebooks by plain papermill; return 1 if one fails."""
+    from psembed.pipeline import plain
+    from psembed.runtime.progress import Progress
+
+    return int(bool(plain.run(options.names, root=_project(), progress=Progress(sys.stdout))))
+
+
+def _lab(options: argparse.Namespace) -> int:
+    """Open JupyterLab on the start page, rendered: notebooks/.lab says how Markdown is opened."""
+    settings = [str(_clone() / "notebooks" / ".lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, settings))
+    return _python("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/README.md")
 
 
 def _tool(*command: str) -> Callable[[object], int]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from psembed.embedding import token_vectors
 from psembed.embedding.token_vectors import TokenVectors, Vectors
+from psembed.project.published import PUBLISHED
+from psembed.project.workspace import Workspace
 from psembed.runtime import manifests
 from psembed.runtime.environment import has_packages
 from psembed.runtime.errors import ParameterError, PsembedError
@@ -70,6 +72,12 @@ def load(model: str = DEFAULT, *, path: Path | None = None) -> "KeyedVectors":
     if not has_packages(("gensim",)):
         raise PsembedError("load_vectors needs gensim: pip install 'psembed[study]'")
     return read(model, path=path).keyed()
+
+
+def load_of_run(model: str, workspace: Workspace) -> "KeyedVectors":
+    """Return what `load` does, in a run of the publishing profile what it will when that run has ended."""
+    own = workspace.work / "released" / f"{model}.npz"
+    return load(model, path=workspace.input(own) if workspace.profile == PUBLISHED else None)
 
 
 def _vouched(model: str, path: Path | None) -> Path:

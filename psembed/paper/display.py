@@ -19,6 +19,7 @@ from psembed.project.workspace import Workspace
 
 ROWS = 12  # of a table
 PLAIN = "tex2jax_ignore mathjax_ignore"
+PRE = '<pre style="font-family:monospace">'
 BYTES = 16  # in a line of `hexadecimal`
 KINDS = {  # of token: what it is called here, and its colour
     "variable": ("variable", "#CDE7F6"), "sigil": ("variable", "#CDE7F6"), "word": ("word", "#FDE9C4"),
@@ -64,7 +65,9 @@ def table(
 def _written(value: object, specification: str | None) -> str:
     if value is None:
         return "-"
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
         return format(value, specification or ("," if isinstance(value, int) else ",.2f"))
     return ", ".join(map(str, value)) if isinstance(value, list | pl.Series) else str(value)
 
@@ -89,7 +92,7 @@ def coloured_tokens(text: str) -> HTML:
         parts += [escape(text[end:start]), _on(colour, escape(text[start:after]), match[0])]
         end = after
     legend = " ".join(_on(colour, name) for name, colour in dict(KINDS.values()).items())
-    code = f"<pre>{''.join(parts)}{escape(text[end:])}</pre>"
+    code = f"{PRE}{''.join(parts)}{escape(text[end:])}</pre>"
     return HTML(f'<div class="{PLAIN}">{code}<p>{legend}</p></div>')
 
 
@@ -111,7 +114,7 @@ def hexadecimal(data: bytes, *, limit: int = 4 * BYTES) -> HTML:
     more = f"\n… {len(data) - limit:,} more bytes" if len(data) > limit else ""
     legend = " ".join(_on(colour, meaning) for colour, meaning in MEANINGS.items())
     code = "\n".join(lines) + more
-    return HTML(f'<div class="{PLAIN}"><pre>{code}</pre><p>{legend}</p></div>')
+    return HTML(f'<div class="{PLAIN}">{PRE}{code}</pre><p>{legend}</p></div>')
 
 
 def _coloured(byte: int, shown: str, *, marked: bool) -> str:
@@ -137,7 +140,12 @@ class Answer:
         path = self.workspace.results.parent / PUBLISHED / f"{self.stage}.json"
         if not path.is_file():
             return ""
-        return self._told("The answer of the published run", json.loads(path.read_text(encoding="utf-8")))
+        run = path.with_name("run.json")
+        stages = json.loads(run.read_text(encoding="utf-8"))["stages"] if run.is_file() else {}
+        seconds = stages.get(self.stage, {}).get("seconds")
+        took = f" ({seconds / 60:,.1f} minutes on two cores)" if seconds else ""
+        result = json.loads(path.read_text(encoding="utf-8"))
+        return self._told(f"The answer of the published run{took}", result)
 
     def _told(self, whose: str, result: Mapping) -> str:
         try:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from psembed.cli import main, similarity
 from psembed.embedding import released, token_vectors
-from psembed.pipeline import runner
+from psembed.pipeline import plain, runner
 from psembed.pipeline.runner import RunSummary, StageRun
 from psembed.powershell.tokens import tokenize
 from psembed.project import published, workspace
@@ -25,7 +25,7 @@ from psembed.sources import catalogue, fetching
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "score", "baseline", "similar", "analogy", "odd", "vectors", "setup", "reproduce", "run", "fetch",
-    "verify", "paper", "lab", "test", "lint", "lock", "bench", "dotnet",
+    "verify", "paper", "lab", "notebooks", "test", "lint", "lock", "bench", "dotnet",
 )  # fmt: skip
 
 
@@ -114,6 +114,23 @@ def checkout(tmp_path, monkeypatch):
 def summary(verdict):
     controls = ({"control": "aliases", "planted": "iex", "recovered": "rank 1", "verdict": verdict},)
     return RunSummary("control", (StageRun("01_corpus", "ran", 12.5, 300.0),), "CPU", controls)
+
+
+def test_lab_opens_the_start_page_with_the_settings_that_render_it(monkeypatch):
+    started = []
+    monkeypatch.setattr(main, "_python", lambda *arguments: started.append(arguments) or 0)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "own")
+    assert main.main(["lab"]) == 0
+    assert started[0][-1] == "--LabApp.default_url=/lab/tree/notebooks/README.md"
+    first, second = main.os.environ["JUPYTER_CONFIG_PATH"].split(main.os.pathsep)
+    assert Path(first) == ROOT / "notebooks/.lab" and second == "own"
+
+
+@pytest.mark.parametrize(("failed", "code"), [({}, 0), ({"08_evaluation": "an error"}, 1)])
+def test_notebooks_that_fail_are_an_exit_code(failed, code, checkout, monkeypatch):
+    asked = []
+    monkeypatch.setattr(plain, "run", lambda names, **_: asked.append(names) or failed)
+    assert main.main(["notebooks", "08_evaluation"]) == code and asked == [["08_evaluation"]]
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("recovered", 0), ("missed", 1)])

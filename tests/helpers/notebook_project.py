@@ -38,7 +38,8 @@ SECOND = (
 
 def write_notebook(path: Path, *cells: str, parameters: str = DEFAULTS) -> None:
     """Write a notebook with a parameter cell and these code cells."""
-    notebook = nbformat.v4.new_notebook()
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     notebook.cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
     notebook.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
     for number, cell in enumerate(notebook.cells):

@@ -11,7 +11,7 @@ from psembed.paper import display
 from psembed.powershell.tokens import tokenize
 from psembed.project.workspace import Workspace
 
-OUTSIDE_CODE = re.compile(r"<(code|pre)>.*?</\1>|<[^>]*>", re.DOTALL)
+OUTSIDE_CODE = re.compile(r"<(code|pre)\b[^>]*>.*?</\1>|<[^>]*>", re.DOTALL)
 RESULT = {"generated": True, "repositories": 3}
 
 
@@ -32,7 +32,7 @@ def test_numbers_are_formatted_and_what_is_missing_is_a_dash():
     )
     shown = display.table(frame, formats={"share": ".1%"}, bars=("share",))
     cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown.data)]
-    assert cells == ["1,234,567", "12.3%", "2.50", "True", "-", "100.0%", "100,000.00", "False"]
+    assert cells == ["1,234,567", "12.3%", "2.50", "yes", "-", "100.0%", "100,000.00", "no"]
     assert "#CDE7F6 12.3%,transparent 12.3%" in shown.data
 
 
