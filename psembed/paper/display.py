@@ -19,7 +19,7 @@ from psembed.project.workspace import Workspace
 
 ROWS = 12  # of a table
 PLAIN = "tex2jax_ignore mathjax_ignore"
-PRE = '<pre style="font-family:monospace">'
+PRE = '<pre style="font-family:var(--jp-code-font-family,monospace)">'
 BYTES = 16  # in a line of `hexadecimal`
 KINDS = {  # of token: what it is called here, and its colour
     "variable": ("variable", "#CDE7F6"), "sigil": ("variable", "#CDE7F6"), "word": ("word", "#FDE9C4"),
