@@ -1,53 +1,117 @@
-"""README's tables of what was found, from the published results; `psembed paper` brings them up to date."""
+"""What was found, from the published results: README's first screen, and the long tables of results.md.
+
+`psembed paper` brings both up to date.
+"""
 
 import logging
+from collections import Counter
 from pathlib import Path
 
+from psembed.models.baselines import BASELINES
 from psembed.paper import claims, detection_figures
 from psembed.paper.build import PUBLISHED, between_marks
+from psembed.paper.ledger import FIGURE_4, VERDICTS, coverage_row
 from psembed.project.published import stale_note
-from psembed.project.results import Results, load_results
+from psembed.project.results import CoverageRow, Results, load_results
 from psembed.runtime.errors import PsembedError
 from psembed.runtime.files import atomic
 
 LOG = logging.getLogger(__name__)
+PAGE = Path("docs/results.md")
+PROTOCOLS = {
+    "p1": "new scripts of sources that models have trained on (P1)",
+    "p2": "scripts of a source that no model has seen (P2)",
+}
 
 
-def readme_table(results: Results) -> str:
-    """Return README's tables in Markdown: measured claims; coverage at the rate that the run asked for."""
-    rows = ["| claim | published | ours | verdict |", "|---|---|---|---|"]
+def first_screen(results: Results) -> str:
+    """Return what README opens with, in Markdown: findings, verdicts counted, and a table of a few rows."""
+    counted = Counter(row["verdict"] for row in claims.evaluate(results))
+    verdicts = ", ".join(f"{counted[name]} {name.replace('_', ' ')}" for name in VERDICTS)
+    lines = [*_findings(results), "", f"Claims of the study: {verdicts} ([all, with reasons]({PAGE})).", ""]
+    rows = [row for protocol in PROTOCOLS for row in _few(results, protocol)]
+    return "\n".join([*lines, *_rates_table(rows)])
+
+
+def _findings(results: Results) -> list[str]:
+    """Return the findings that have been measured, an item each."""
+    held_out = results.get("04_semantics", {}).get("benchmark", {}).get("held_out", {})
+    found = []
+    if held_out:
+        found.append(
+            "- **The vectors know PowerShell.** Of aliases that took no part in any choice, the command is "
+            f"among the ten nearest tokens of its alias for {held_out['alias_hit10']:.0%}; chance finds next "
+            "to none."
+        )
+    for protocol, words in PROTOCOLS.items():
+        rows = {row["model"]: row for row in _few(results, protocol)}
+        if FIGURE_4 in rows and len(rows) > 1:
+            ours, other = rows[FIGURE_4], next(iter(rows.values()))
+            found.append(
+                f"- **Of {words}** the study's network finds {_rate(ours)}, the strongest traditional model "
+                f"{_rate(other)}, where one clean script in a thousand may be flagged."
+            )
+    return found
+
+
+def _rate(row: CoverageRow) -> str:
+    return f"{row['tpr']:.0%} (flagging {row['fpr']:.2%} of clean ones)"
+
+
+def _few(results: Results, protocol: str) -> list[CoverageRow]:
+    """Return the rows of the strongest traditional model, the study's network and the committee, if run."""
+    single = [row for model in BASELINES if (row := coverage_row(results, protocol, model))]
+    strongest = [max(single, key=lambda row: row["tpr"])] if single else []
+    others = [row for model in (FIGURE_4, "committee") if (row := coverage_row(results, protocol, model))]
+    return strongest + others
+
+
+def _rates_table(rows: list[CoverageRow]) -> list[str]:
+    head = "| protocol | model | found (95% interval) | FPR asked | FPR realised | malicious | clean |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        names = f"{row['protocol'].upper()} | {detection_figures.model_title(row['model'])}"
+        tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+        counts = f"{row['positives']:,} | {row['negatives']:,}"
+        lines.append(f"| {names} | {tpr} | {row['fpr_asked']:.1%} | {row['fpr']:.2%} | {counts} |")
+    return lines
+
+
+def page(results: Results) -> str:
+    """Return results.md: every claim with its verdict and reason, and every model's rates."""
+    lines = ["# Results of the published run", "", "Written by `psembed paper`; do not edit by hand.", ""]
+    lines += ["## Claims", "", "| claim | published | ours | verdict | why |", "|---|---|---|---|---|"]
     for row in claims.evaluate(results):
-        if row["ours"] is None:
-            continue
         published, ours = (claims.shown(value, row["unit"]) for value in (row["published"], row["ours"]))
         ours += claims.shown_interval(row, " ({} to {})")
-        cells = (f"{row['id']} {row['claim']}", published, ours, row["verdict"].replace("_", " "))
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        named, verdict = f"{row['id']} {row['claim']}", row["verdict"].replace("_", " ")
+        cells = (named, published, ours, verdict, row.get("reason", ""))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     evaluation = results.get("08_evaluation", {})
-    rows.append("\n| protocol | model | TPR (95% interval) | FPR asked | FPR realised | malicious | clean |")
-    rows.append("|---|---|---|---|---|---|---|")
-    for rates in evaluation.get("table", []):
-        if rates["fpr_asked"] == evaluation.get("fpr") and rates["protocol"] != "p0":
-            names = f"{rates['protocol'].upper()} | {detection_figures.model_title(rates['model'])}"
-            tpr = f"{rates['tpr']:.1%} ({rates['low']:.1%} to {rates['high']:.1%})"
-            counts = f"{rates['positives']:,} | {rates['negatives']:,}"
-            rows.append(f"| {names} | {tpr} | {rates['fpr_asked']:.1%} | {rates['fpr']:.2%} | {counts} |")
-    return "\n".join(rows)
+    asked = [row for row in evaluation.get("table", []) if row["fpr_asked"] == evaluation.get("fpr")]
+    lines += ["", "## Rates", "", *_rates_table([row for row in asked if row["protocol"] != "p0"])]
+    return "\n".join(lines) + "\n"
 
 
 def update(root: Path) -> bool:
-    """Write the table of the published results between README's marks; tell whether README changed."""
+    """Write README's results between its marks, and results.md; tell whether README changed."""
     path = root / "README.md"
     try:
         stale = stale_note(root)
-        table = readme_table(load_results(root / "paper" / "results" / PUBLISHED))
+        results = load_results(root / "paper" / "results" / PUBLISHED)
         text = path.read_text(encoding="utf-8")
     except (PsembedError, FileNotFoundError) as error:
         LOG.info("README is left as it is: %s", error)
         return False
-    updated = between_marks(text, "results", f"{stale}\n\n{table}".lstrip())
+    _write(root / PAGE, page(results))
+    updated = between_marks(text, "results", f"{first_screen(results)}\n\n{stale}".rstrip())
     if updated == text:
         return False
-    with atomic(path) as temporary:
-        temporary.write_text(updated, encoding="utf-8")
+    _write(path, updated)
     return True
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from docs.results import readme_table
+from docs.results import PAGE, first_screen, page
 from psembed.cli.main import parser as command_line
 from psembed.detector.detector import Detector
 from psembed.embedding import released
@@ -26,8 +26,9 @@ FENCES = re.findall(r"```\n(.*?)```", README, re.DOTALL)
 
 
 def test_readme_shows_the_published_results():
-    table = readme_table(load_results(RESULTS))
-    assert table.count("\n") > 10 and table in README
+    results = load_results(RESULTS)
+    assert first_screen(results) in README
+    assert page(results) == (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
