@@ -31,8 +31,7 @@ def make(path: str, profile: str, *, root: Path) -> None:
 
     Raises StageError with what the run said if one of them fails.
     """
-    stages = missing_stages(path, profile, root=root)
-    if profile != PROFILE or not in_notebook() or not stages:
+    if profile != PROFILE or not in_notebook() or not (stages := missing_stages(path, profile, root=root)):
         return
     print(f"{path} is not there yet: running {', '.join(stages)} first, once.", flush=True)
     command = [sys.executable, "-m", "psembed", "run", "--profile", profile, "--only", *stages]
