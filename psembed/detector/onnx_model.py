@@ -14,6 +14,7 @@ from psembed.runtime.errors import ModelError
 
 FORMAT = 2
 SCORE, FEATURES = "score", "features"
+MAX_DIFFERENCE = 1e-5  # between scores of one text by two runtimes
 
 
 def open_session(path: Path):

@@ -25,10 +25,9 @@ import numpy as np
 from psembed.detector import manifest
 from psembed.detector.detector import Detector
 from psembed.detector.manifest import MODEL, TOKENIZER
-from psembed.detector.onnx_model import SCORE, open_session
+from psembed.detector.onnx_model import MAX_DIFFERENCE, SCORE, open_session
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder
-from psembed.release.export import MAX_DIFFERENCE
 from psembed.runtime.errors import PsembedError, StageError
 from psembed.runtime.files import RELEASED, sha256_of_file, write_json
 from psembed.runtime.progress import table

@@ -11,13 +11,11 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from psembed.detector.onnx_model import FEATURES, FORMAT, SCORE, open_session, run_onnx
+from psembed.detector.onnx_model import FEATURES, FORMAT, MAX_DIFFERENCE, SCORE, open_session, run_onnx
 from psembed.models.network import predict
 from psembed.powershell.encoding import Samples
 from psembed.runtime.errors import ModelError
 from psembed.runtime.files import atomic
-
-MAX_DIFFERENCE = 1e-5
 
 
 def to_onnx(model, path: Path, *, opset: int = 17) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,8 @@ def test_another_package_is_refused(tmp_path, monkeypatch):
     with pytest.raises(PsembedError, match="cannot be downloaded"):
         dotnet.fetch()
     assert not any(tmp_path.iterdir())
+
+
+def test_the_proof_does_without_tensorflow():
+    code = "import sys, psembed.release.dotnet; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
