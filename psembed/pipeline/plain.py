@@ -14,11 +14,8 @@ from psembed.runtime.errors import ParameterError
 from psembed.runtime.files import PACKAGE
 from psembed.runtime.progress import Progress, clock
 
-COPIED = (
-    "notebooks",
-    "paper/results",
-    "pyproject.toml",
-)  # what a notebook finds of a clone, beside the package
+# What a notebook finds of a clone, beside the package.
+COPIED = ("notebooks", "paper/results", "pyproject.toml")
 
 
 def run(names: Sequence[str] = (), *, root: Path, progress: Progress | None = None) -> dict[str, str]:
@@ -35,10 +32,10 @@ def run(names: Sequence[str] = (), *, root: Path, progress: Progress | None = No
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder)
-        for path in filter(Path.exists, (root / name for name in COPIED)):
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            (clone / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
-            copy(path, clone / path.relative_to(root))
+        for name in filter(lambda name: (root / name).exists(), COPIED):
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            copy(root / name, clone / name)
         for number, name in enumerate(chosen, 1):
             progress.begin(number, len(chosen), name)
             start, error = monotonic(), _papermill(name, kept / f"{name}.ipynb", clone)
