@@ -7,10 +7,10 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-from psembed.models.baselines import BASELINES
+from psembed.evaluation.comparisons import COMMITTEE, TRADITIONAL
 from psembed.paper import claims, detection_figures
 from psembed.paper.build import PUBLISHED, between_marks
-from psembed.paper.ledger import FIGURE_4, VERDICTS, coverage_row
+from psembed.paper.ledger import FIGURE_4, VERDICTS, coverage_row, models_of
 from psembed.project.published import stale_note
 from psembed.project.results import CoverageRow, Results, load_results
 from psembed.runtime.errors import PsembedError
@@ -22,6 +22,7 @@ PROTOCOLS = {
     "p1": "new scripts of sources that models have trained on (P1)",
     "p2": "scripts of a source that no model has seen (P2)",
 }
+FEW = (TRADITIONAL, FIGURE_4, COMMITTEE)  # models of README's table, after the best traditional one
 
 
 def first_screen(results: Results) -> str:
@@ -48,32 +49,26 @@ def _findings(results: Results) -> list[str]:
         if FIGURE_4 in rows and len(rows) > 1:
             ours, other = rows[FIGURE_4], next(iter(rows.values()))
             found.append(
-                f"- **Of {words}** the study's network finds {_rate(ours)}, the strongest traditional model "
-                f"{_rate(other)}, where one clean script in a thousand may be flagged."
+                f"- **Of {words}** the study's network finds {ours['tpr']:.0%} where one clean script in a "
+                f"thousand is flagged, the best traditional model {other['tpr']:.0%}."
             )
     return found
 
 
-def _rate(row: CoverageRow) -> str:
-    return f"{row['tpr']:.0%} (flagging {row['fpr']:.2%} of clean ones)"
-
-
 def _few(results: Results, protocol: str) -> list[CoverageRow]:
-    """Return the rows of the strongest traditional model, the study's network and the committee, if run."""
-    single = [row for model in BASELINES if (row := coverage_row(results, protocol, model))]
-    strongest = [max(single, key=lambda row: row["tpr"])] if single else []
-    others = [row for model in (FIGURE_4, "committee") if (row := coverage_row(results, protocol, model))]
-    return strongest + others
+    """Return the rows of the traditional model that is best in P3, and of FEW, as far as run."""
+    wanted = (models_of(results).get("traditional"), *FEW)
+    return [row for model in wanted if model and (row := coverage_row(results, protocol, model))]
 
 
 def _rates_table(rows: list[CoverageRow]) -> list[str]:
-    head = "| protocol | model | found (95% interval) | FPR asked | FPR realised | malicious | clean |"
-    lines = [head, "|---|---|---|---|---|---|---|"]
+    head = "| protocol | model | found (95% interval) | FPR realised | malicious | clean |"
+    lines = [head, "|---|---|---|---|---|---|"]
     for row in rows:
         names = f"{row['protocol'].upper()} | {detection_figures.model_title(row['model'])}"
         tpr = f"{row['tpr']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
         counts = f"{row['positives']:,} | {row['negatives']:,}"
-        lines.append(f"| {names} | {tpr} | {row['fpr_asked']:.1%} | {row['fpr']:.2%} | {counts} |")
+        lines.append(f"| {names} | {tpr} | {row['fpr']:.3%} | {counts} |")
     return lines
 
 

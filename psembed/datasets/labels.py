@@ -1,20 +1,32 @@
-"""Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the three protocols."""
-
-import math
-from collections.abc import Sequence
+"""Labelled scripts: overlap between sets, rules for dropping, shortcuts, and the study's hard kinds."""
 
 import numpy as np
 import polars as pl
 
 from psembed.datasets import splits
-from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.errors import CorpusError
 
 DROP_CONFLICT = "a near-duplicate cluster holds both classes"
 DROP_OFFENSIVE = "a clean label on a near-duplicate of an offensive tool"
 DROP_ASIDE = "a copy whose cluster belongs to another group"
 DROP_EMPTY = "nothing is left after cleaning"
-DROPPED = "dropped"  # the part of test scripts that a rule dropped
-COPIES = "copies"  # the part of test scripts whose cluster another test script stands for
+DROP_SHORT = "a malicious label on a text too short to show it"
+DROP_FRAMEWORK = "files of the PoshC2 framework under a clean label"
+DROP_LANGUAGE = "a malicious label on a text in another language"
+
+SHORTEST = 20  # characters of a clean text that a malicious label can be held for
+# Of MPSD's benign half these are one framework for attacks, as its functions' names tell.
+FRAMEWORK_FILES = r"powershell_benign_dataset/(?:420[7-9]|42[1-8]\d|4290)\.ps1$"
+OTHER_LANGUAGES = (
+    r"(?i)\A[^\w#<$'\"]{0,8}(?:@?echo off\b|rem\s|::|setlocal\b)"  # batch
+    r"|\A\s*<(?:!doctype|html|script|hta:|\?xml|scriptlet|package|job)\b"  # HTML applications, XML
+    r"|\A(?:'[^\n]*\n|\s)*(?:option explicit|on error resume next|dim \w+"  # VBScript
+    r"|set \w+ ?= ?createobject|sub \w+\()"
+    r"|\A\s*(?:var|function) \w+[^$]{0,80}(?:activexobject"  # JScript
+    r"|wscript\.(?:createobject|echo|quit|sleep))"
+    r"|\A(?:MZ|PK\x03|\{\\rtf|%PDF)"  # programs, archives, documents
+)
+"""How a text in another language begins; rules of 29 November 2026, written before anything was scored."""
 
 CIPHERS = r"frombase64string|gzipstream|deflatestream|rijndael|createdecryptor|\baes|-bxor|securestring"
 RUNS = r"\biex\b|invoke-expression|\.invoke\(|invoke-command|start-process|virtualalloc|createthread"
@@ -75,7 +87,10 @@ def audit(scripts: pl.DataFrame) -> pl.DataFrame:
         raise CorpusError(f"the corpus has {classes} labelled class(es), two are needed: add a source")
     rules = {
         DROP_EMPTY: pl.col("clean") == "",
-        DROP_ASIDE: pl.col("part") == "aside",
+        DROP_ASIDE: pl.col("part") == splits.ASIDE,
+        DROP_FRAMEWORK: (pl.col("source") == "mpsd") & pl.col("path").str.contains(FRAMEWORK_FILES),
+        DROP_SHORT: (pl.col("label") == 1) & (pl.col("clean").str.len_chars() < SHORTEST),
+        DROP_LANGUAGE: (pl.col("label") == 1) & pl.col("text").str.contains(OTHER_LANGUAGES),
         DROP_CONFLICT: pl.col("classes") > 1,
         DROP_OFFENSIVE: pl.col("offensive") & (pl.col("label") == 0),
     }
@@ -100,27 +115,6 @@ def listed(audited: pl.DataFrame) -> pl.DataFrame:
     """Return sha256, source, label and the reason (`dropped`) of every script that a rule dropped."""
     columns = ["dropped", "source", "label", "sha256"]
     return audited.filter(pl.col("dropped") != "").select(columns).sort(columns)
-
-
-def dropped_tests(audited: pl.DataFrame, *, wild_source: str) -> pl.DataFrame:
-    """Return the scripts that a rule dropped and that would be tested, to be scored, but for empty ones.
-
-    The columns p1 and p2 are "test" where the protocol would test the script, else "".
-    """
-    test = pl.col("part") == splits.TEST
-    wild = pl.when(pl.col("label") == 1).then(pl.col("source") == wild_source).otherwise(test)
-    part, no = pl.lit(splits.TEST), pl.lit("")
-    parts = {"p1": pl.when(test).then(part).otherwise(no), "p2": pl.when(wild).then(part).otherwise(no)}
-    columns = ["sha256", "source", "stratum", "label", "cluster", "text", "clean", "dropped"]
-    would_be = audited.filter((pl.col("dropped") != "") & (pl.col("clean") != "") & (test | wild))
-    return would_be.select(*columns, **parts)
-
-
-def dropped_of(dropped: pl.DataFrame, protocol: str) -> dict[str, pl.DataFrame]:
-    """Return the part DROPPED: one script per cluster and class of `dropped_tests`; nothing for P0."""
-    own = dropped.filter(pl.col(protocol) == splits.TEST) if protocol in dropped.columns else dropped.clear()
-    own = own.unique(["cluster", "label"], keep="first", maintain_order=True)
-    return {DROPPED: own} if own.height else {}
 
 
 def shortcuts(corpus: pl.DataFrame) -> dict[str, list[dict]]:
@@ -162,88 +156,6 @@ def _rules(features: pl.DataFrame) -> list[dict]:
         rule = {"feature": name, "rule": f"not {name}" if turned else name, "accuracy": accuracy}
         rows.append(rule | {"balanced_accuracy": balanced, "tpr": tpr, "fpr": fpr, "n": len(flagged)})
     return rows
-
-
-def protocols(audited: pl.DataFrame, *, wild_source: str, seed: int) -> pl.DataFrame:
-    """Draw up P0, P1 and P2.
-
-    P1 takes the group-disjoint part of each script. P0 (`at_random`) deals the same parts out by chance. P2
-    (`splits.across_sources`) tests on malicious scripts of `wild_source` and trains on those of the others.
-
-    Each kept script has a row, with p0, p1 and p2 (train, validation, test or "") and `rank`: 0 for the first
-    script of its cluster, 1 for the second, and so on.
-    """
-    kept = audited.filter(pl.col("dropped") == "")
-    sources = kept.filter(pl.col("label") == 1)["source"].unique().sort().to_list()
-    if wild_source not in sources:
-        raise CorpusError(f"no malicious script of {wild_source!r} is left for P2: choose one of {sources}")
-    p2 = splits.across_sources(
-        kept["part"].to_list(),
-        kept["group"].to_numpy(),
-        kept["label"].to_numpy(),
-        kept["source"].to_list(),
-        train=[source for source in sources if source != wild_source],
-        test=[wild_source],
-    )
-    p0 = at_random(kept["part"].to_list(), kept["label"].to_numpy(), seed=seed)
-    return kept.with_columns(one_line=one_line(kept)).select(
-        *("sha256", "source", "kind", "stratum", "repository_group", "family", "label", "text", "clean"),
-        *("size", "cluster", "group", "one_line"),
-        p0=pl.Series(p0.tolist(), dtype=pl.String),
-        p1="part",
-        p2=pl.Series(p2.tolist(), dtype=pl.String),
-        rank=pl.int_range(pl.len()).over("cluster"),
-    )
-
-
-def at_random(parts: Sequence[str], labels: np.ndarray, *, seed: int) -> np.ndarray:
-    """Return the parts of the naive protocol (P0): those of `parts`, dealt out anew to scripts of each class.
-
-    Near-duplicates and scripts of one repository land on both sides; it is there to show what that hides.
-    """
-    random, dealt = np.random.default_rng(seed), np.array(parts, dtype=object)
-    for label in np.unique(labels):
-        chosen = np.flatnonzero(np.asarray(labels) == label)
-        dealt[chosen] = dealt[random.permutation(chosen)]
-    return dealt
-
-
-def parts(samples: pl.DataFrame, protocol: str, *, per_cluster: int) -> dict[str, pl.DataFrame]:
-    """Return the scripts of each part: up to `per_cluster` of a cluster in training, one elsewhere.
-
-    The other scripts of test clusters, if any, are a part of their own, COPIES. In P0 every copy counts.
-    """
-    limit = {"train": per_cluster, "validation": 1, "test": 1}
-    counts = {part: (pl.col("rank") < limit[part]) | (protocol == "p0") for part in splits.PARTS}
-    sets = {part: samples.filter((pl.col(protocol) == part) & counts[part]) for part in splits.PARTS}
-    copies = samples.filter((pl.col(protocol) == "test") & ~counts["test"])
-    return sets | ({COPIES: copies} if copies.height else {})
-
-
-def budget(rows: pl.DataFrame, *, share: float, seed: int) -> pl.DataFrame:
-    """Return the scripts of a share (0 < share <= 1) of the clusters of each class of training scripts.
-
-    At least one cluster of each class is kept, and a smaller share is part of a larger one of the same seed.
-    """
-    if not 0 < share <= 1:
-        raise ParameterError(f"share {share!r}: expected a share of the labels, such as 0.1 for a tenth")
-    random, kept = np.random.default_rng(seed), []
-    for _, own in rows.group_by("label", maintain_order=True):
-        clusters = random.permutation(own["cluster"].unique().sort().to_numpy())
-        kept.append(pl.Series(clusters[: math.ceil(share * len(clusters))]))
-    return rows.filter(pl.col("cluster").is_in(pl.concat(kept).implode()))
-
-
-def sizes(samples: pl.DataFrame, protocol: str) -> dict[str, dict[str, int]]:
-    """Count scripts and clusters by class in each part of a protocol."""
-    counted = {}
-    for part in splits.PARTS:
-        rows = samples.filter(pl.col(protocol) == part)
-        classes = {name: rows.filter(label=label) for name, label in (("positive", 1), ("negative", 0))}
-        scripts = {f"{name}s": own.height for name, own in classes.items()}
-        clusters = {f"{name}_clusters": own["cluster"].n_unique() for name, own in classes.items()}
-        counted[part] = scripts | clusters
-    return counted
 
 
 def hard_kinds(clean: pl.Series) -> dict[str, np.ndarray]:

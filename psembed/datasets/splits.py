@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from psembed.runtime.errors import CorpusError, ParameterError, SplitError
 
-TRAIN, VALIDATION, TEST, ASIDE, UNUSED = "train", "validation", "test", "aside", ""
+TRAIN, VALIDATION, TEST, ASIDE = "train", "validation", "test", "aside"
 PARTS = (TRAIN, VALIDATION, TEST)
 FRACTIONS = {TRAIN: 0.55, VALIDATION: 0.15, TEST: 0.30}
 
@@ -166,39 +166,18 @@ def shared_clusters(held: pl.DataFrame) -> pl.DataFrame:
     return pairs.group_by(**sides).agg(shared=pl.len())
 
 
-def across_sources(
-    parts: Sequence[str],
-    group: np.ndarray,
-    labels: np.ndarray,
-    sources: Sequence[str],
-    *,
-    train: Sequence[str],
-    test: Sequence[str],
-) -> np.ndarray:
-    """Return the parts of the protocol across sources (P2).
+def folds(group: np.ndarray, strata: Sequence[str], *, count: int, seed: int) -> np.ndarray:
+    """Return the fold of each script (int64[n], 0 to `count` - 1).
 
-    Benign scripts keep their part. Malicious scripts of the `test` sources are all test; those of
-    the `train` sources are train, or validation where they already were. A malicious script whose
-    group then lies in another part is unused (""): in a conflict between malicious scripts those of
-    the test sources give way, as what has a near-duplicate in training cannot show transfer.
-
-    A part without one of the classes raises SplitError.
+    Groups are whole, and each stratum is shared out. Arguments are those of `assign`. Raises ParameterError
+    if `count` is below 2, CorpusError if there are fewer groups.
     """
-    parts, group, labels = np.array(parts, dtype=object), np.asarray(group), np.asarray(labels)
-    sources = np.asarray(sources, dtype=object)
-    malicious = labels == 1
-    parts[malicious & np.isin(sources, list(test))] = TEST
-    parts[malicious & np.isin(sources, list(train)) & (parts != VALIDATION)] = TRAIN
-    parts[malicious & ~np.isin(sources, [*train, *test])] = UNUSED
-    in_part = {part: np.isin(group, group[~malicious & (parts == part)]) for part in PARTS}
-    for part in PARTS:
-        clash = np.any([in_part[other] for other in PARTS if other != part], axis=0)
-        parts[malicious & (parts == part) & clash] = UNUSED
-    trained = group[malicious & np.isin(parts, [TRAIN, VALIDATION])]
-    parts[malicious & (parts == TEST) & np.isin(group, trained)] = UNUSED
-    check(parts, group)
-    require_classes(labels, parts)
-    return parts
+    if not isinstance(count, int) or count < 2:
+        raise ParameterError(f"folds is {count!r}: give a whole number of at least 2")
+    if len(np.unique(group)) < count:
+        raise CorpusError(f"{len(np.unique(group))} groups cannot be dealt out to {count} folds; lower folds")
+    fractions = {str(fold): 1 / count for fold in range(count)}
+    return assign(group, strata, seed=seed, fractions=fractions).astype(np.int64)
 
 
 def check(parts: Sequence[str], group: np.ndarray) -> None:
@@ -213,15 +192,6 @@ def check(parts: Sequence[str], group: np.ndarray) -> None:
             f"group {worst['group']} ({worst['scripts']:,} scripts) spans {' and '.join(worst['part'])}, and "
             f"so do {len(spans) - 1:,} other groups: near-duplicates would leak; assign whole groups"
         )
-
-
-def require_classes(labels: np.ndarray, parts: Sequence[str]) -> None:
-    """Raise SplitError, naming part and class, if a part lacks malicious (1) or benign (0) scripts."""
-    labels, parts = np.asarray(labels), np.asarray(parts, dtype=object)
-    for part in PARTS:
-        for label, name in ((1, "malicious"), (0, "benign")):
-            if not np.any((parts == part) & (labels == label)):
-                raise SplitError(f"the {part} part has no {name} script: add sources or change fractions")
 
 
 def _table(clusters: np.ndarray, repository_groups: Sequence[str]) -> pl.DataFrame:

@@ -6,7 +6,6 @@ known only where it follows an opener, such as | or {, or a closed block. What s
 for the variables that a string expands.
 """
 
-import base64
 import hashlib
 import re
 import tomllib
@@ -65,7 +64,7 @@ def apply(name: str, texts: Iterable[str], *, seed: int, hosts: Sequence[str] | 
     transform = TRANSFORMS[name]
     if name in HOSTED:
         transform = partial(transform, hosts=_usable(hosts))
-    return [text if len(text) > LIMIT else transform(text, _generator(text, seed)) for text in texts]
+    return [text if len(text) > LIMIT else transform(text, generator(text, seed)) for text in texts]
 
 
 def _usable(hosts: Sequence[str] | None) -> list[str]:
@@ -76,7 +75,8 @@ def _usable(hosts: Sequence[str] | None) -> list[str]:
     return usable
 
 
-def _generator(text: str, seed: int) -> np.random.Generator:
+def generator(text: str, seed: int) -> np.random.Generator:
+    """Return the generator of chance for a text, the same for the same text and seed."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return np.random.default_rng([seed, int.from_bytes(digest)])
 
@@ -187,12 +187,6 @@ def _new_names(old: set[str], generator: np.random.Generator) -> dict[str, str]:
     return dict(zip(sorted(old), new, strict=True))
 
 
-def _encoded_command(text: str, _: np.random.Generator) -> str:
-    """Wrap the whole text as the argument of -EncodedCommand: Base64 of UTF-16LE. An empty text stays."""
-    encoded = base64.b64encode(text.encode("utf-16-le", "surrogatepass")).decode()
-    return f"powershell -EncodedCommand {encoded}" if text else text
-
-
 def _comment_padding(text: str, generator: np.random.Generator) -> str:
     """Put a comment line before and after, and clean: a no-op, as cleaning takes comments out.
 
@@ -206,9 +200,9 @@ def _comment_padding(text: str, generator: np.random.Generator) -> str:
 
 
 def _beside_host(text: str, generator: np.random.Generator, hosts: Sequence[str], form: str) -> str:
-    """Glue a benign host to the text, in a form of {text} and {host}."""
+    """Glue a benign host to the text, in a form of {text} and {host}; of no text it is the host alone."""
     host = hosts[generator.integers(len(hosts))]
-    return form.format(text=text, host=host).strip(" ")
+    return form.format(text=text, host=host) if text else host
 
 
 TRANSFORMS: dict[str, Callable[..., str]] = {
@@ -219,10 +213,9 @@ TRANSFORMS: dict[str, Callable[..., str]] = {
     "alias_to_command": _alias_to_command,
     "command_to_alias": _command_to_alias,
     "variable_names": _variable_names,
-    "encoded_command": _encoded_command,
     "comment_padding": _comment_padding,
     "benign_before": partial(_beside_host, form="{host} {text}"),
     "benign_after": partial(_beside_host, form="{text} {host}"),
+    "benign_around": partial(_beside_host, form="{host} {text} {host}"),
 }
-HOSTED = ("benign_before", "benign_after")  # these need hosts
-OPAQUE = ("encoded_command",)  # these show nothing of what they hold
+HOSTED = ("benign_before", "benign_after", "benign_around")  # these need hosts

@@ -19,7 +19,8 @@ from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.dotnet.encodings import well_formed
-from psembed.powershell.unwrap.layers import Layer, Unwrapped, may_run, unwrap
+from psembed.powershell.unwrap.layers import Unwrapped, may_run, unwrap
+from psembed.powershell.unwrap.reading import joined
 from psembed.runtime import workers
 from psembed.runtime.files import RELEASED, sha256
 from psembed.runtime.threads import cores
@@ -33,9 +34,8 @@ class Detector:
 
     Attributes
     ----------
-    threshold, layer_threshold : float
-        A script is called malicious if its score is at least the first, or that of a layer within it the
-        second.
+    threshold : float
+        A script is called malicious if the score of what is read of it (`unwrap.reading`) is at least this.
     temperature : float
         What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
@@ -53,9 +53,7 @@ class Detector:
     def __init__(self, session, encoder: Encoder, manifest: dict, folder: Path):
         self._session, self._encoder, self.folder = session, encoder, folder
         self.manifest = manifest
-        self.threshold, self.layer_threshold, self.temperature = (
-            float(manifest[name]) for name in ("threshold", "layer_threshold", "temperature")
-        )
+        self.threshold, self.temperature = (float(manifest[name]) for name in ("threshold", "temperature"))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> "Detector":
@@ -125,7 +123,7 @@ class Detector:
         return itertools.chain.from_iterable(map(self.judge, chunks(items)))
 
     def verdict(self, content: bytes | str, *, name: str = "script") -> Verdict:
-        """Score one script, given as bytes or as decoded text, and its layers."""
+        """Score one script, given as bytes or as decoded text, together with its layers."""
         return self.judge([Item(name, content)])[0]
 
     def explain(self, script: Verdict | str | bytes) -> Explanation:
@@ -135,8 +133,8 @@ class Detector:
     def judge(self, items: Sequence[Item], **asked) -> list[Verdict]:
         """Return the verdicts on items that together fit into memory, in order.
 
-        May be `asked`: a `threshold` instead of the detector's (0..1; that of layers stays at least as high),
-        `regions` of malicious scripts (True), `texts` of layers (True).
+        May be `asked`: a `threshold` instead of the detector's (0..1), `regions` of malicious scripts (True),
+        `texts` of layers (True).
         """
         unscored = [_read(item) for item in items]
         runs = iter(may_run([text for _, text in unscored if text is not None]))
@@ -153,66 +151,49 @@ class Detector:
         return verdicts + self._score_layers(pending, asked)
 
     def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
-        """Score the layers of several items together; return the verdicts."""
-        clean = [cleaning.clean(layer.text) for _, unwrapped in pending for layer in unwrapped.layers]
-        scores = itertools.chain.from_iterable(map(self._scores, workers.chunks(clean)))
-        scored = zip(clean, scores, strict=True)
+        """Score what is read of several items, and their layers where they have any; return the verdicts."""
+        texts = [[cleaning.clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
+        asked_of = [[joined(own), *own] if len(own) > 1 else own for own in texts]
+        chunks = workers.chunks(itertools.chain.from_iterable(asked_of))
+        scores = itertools.chain.from_iterable(map(self._scores, chunks))
         return [
-            self._decide(verdict, unwrapped, scored, **asked) if unwrapped.layers else verdict
-            for verdict, unwrapped in pending
+            self._decide(verdict, unwrapped, own, list(itertools.islice(scores, len(own))), **asked)
+            if own
+            else verdict
+            for (verdict, unwrapped), own in zip(pending, asked_of, strict=True)
         ]
 
     def _decide(
         self,
         verdict: Verdict,
         unwrapped: Unwrapped,
-        scored: Iterator,
+        clean: list[str],
+        scores: list[float],
         *,
         threshold=None,
         regions=False,
         texts=False,
     ) -> Verdict:
-        """Add to a verdict what its layers and the next of their clean texts and scores say."""
-        clean, scores = zip(*itertools.islice(scored, len(unwrapped.layers)), strict=True)
+        """Add to a verdict what the scores say: the first is that of the reading, then come the layers'."""
+        own = scores[1:] or scores
         layers = tuple(
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
-            for layer, score in zip(unwrapped.layers, scores, strict=True)
+            for layer, score in zip(unwrapped.layers, own, strict=True)
         )
-        limit = self.threshold if threshold is None else threshold
-        outermost, inner = _deciding(unwrapped.layers)
-        guilty = [number for number in outermost if scores[number] >= limit]
-        guilty += [number for number in inner if scores[number] >= max(limit, self.layer_threshold)]
-        highest = max(guilty or outermost, key=lambda number: (scores[number], -number))
+        malicious = scores[0] >= (self.threshold if threshold is None else threshold)
         cut = f"not all layers were uncovered: limit of {unwrapped.cut}" if unwrapped.cut else ""
         verdict = replace(
             verdict,
-            score=scores[highest],
-            malicious=bool(guilty),
-            layer=highest,
+            score=scores[0],
+            malicious=malicious,
+            layer=max(range(len(own)), key=lambda number: (own[number], -number)),
             layers=layers,
-            read=self.view(clean[highest]),
+            read=self.view(clean[0]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
             texts=tuple(layer.text for layer in unwrapped.layers),
         )
-        region = deciding_region(self, verdict) if regions and guilty else None
+        region = deciding_region(self, verdict) if regions and malicious else None
         return replace(verdict, region=region, texts=verdict.texts * texts)
-
-
-def _deciding(layers: list[Layer]) -> tuple[list[int], list[int]]:
-    """Return the layers that may convict: the script, or what it only hands over, and those within.
-
-    One that only hands others over is neither.
-    """
-    carriers = {layer.parent for layer in layers if layer.carried}
-    handed_over = {0}
-    outermost: list[int] = []
-    inner: list[int] = []
-    for number, layer in enumerate(layers):
-        if layer.carried and layer.parent in handed_over:
-            handed_over.add(number)
-        if number not in carriers:
-            (outermost if number in handed_over else inner).append(number)
-    return outermost, inner
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:

@@ -1,8 +1,8 @@
 """Why a script scores as it does: which pieces of it drive the score, found by leaving some out.
 
-The layer that decides is cut into pieces, and random halves of them are scored: what the log-odds
-lose without a piece, by a linear model, is its weight. Pieces that matter are cut again. Whether the marks
-are faithful is measured by `deletion_curve`: leaving out the heaviest pieces first must lower the score
+What is read of a script and its layers is cut into pieces, and random halves of them are scored: what the
+log-odds lose without a piece, by a linear model, is its weight. Pieces that matter are cut again. Whether the
+marks are faithful is measured by `deletion_curve`: leaving out the heaviest pieces first must lower the score
 faster than any others. Beside the marks stand the training clusters that the network finds most alike
 (psembed.detector.neighbours).
 
@@ -37,13 +37,15 @@ class Scorer(Protocol):
     """What explaining asks of a detector."""
 
     threshold: float
-    layer_threshold: float
 
     def verdict(self, content: bytes | str) -> Verdict:
         """Score a script and its layers."""
 
     def score_clean(self, texts: Iterable[str]) -> np.ndarray:
         """Score clean texts (float32[n])."""
+
+    def view(self, clean: str) -> str:
+        """Return what is read of a clean text."""
 
     def nearest(self, clean: str) -> list[Neighbour]:
         """Return the training clusters nearest to a clean text."""
@@ -62,10 +64,10 @@ class Piece:
 class Explanation:
     """Why a script scores so.
 
-    `layer` decides, and was uncovered as `how` says. It has this `score` (0..1), and convicts the script from
-    `threshold` on. `text` is what the network reads of it: clean, of a long one head and tail. `pieces` are
-    all of `text`, from left to right. `nearest` are the training clusters most like it, the nearest first;
-    none where the detector does not tell them.
+    It has this `score` (0..1) together with its layers, and is malicious from `threshold` on. `layer` scores
+    highest alone, and was uncovered as `how` says. `text` is what the network reads: the script and its
+    layers, clean, of a long text head and tail. `pieces` are all of `text`, from left to right. `nearest` are
+    the training clusters most like it, the nearest first; none where the detector does not tell them.
     """
 
     score: float
@@ -121,7 +123,7 @@ class Explanation:
 
 
 def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
-    """Explain the score of the layer of a script that decides, given as it is or by its verdict.
+    """Explain the score of a script together with its layers, given as it is or by its verdict.
 
     Raises ParameterError if the script cannot be scored; the message says why.
     """
@@ -130,7 +132,7 @@ def explain(detector: Scorer, script: Verdict | str | bytes) -> Explanation:
         raise ParameterError(f"{verdict.name}: {verdict.reason}; there is no score to explain")
     return Explanation(
         score=verdict.score,
-        threshold=detector.layer_threshold if verdict.layer else detector.threshold,
+        threshold=detector.threshold,
         layer=verdict.layer,
         how=verdict.layers[verdict.layer].how,
         text=verdict.read,

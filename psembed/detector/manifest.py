@@ -1,10 +1,10 @@
 """manifest.json: what vouches for the files of a detector's folder, and at which score it convicts.
 
 A detector is a folder: detector.onnx, tokenizer.json (psembed.powershell.encoding.Encoder), manifest.json
-(format, the decision threshold and that of layers within a script, the false-positive rate they were fixed
-at, the temperature that brings scores nearer to probabilities, lengths of rows for ports, SHA-256 of the
-other files, and the profile it is from) and, where the nearest training scripts are told, neighbours.parquet
-(psembed.detector.neighbours); golden.jsonl.gz (psembed.release.golden) may be beside them.
+(format, the decision threshold, the false-positive rate it was fixed at, the temperature that brings scores
+nearer to probabilities, lengths of rows for ports, SHA-256 of the other files, and the profile it is from)
+and, where the nearest training scripts are told, neighbours.parquet (psembed.detector.neighbours);
+golden.jsonl.gz (psembed.release.golden) may be beside them.
 """
 
 import math
@@ -15,22 +15,19 @@ from psembed.runtime import manifests
 from psembed.runtime.errors import ModelError
 from psembed.runtime.files import write_json
 
-FORMAT = 3
+FORMAT = 4
 MODEL, TOKENIZER, MANIFEST = "detector.onnx", "tokenizer.json", "manifest.json"
 NEIGHBOURS = "neighbours.parquet"
 REMEDY = "export the model again, or copy the whole folder again"
 
 
-def write(
-    folder: Path, *, threshold: float, layer_threshold: float, temperature: float, fpr: float, profile: str
-) -> dict:
+def write(folder: Path, *, threshold: float, temperature: float, fpr: float, profile: str) -> dict:
     """Write manifest.json beside detector.onnx and tokenizer.json, which must be there, and what else is.
 
-    A script is called malicious if its score is at least `threshold`, or that of a layer within it
-    `layer_threshold`. `temperature` divides the log-odds of a score (psembed.evaluation.calibration); `fpr`
-    (0..1) is the false-positive rate at which the threshold was fixed on validation data; `profile` names the
-    run that made the model. Returns the manifest. Raises ModelError where a file is missing, or a number is
-    out of range.
+    A script is called malicious if its score is at least `threshold`. `temperature` divides the log-odds of
+    a score (psembed.evaluation.calibration); `fpr` (0..1) is the false-positive rate at which the threshold
+    was fixed on clean scripts of other folds; `profile` names the run that made the model. Returns the
+    manifest. Raises ModelError where a file is missing, or a number is out of range.
     """
     folder = Path(folder)
     files = [MODEL, TOKENIZER] + [NEIGHBOURS] * (folder / NEIGHBOURS).exists()
@@ -38,7 +35,6 @@ def write(
     manifest = {
         "format": FORMAT,
         "threshold": float(threshold),
-        "layer_threshold": float(layer_threshold),
         "temperature": float(temperature),
         "fpr": float(fpr),
         "buckets": buckets(Encoder.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))),
@@ -59,7 +55,7 @@ def read(folder: Path) -> dict:
 
 def _check_fields(manifest: dict) -> None:
     manifests.check_fields(MANIFEST, manifest, {"sha256": dict}, remedy=REMEDY)
-    for name in ("threshold", "layer_threshold", "fpr"):
+    for name in ("threshold", "fpr"):
         value = manifest.get(name)
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ModelError(f"{MANIFEST}: {name} is {value!r}, expected a number from 0 to 1")

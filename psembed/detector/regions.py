@@ -5,7 +5,7 @@ import re
 
 from psembed.detector.explain import Scorer, weighed_pieces
 from psembed.detector.verdict import Region, Verdict
-from psembed.powershell.cleaning import COMMENT, edited, spans
+from psembed.powershell.cleaning import COMMENT, clean, edited, spans
 
 SAMPLES = 64  # what they find lowers the score as much as what four times as many find
 WINDOW, FACTOR = 100, 37  # characters that GitHub hashes, and the base of its polynomial
@@ -22,7 +22,8 @@ def deciding_region(detector: Scorer, verdict: Verdict) -> Region:
     """
     script = _unix_lines(verdict.texts[0])
     code = _code_in_place(script)
-    found = _of_layer(verdict, script) if verdict.layer else _of_piece(detector, verdict.read, code)
+    own = detector.view(clean(verdict.texts[0]))
+    found = _of_layer(verdict, script) if verdict.layer else _of_piece(detector, own, code)
     lines, columns = [], []
     line = _LINE.search(code)  # the first that holds code
     for place in found or (line.span() if line else (0, 0)):

@@ -70,17 +70,15 @@ class Verdict:
     name, sha256, encoding : str
         The item's name; the hash of its bytes (of a text, as UTF-8); how they were decoded.
     score : float or None
-        Of the layer that decides, 0..1; None where nothing could be scored, and `reason` says why.
+        Of the script and its layers together, 0..1; None where nothing was scored, and `reason` says why.
     malicious : bool or None
-        Whether the script itself reaches the threshold, or a layer in it that of layers. A command line that
-        does nothing but hand over an encoded script is judged by that script.
+        Whether the score reaches the threshold.
     layer : int or None
-        The layer that decides: of those that convict the one with the highest score, else the script, 0, or
-        what it does nothing but hand over.
+        The layer that by itself scores highest; 0 is the script.
     layers : tuple of LayerScore
-        The script itself first (psembed.powershell.unwrap.layers).
+        The script itself first (psembed.powershell.unwrap.layers), each with the score of it alone.
     read : str
-        What the network reads of the layer that decides (`Detector.view`).
+        What the network reads: the script and its layers (`Detector.view`).
     reason : str
         Why there is no score, or a remark: a part of the script is missing, a limit was met.
     event : Event

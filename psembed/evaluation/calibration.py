@@ -1,10 +1,10 @@
 """Calibration: whether a score can be read as a probability, and one number that brings it nearer to one.
 
-Temperature scaling (Guo et al. 2017) divides the log-odds of a score by one number, found on validation data.
-It cannot change which script scores higher, so no rate at a threshold and no ROC curve changes; nor can it
-move all scores up or down, as a model trained with balanced class weights on a rare class would need. Scores
-of exactly 0 or 1 have no log-odds: they are held within LOGIT_LIMIT, beyond which scores become equal; so
-thresholds are set on the scores as the detector gives them.
+Temperature scaling (Guo et al. 2017) divides the log-odds of a score by one number, found on scripts of other
+folds. It cannot change which script scores higher, so no rate at a threshold and no ROC curve changes; nor
+can it move all scores up or down, as a model trained with balanced class weights on a rare class would need.
+Scores of exactly 0 or 1 have no log-odds: they are held within LOGIT_LIMIT, beyond which scores become equal;
+so thresholds are set on the scores as the detector gives them.
 """
 
 import numpy as np
@@ -12,30 +12,32 @@ import polars as pl
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from psembed.datasets.protocols import TEST
 from psembed.detector.verdict import log_odds
 from psembed.evaluation import metrics
+from psembed.evaluation.coverage import LOGIT_LIMIT
 from psembed.project.results import Calibration
 from psembed.runtime.errors import CorpusError, ParameterError
 
-LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
 TEMPERATURES = (0.05, 20.0)  # sought between these; scores without a mistake would want 0
 BINS = 15  # of the reliability table
 
 
 def calibrated(rows: pl.DataFrame, *, protocol: str, model: str) -> Calibration:
-    """Fit a temperature on validation, the first seed alone, and say how well test scores are calibrated.
+    """Fit temperatures to test scores of the first seed, and say how well they are calibrated.
 
-    It gives the temperature, the expected_calibration_error and reliability (rows) of test scores after it,
-    and `before`, the error without it.
+    It gives the temperature of all scores; the expected_calibration_error and reliability (rows) of scores
+    that each had the temperature of the other folds; and `before`, the error without any.
     """
-    own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
-    own = own.filter(pl.col("seed") == own["seed"].min())
-    validation, test = (own.filter(pl.col("part") == part) for part in ("validation", "test"))
-    fitted = temperature(validation["score"].to_numpy(), validation["label"].to_numpy())
-    labels, raw = test["label"].to_numpy(), test["score"].to_numpy()
-    scores = apply(raw, fitted)
+    own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model), pl.col("part") == TEST)
+    own = own.filter((pl.col("seed") == pl.col("seed").min()) & (pl.col("share") == 1))
+    labels, raw, folds = (own[name].to_numpy() for name in ("label", "score", "fold"))
+    scores = np.empty(len(raw))
+    for fold in np.unique(folds):
+        within = folds == fold
+        scores[within] = apply(raw[within], temperature(raw[~within], labels[~within]))
     return {
-        "temperature": fitted,
+        "temperature": temperature(raw, labels),
         "expected_calibration_error": expected_calibration_error(scores, labels, bins=BINS),
         "before": expected_calibration_error(raw, labels, bins=BINS),
         "reliability": reliability(scores, labels, bins=BINS).to_dicts(),

@@ -1,6 +1,8 @@
-"""Coverage tables from scores: thresholds fixed on validation data, intervals over test clusters and seeds.
+"""Coverage from scores: what is found when few clean scripts may be flagged.
 
 All tables of chapter 8 are computed from the rows of score tables (psembed.evaluation.score_tables) alone.
+Each fold has a model of its own, so a script is judged by its `rate`: the share of clean test scripts of the
+other folds that score as high as it does, or higher (`crossed`). No script has a part in its own threshold.
 """
 
 import math
@@ -8,102 +10,162 @@ import math
 import numpy as np
 import polars as pl
 
-from psembed.datasets.labels import COPIES, DROPPED
-from psembed.evaluation import metrics
+from psembed.datasets.protocols import APART, COPIES, DROPPED, TEST
+from psembed.detector.verdict import log_odds
+from psembed.evaluation import metrics, resampling
+from psembed.evaluation.resampling import Rates
 from psembed.runtime import intervals
+from psembed.runtime.errors import CorpusError, TooFewNegativesError
 
 PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-positive rate
+BELOW = 0.9  # of the rate wanted, that crossed thresholds are asked for, so that it is not exceeded
+LEVELS = (0.9, 0.99)  # quantiles of clean scores that are brought to 0 and 1
+NARROWEST = 1e-3  # log-odds that these are taken to be apart, at least
+LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
 MODEL = ("protocol", "model")
-TRAINING = (*MODEL, "seed")
-CHANGE = ("difference", "low", "high")  # what `cluster_bootstrap` gives of two sets of scores
+TRAINING = (*MODEL, "seed", "share")
+CHANGE = ("difference", "low", "high")
+MOST_OF_TAIL = 0.1  # of the clean scripts flagged, that one group may set (`capped`)
+LENGTHS = (50, 200, 1_000, 10_000)  # characters: bounds of the classes of length
+LENGTH_CLASSES = (
+    *(f"{low:,} to {high - 1:,}" for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)),
+    f"{LENGTHS[-1]:,} or more",
+)
 
 
-def thresholds(rows: pl.DataFrame, *, fprs: list[float]) -> list[dict]:
-    """Return the threshold of every protocol, model, seed and rate, from validation negatives alone."""
-    negatives = rows.filter((pl.col("part") == "validation") & (pl.col("label") == 0))
-    return [
-        dict(zip(TRAINING, training, strict=True))
-        | {"fpr": fpr, "threshold": metrics.threshold_at_fpr(own["score"].to_numpy(), fpr)}
-        for training, own in negatives.group_by(TRAINING, maintain_order=True)
-        for fpr in fprs
-    ]
+def crossed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `z`, the score on a scale that all folds share, and `rate` (float64).
+
+    Folds have models of their own, some surer than others: `z` is the log-odds of a score, of which the
+    quantiles LEVELS among the clean test scripts of the fold become 0 and 1. `rate` is the share of clean
+    test scripts of the other folds whose z is as high or higher. Raises CorpusError if a score is NaN, or if
+    a training has a single fold, or one without a clean test script.
+    """
+    tables = [rows.clear().with_columns(z=pl.lit(0.0), rate=pl.lit(0.0))]
+    for training, own in rows.group_by(TRAINING, maintain_order=True):
+        odds = log_odds(metrics.checked_scores(own["score"].to_numpy()), limit=LOGIT_LIMIT)
+        folds = own["fold"].to_numpy()
+        clean = ((own["part"] == TEST) & (own["label"] == 0)).to_numpy()
+        _require_clean(training, folds, clean)
+        z, rate = np.empty(len(odds)), np.empty(len(odds))
+        for fold in np.unique(folds):
+            within = folds == fold
+            low, high = np.quantile(odds[within & clean], LEVELS)
+            z[within] = (odds[within] - low) / max(high - low, NARROWEST)
+        for fold in np.unique(folds):
+            others = np.sort(z[clean & (folds != fold)])
+            below = np.searchsorted(others, z[folds == fold], side="left")
+            rate[folds == fold] = 1 - below / len(others)
+        tables.append(own.with_columns(z=z, rate=rate))
+    return pl.concat(tables)
+
+
+def _require_clean(training: tuple, folds: np.ndarray, clean: np.ndarray) -> None:
+    every, with_clean = np.unique(folds), np.unique(folds[clean])
+    if len(with_clean) < max(2, len(every)):
+        protocol, model, seed, _ = training
+        raise CorpusError(
+            f"clean test scripts of folds {with_clean.tolist()} of {every.tolist()} are scored by {model} in "
+            f"{protocol} (seed {seed}): thresholds come from other folds, so all need some"
+        )
 
 
 def flagged(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Add `threshold`, that validation data gave for `fpr`, and `flagged` (0 or 1): the score reaches it."""
-    limits = pl.DataFrame(thresholds(rows, fprs=[fpr])).drop("fpr")
-    joined = rows.join(limits, on=TRAINING, how="left", maintain_order="left")
-    reached = pl.col("score").cast(pl.Float64) >= pl.col("threshold")
-    return joined.with_columns(flagged=reached.cast(pl.Float64))
+    """Add `flagged` (0 or 1) to `crossed` rows, at a realised false-positive rate of at most `fpr`.
+
+    Of every training those are flagged whose rate lies below the lowest at which too many clean test scripts
+    would be. So models are compared at the same realised rate.
+    """
+    return _under(rows, flag_limits(rows, fpr=fpr))
+
+
+def flag_limits(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return the rate of each training below which at most `fpr` of its clean test scripts lie (`limit`)."""
+    clean = rows.filter((pl.col("part") == TEST) & (pl.col("label") == 0))
+    at = (pl.len() * fpr + 1e-9).floor()
+    return clean.group_by(TRAINING).agg(limit=pl.col("rate").sort().get(at))
+
+
+def _under(rows: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
+    joined = rows.join(limits, on=TRAINING, how="left", maintain_order="left", nulls_equal=True)
+    return joined.with_columns(flagged=(pl.col("rate") < pl.col("limit")).cast(pl.Float64)).drop("limit")
 
 
 def per_script(rows: pl.DataFrame, part: str, *averaged: str) -> pl.DataFrame:
     """Average columns over seeds: one row per protocol, model and script of a part, in a fixed order."""
     own, script = rows.filter(pl.col("part") == part), (*MODEL, "sha256")
-    facts = pl.col("label", "cluster", "stratum").first()
+    facts = pl.col("label", "cluster", "stratum", "characters").first()
     return own.group_by(script).agg(pl.col(averaged).mean(), facts).sort(script)
 
 
-def coverage(rows: pl.DataFrame, *, fprs: list[float], seed: int, rounds: int) -> pl.DataFrame:
-    """Return the coverage table of the test part.
+def resampled(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> dict[tuple[str, str], Rates]:
+    """Return the rates of every protocol and model at a realised rate of `fpr`, as they are and resampled.
 
-    It has protocol, model, fpr_asked, threshold (mean over seeds), tpr with its 95% interval low..high
-    (bootstrap over clusters and seeds), fpr realised with its exact binomial interval, positives, negatives,
-    seeds, auc and partial_auc (to a rate of PARTIAL) of scores averaged over seeds; for diagnosis
-    tpr_test_threshold, had the threshold been set on test negatives (null where too few).
+    A model whose clean scripts do not carry the rate is left out. Raises CorpusError if a model has not
+    scored every script that others of its protocol have: draws are paired.
     """
-    table = [
-        {
-            **dict(zip(MODEL, model, strict=True)),
-            "fpr_asked": fpr,
-            "threshold": own.unique("seed", maintain_order=True)["threshold"].mean(),
-            **_rates(own.filter(pl.col("part") == "test"), seed=seed, rounds=rounds),
-            "tpr_test_threshold": _tpr_test_threshold(own, fpr=fpr),
-            "seeds": own["seed"].n_unique(),
-        }
-        for fpr in fprs
-        for model, own in flagged(rows, fpr=fpr).group_by(MODEL, maintain_order=True)
-    ]
-    return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
-
-
-def _rates(test: pl.DataFrame, *, seed: int, rounds: int) -> dict:
-    scripts = per_script(test, "test", "flagged", "score")
-    labels, scores = scripts["label"].to_numpy(), scripts["score"].to_numpy()
-    positive = intervals.by_seed(test.filter(pl.col("label") == 1))
-    tpr, low, high = intervals.cluster_bootstrap(*positive, seed=seed, rounds=rounds)
-    alarms = scripts.filter(pl.col("label") == 0)["flagged"]
-    fpr_low, fpr_high = intervals.binomial_interval(round(float(alarms.mean()) * len(alarms)), len(alarms))
+    test = _whole(rows)
+    scripts = test.group_by(MODEL, maintain_order=True).agg(pl.col("sha256").n_unique())
+    for protocol, model, count in scripts.iter_rows():
+        if count < scripts.filter(protocol=protocol)["sha256"].max():
+            raise CorpusError(f"{model} lacks scores of {protocol} that others have: run its chapter again")
+    carried = pl.col("sha256").filter(pl.col("label") == 0).n_unique().over(MODEL) * fpr >= 1
     return {
-        "tpr": tpr,
-        "low": low,
-        "high": high,
-        "fpr": float(alarms.mean()),
-        "fpr_low": fpr_low,
-        "fpr_high": fpr_high,
-        "positives": scripts.height - len(alarms),
-        "negatives": len(alarms),
-        "auc": metrics.auc(labels, scores),
-        "partial_auc": metrics.auc(labels, scores, max_fpr=PARTIAL),
+        (protocol, model): resampling.rates(own, fpr=fpr, asked=BELOW * fpr, seed=seed, rounds=rounds)
+        for (protocol, model), own in test.filter(carried).group_by(MODEL, maintain_order=True)
     }
 
 
-def _tpr_test_threshold(rows: pl.DataFrame, *, fpr: float) -> float | None:
-    """Return the TPR at the threshold that test negatives would give, averaged over seeds."""
-    tprs = []
-    for _, own in rows.filter(pl.col("part") == "test").group_by("seed", maintain_order=True):
-        negative, positive = (own.filter(pl.col("label") == label)["score"] for label in (0, 1))
-        if len(negative) * fpr < 1:
-            return None
-        threshold = metrics.threshold_at_fpr(negative.to_numpy(), fpr)
-        tprs.append(float((positive >= threshold).mean()))
-    return sum(tprs) / len(tprs)
+def coverage(rows: pl.DataFrame, found: dict[float, dict[tuple[str, str], Rates]]) -> pl.DataFrame:
+    """Return the coverage table of the test part of `crossed` rows and what `resampled` found at each rate.
+
+    It has protocol, model, fpr_asked; tpr with its 95% interval low..high and the `fpr` realised, at most
+    fpr_asked; asked_tpr and asked_fpr at crossed thresholds that are asked for BELOW of fpr_asked, with
+    intervals (`resampling`); positives, negatives, seeds, auc and partial_auc (to a rate of PARTIAL). A rate
+    that the negatives do not carry has no row; TooFewNegativesError if they carry none.
+    """
+    if not any(found.values()):
+        asked = ", ".join(f"{fpr:g}" for fpr in found)
+        raise TooFewNegativesError(f"no model was tested on enough clean scripts for an FPR of {asked}")
+    table = []
+    for fpr, of in found.items():
+        marked = flagged(_whole(rows), fpr=fpr).partition_by(MODEL, as_dict=True)
+        for model, rates in of.items():
+            own = marked[model]
+            named = dict(zip(MODEL, model, strict=True)) | {"fpr_asked": fpr}
+            table.append(named | _rates(own, rates) | {"seeds": own["seed"].n_unique()})
+    return pl.DataFrame(table).sort("protocol", "fpr_asked", "model")
+
+
+def _whole(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the scores of test scripts by models that had all labels."""
+    return rows.filter((pl.col("part") == TEST) & (pl.col("share") == 1))
+
+
+def _rates(own: pl.DataFrame, found: Rates) -> dict:
+    scripts = per_script(own, TEST, "flagged", "rate")
+    labels, suspicion = scripts["label"].to_numpy(), 1 - scripts["rate"].to_numpy()
+    alarms = scripts.filter(pl.col("label") == 0)["flagged"]
+    row = {"tpr": float(found.tpr[0])} | dict(
+        zip(("low", "high"), resampling.interval(found.tpr), strict=True)
+    )
+    row |= {"fpr": float(alarms.mean())}
+    for name in ("asked_tpr", "asked_fpr"):
+        draws = getattr(found, name)
+        row |= {name: float(draws[0])}
+        row |= dict(zip((f"{name}_low", f"{name}_high"), resampling.interval(draws), strict=True))
+    return row | {
+        "positives": scripts.height - len(alarms),
+        "negatives": len(alarms),
+        "auc": metrics.auc(labels, suspicion),
+        "partial_auc": metrics.auc(labels, suspicion, max_fpr=PARTIAL),
+    }
 
 
 def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return what the rates are when near-duplicates of test scripts count, too.
 
-    Thresholds stay those of one script per validation cluster; seeds that have not scored the copies are out.
+    Thresholds stay those of one script per cluster; seeds that have not scored the copies are out.
     Columns are protocol, model, tpr, positives, fpr, negatives (scripts looked at) and counting: "one per
     cluster", "clusters weighted" (one of n weighs 1/n) or "every script"; none if no copies were scored.
     """
@@ -111,7 +173,7 @@ def by_weighting(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     if test.is_empty():
         return pl.DataFrame()
     weights = {
-        "one per cluster": (pl.col("part") == "test").cast(pl.Float64),
+        "one per cluster": (pl.col("part") == TEST).cast(pl.Float64),
         "clusters weighted": 1 / pl.len().over(*TRAINING, "cluster"),
         "every script": pl.lit(1.0),
     }
@@ -128,7 +190,7 @@ def without_rules(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     test = _with_part(rows, DROPPED, fpr=fpr)
     if test.is_empty():
         return pl.DataFrame()
-    as_is = _weighted_rates(test.filter(pl.col("part") == "test"), pl.lit(1.0))
+    as_is = _weighted_rates(test.filter(pl.col("part") == TEST), pl.lit(1.0))
     return as_is.join(_weighted_rates(test, pl.lit(1.0)), on=MODEL, suffix="_kept").sort(MODEL)
 
 
@@ -138,7 +200,7 @@ def _with_part(rows: pl.DataFrame, part: str, *, fpr: float) -> pl.DataFrame:
     if scored.is_empty():
         return scored
     marked = flagged(rows.join(scored, on=TRAINING, how="semi", maintain_order="left"), fpr=fpr)
-    return marked.filter(pl.col("part").is_in(["test", part]))
+    return marked.filter(pl.col("part").is_in([TEST, part]))
 
 
 def _weighted_rates(rows: pl.DataFrame, weight: pl.Expr) -> pl.DataFrame:
@@ -149,6 +211,41 @@ def _weighted_rates(rows: pl.DataFrame, weight: pl.Expr) -> pl.DataFrame:
     scripts = pl.col("sha256").n_unique()
     rates = positive.agg(tpr=rate, positives=scripts)
     return rates.join(negative.agg(fpr=rate, negatives=scripts), on=MODEL)
+
+
+def capped(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return the rates where no group may have more than MOST_OF_TAIL of the clean scripts that are flagged.
+
+    Columns are those of `by_weighting` without counting. The false alarms of a group beyond its share do not
+    count, so thresholds are lower; `fpr` is the rate that all of them make.
+    """
+    test, clean = _whole(rows), pl.col("label") == 0
+    few = (MOST_OF_TAIL * fpr * clean.sum().over(TRAINING) - 1e-9).ceil()
+    place = pl.col("rate").rank("ordinal").over(*TRAINING, "group", "label")
+    counted = test.filter(~clean | (place <= few) | (pl.col("rate") > 10 * fpr))
+    limits = flag_limits(counted, fpr=fpr)
+    return _weighted_rates(_under(test, limits), pl.lit(1.0)).sort(MODEL)
+
+
+def threshold(clean_scores: pl.Series, *, fpr: float) -> float:
+    """Return the score from which a detector convicts: BELOW of `fpr` asked of out-of-fold clean scores."""
+    return metrics.threshold_at_fpr(clean_scores.to_numpy(), BELOW * fpr)
+
+
+def positives(rows: pl.DataFrame, protocol: str) -> int:
+    """Count the malicious scripts that a protocol tests."""
+    return _whole(rows).filter(protocol=protocol, label=1)["sha256"].n_unique()
+
+
+def negatives(rows: pl.DataFrame) -> dict[str, int]:
+    """Count the clean scripts of P1: those tested, and with them their copies; all, and those by hand."""
+    clean = rows.filter(pl.col("protocol") == "p1", pl.col("label") == 0)
+    counted = {}
+    for name, parts in (("negatives_test", [TEST]), ("negatives_test_scripts", [TEST, COPIES])):
+        own = clean.filter(pl.col("part").is_in(parts))
+        counted[name] = own["sha256"].n_unique()
+        counted[f"{name}_human"] = own.filter(stratum="human")["sha256"].n_unique()
+    return counted
 
 
 def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl.DataFrame:
@@ -168,7 +265,7 @@ def workload(table: pl.DataFrame, *, fpr: float, prevalences: list[float]) -> pl
 
 def share_flagging(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.DataFrame:
     """Return sha256 and one float column per model: the share of its seeds that flag the test script."""
-    test = per_script(flagged(rows, fpr=fpr), "test", "flagged").filter(pl.col("model").is_in(models))
+    test = per_script(flagged(rows, fpr=fpr), TEST, "flagged").filter(pl.col("model").is_in(models))
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
@@ -177,20 +274,33 @@ def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> p
 
     Seeds that a model was not trained with on fewer labels are left out of the whole, too.
     """
-    few = rows.filter(pl.col("share") < 1).select(TRAINING).unique()
-    compared = rows.join(few, on=TRAINING, how="semi", maintain_order="left")
-    tables = [
-        coverage(own, fprs=[fpr], seed=seed, rounds=rounds).with_columns(share=pl.lit(share))
-        for (share,), own in compared.group_by("share", maintain_order=True)
-    ]
+    few = rows.filter(pl.col("share") < 1).select(*MODEL, "seed").unique()
+    compared = rows.join(few, on=[*MODEL, "seed"], how="semi", maintain_order="left")
+    tables = []
+    for (share,), own in compared.group_by("share", maintain_order=True):
+        as_whole = own.with_columns(share=pl.lit(1.0))
+        found = {fpr: resampled(as_whole, fpr=fpr, seed=seed, rounds=rounds)}
+        tables.append(coverage(as_whole, found).with_columns(share=pl.lit(share)))
     return pl.concat(tables).sort("model", "share")
 
 
 def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return the share flagged of the test part with interval and n, by protocol, model, class, stratum."""
-    keys = [*MODEL, "label", "stratum"]
-    test = per_script(flagged(rows, fpr=fpr), "test", "flagged").group_by(keys)
-    return with_interval(test.agg(pl.col("flagged").mean(), n=pl.len()).sort(keys), "flagged")
+    """Return the share flagged by class, stratum and length, with interval and n.
+
+    Columns are protocol, model, label, by ("stratum" or "characters"), value, flagged and n. Scripts that are
+    APART count, too.
+    """
+    marked = flagged(rows.filter(pl.col("share") == 1), fpr=fpr)
+    test = pl.concat([per_script(marked, part, "flagged") for part in (TEST, APART)])
+    reached = pl.sum_horizontal(pl.col("characters") >= low for low in LENGTHS)
+    views = {
+        "stratum": test.with_columns(value="stratum"),
+        "characters": test.with_columns(value=pl.lit(pl.Series(LENGTH_CLASSES)).gather(reached)),
+    }
+    keys = [*MODEL, "label", "by", "value"]
+    found = [own.with_columns(by=pl.lit(by)).group_by(keys).agg(pl.col("flagged").mean(), n=pl.len())
+             for by, own in views.items()]  # fmt: skip
+    return with_interval(pl.concat(found).sort(keys), "flagged")
 
 
 def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
@@ -204,12 +314,12 @@ def with_interval(table: pl.DataFrame, share: str) -> pl.DataFrame:
 
 
 def roc(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return test ROC points (protocol, model, fpr, tpr) of scores averaged over seeds."""
+    """Return test ROC points (protocol, model, fpr, tpr) of `crossed` rates averaged over seeds."""
     curves = [
-        metrics.roc_points(own["label"].to_numpy(), own["score"].to_numpy()).select(
+        metrics.roc_points(own["label"].to_numpy(), 1 - own["rate"].to_numpy()).select(
             protocol=pl.lit(protocol), model=pl.lit(model), fpr="fpr", tpr="tpr"
         )
-        for (protocol, model), own in per_script(rows, "test", "score").group_by(MODEL, maintain_order=True)
+        for (protocol, model), own in per_script(rows, TEST, "rate").group_by(MODEL, maintain_order=True)
     ]
     return pl.concat(curves)
 
@@ -217,11 +327,10 @@ def roc(rows: pl.DataFrame) -> pl.DataFrame:
 # ---- the negative control: a model fitted to shuffled labels ----
 
 
-def at_fpr(parts: dict[str, pl.DataFrame], scores: dict[str, np.ndarray], *, fpr: float) -> dict:
-    """Fix a threshold on the validation part and return rates and auc of the test part."""
-    validation, test = (parts[part]["label"].to_numpy() for part in ("validation", "test"))
-    threshold = metrics.threshold_at_fpr(scores["validation"][validation == 0], fpr)
-    return {**metrics.rates(test, scores["test"], threshold), "auc": metrics.auc(test, scores["test"])}
+def at_fpr(labels: np.ndarray, scores: np.ndarray, *, fpr: float) -> dict:
+    """Return rates and auc of scores at the threshold that the clean ones among them give for `fpr`."""
+    threshold = metrics.threshold_at_fpr(np.asarray(scores)[np.asarray(labels) == 0], fpr)
+    return {**metrics.rates(labels, scores, threshold), "auc": metrics.auc(labels, scores)}
 
 
 def averaged(runs: list[dict]) -> dict:

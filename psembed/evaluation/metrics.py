@@ -1,7 +1,6 @@
 """Detection metrics: the one definition of each, always computed from scores.
 
-A script is flagged when its score is at or above the threshold. Thresholds are chosen on validation
-negatives and then applied unchanged, so the false-positive rate on test data is a result, not a choice.
+A script is flagged when its score is at or above the threshold.
 """
 
 import math
@@ -20,7 +19,7 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
     With k = floor(n * fpr) false positives allowed, it is the next number, in the type of the
     scores, above the (k+1)-th largest score: tied scores are flagged together or not at all.
 
-    `negative_scores` (float[n]) are those of benign validation scripts; NaN is a CorpusError. `fpr` is
+    `negative_scores` (float[n]) are those of benign scripts; NaN is a CorpusError. `fpr` is
     between 0 and 1 (ParameterError), and not so low that n * fpr < 1 (TooFewNegativesError).
     """
     _share("fpr", fpr)
@@ -30,7 +29,7 @@ def threshold_at_fpr(negative_scores: np.ndarray, fpr: float) -> float:
         needed = math.ceil(1 / fpr - 1e-9)
         raise TooFewNegativesError(
             f"FPR {fpr:g} cannot be set on {len(scores):,} negatives: at least {needed:,} are needed; "
-            "add benign scripts to the validation part or ask for a higher FPR"
+            "add benign scripts or ask for a higher FPR"
         )
     boundary = scores[allowed]
     return float(np.nextafter(boundary, np.inf, dtype=boundary.dtype))

@@ -1,72 +1,33 @@
-"""Robustness: what is still found of malicious scripts written another way, and training that expects it.
+"""Robustness: what is found of malicious scripts written another way, and what is flagged of clean ones.
 
-Variants are made in memory by psembed.datasets.transforms, of test scripts for measuring and of training
-scripts for hardening. In a score table the name of a transform stands where "test" does.
+In a score table the name of a way (psembed.datasets.rewritten) stands where "test" does.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
-from psembed.datasets import transforms
+from psembed.datasets.rewritten import HELD_OUT, TRANSFORMS, WRAPPERS
 from psembed.evaluation import coverage
 from psembed.runtime import intervals
 from psembed.runtime.errors import CorpusError
 
-VARIANTS = 2  # variants of each malicious script that hardened training gets, and as many of clean ones
-
-
-def variants(parts: dict[str, pl.DataFrame], *, seed: int) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield each transform's name and the malicious test scripts, with the `clean` text rewritten by it.
-
-    Of `labels.parts`; benign padding is taken from clean test scripts, which no model was trained on.
-    """
-    test = parts["test"]
-    malicious, hosts = test.filter(pl.col("label") == 1), test.filter(pl.col("label") == 0)["clean"].to_list()
-    for name in transforms.TRANSFORMS:
-        rewritten = transforms.apply(name, malicious["clean"], seed=seed, hosts=hosts)
-        yield name, malicious.with_columns(clean=pl.Series(rewritten, dtype=pl.String))
-
-
-def hardened(train: pl.DataFrame, *, seed: int) -> pl.DataFrame:
-    """Return training scripts and variants of them: VARIANTS of each malicious one, as many of clean ones.
-
-    Else the network would learn that rewriting is malicious. Each variant is by one transform, all equally
-    likely, and keeps its label, cluster and hash. Of clean scripts there is none that hides all it holds
-    (`transforms.OPAQUE`): a network takes all such for clean then. A missing class raises CorpusError.
-    """
-    malicious, clean = (train.filter(pl.col("label") == label) for label in (1, 0))
-    if not malicious.height or not clean.height:
-        raise CorpusError("training scripts of one class only: hardening needs both")
-    random = np.random.default_rng(seed)
-    count = VARIANTS * malicious.height
-    drawn = clean[random.choice(clean.height, size=count, replace=count > clean.height)]
-    drawn = pl.concat([*[malicious] * VARIANTS, drawn])
-    hosts, names = clean["clean"].to_list(), list(transforms.TRANSFORMS)
-    chosen = random.integers(len(names), size=drawn.height)
-    rewritten = []
-    for number, name in enumerate(names):
-        kept = pl.lit(True) if name not in transforms.OPAQUE else pl.col("label") == 1
-        rows = drawn.filter(pl.Series(chosen == number), kept)
-        texts = transforms.apply(name, rows["clean"], seed=seed, hosts=hosts)
-        rewritten.append(rows.with_columns(clean=pl.Series(texts, dtype=pl.String)))
-    return pl.concat([train, *rewritten])
+WAYS = (*TRANSFORMS, *WRAPPERS)
 
 
 def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
-    """Return what each transform costs each model at the threshold that validation data gave for `fpr`.
+    """Return what each way costs each model at a realised rate of `fpr` on scripts as they are.
 
-    It has protocol, model, transform, before and after (TPR, mean over seeds), the paired difference with its
-    95% interval low..high, and n, the largest loss first. CorpusError if no rewritten script has been scored.
+    It has protocol, model, transform (the way), before and after (TPR, mean over seeds), the paired
+    difference with its 95% interval low..high, and n, the largest loss first. CorpusError if no rewritten
+    script has been scored.
     """
-    marked = coverage.flagged(rows, fpr=fpr).filter(pl.col("label") == 1)
+    marked = coverage.flagged(rows.filter(pl.col("share") == 1), fpr=fpr).filter(pl.col("label") == 1)
     tables = {key: intervals.by_seed(own) for key, own in marked.group_by(*coverage.MODEL, "part")}
     losses = []
     for (protocol, model, part), (after, clusters) in tables.items():
-        if part not in transforms.TRANSFORMS:
+        if part not in WAYS:
             continue
-        before, _ = tables[protocol, model, "test"]
+        before = _same(tables[protocol, model, "test"], clusters)
         change = intervals.cluster_bootstrap(after - before, clusters, seed=seed, rounds=rounds)
         row = {"protocol": protocol, "model": model, "transform": part}
         row |= {"before": float(before.mean()), "after": float(after.mean())}
@@ -74,3 +35,24 @@ def table(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataF
     if not losses:
         raise CorpusError("no score of a rewritten script: run chapters 6 and 7 again")
     return pl.DataFrame(losses).sort(*coverage.MODEL, "difference", "transform")
+
+
+def _same(test: tuple[np.ndarray, np.ndarray], clusters: np.ndarray) -> np.ndarray:
+    """Return the rows of the test scripts of these clusters: not every script can be wrapped."""
+    flagged, of = test
+    place = {cluster: row for row, cluster in enumerate(of)}
+    return flagged[[place[cluster] for cluster in clusters]]
+
+
+def false_alarms(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return the share of clean scripts flagged in each way at a realised rate of `fpr` on them as they are.
+
+    It has protocol, model, way, `held_out` (a wrapper that no model was trained on), flagged with its exact
+    95% interval, and n.
+    """
+    marked = coverage.flagged(rows.filter(pl.col("share") == 1), fpr=fpr)
+    clean = marked.filter(pl.col("label") == 0, pl.col("part").is_in(WAYS))
+    script = clean.group_by(*coverage.MODEL, "part", "sha256").agg(pl.col("flagged").mean())
+    table = script.group_by(*coverage.MODEL, way="part").agg(pl.col("flagged").mean(), n=pl.len())
+    table = table.with_columns(held_out=pl.col("way").is_in(HELD_OUT)).sort(*coverage.MODEL, "way")
+    return coverage.with_interval(table, "flagged")

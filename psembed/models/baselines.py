@@ -1,10 +1,11 @@
 """Traditional detectors: what a network has to beat.
 
 The one-line rule; boosted trees on length alone and on all hand-made features; logistic regression on
-bag-of-words, token 3-grams and character 3-grams; a support vector machine on the last. Every detector has
-`score(texts) -> float32[n]`, higher is more malicious. All but the rule see clean texts, of which they read
-the first 15,000 and the last 5,000 characters where there are more than 20,000. Each that is tuned is tried
-at as many strengths of one number, so none wins by more tuning than another.
+bag-of-words, token 3-grams and character 3-grams; a support vector machine on the last; and novelty, which
+knows clean scripts alone. Every detector has `score(texts) -> float32[n]`, higher is more malicious. All but
+the rule see clean texts with their layers (`psembed.powershell.unwrap.reading`), of which they read the first
+15,000 and the last 5,000 characters where there are more than 20,000. Each that is tuned is tried at as many
+strengths of one number, so none wins by more tuning than another.
 """
 
 import logging
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +42,41 @@ SVM_PASSES = 10_000  # at most; it stops when it has converged
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 GRIDS: dict[str, tuple[float, ...]] = {name: tuple(grid) for name, grid in _DATA["strengths"].items()}
 """The strengths tried of each model that is tuned, as many of each, strongest regularisation first."""
-BASELINES = ("one_line_rule", *GRIDS)
-DEFAULT = 2  # place in the grid of the strength taken where there is no validation data
+BASELINES = ("one_line_rule", *GRIDS, "novelty")
+DEFAULT = 2  # place in the grid of the strength taken where none is given or chosen
 _BATCH = 2048  # scripts turned into counts at once
 # Several threads of OpenMP spin as they wait, on cores that are shared. BLAS keeps its own, whose number
 # decides the last bits of a linear model.
 _ONE_THREAD = {"limits": 1, "user_api": "openmp"}
 
-Texts = pl.Series | Sequence[str]
+
+class Read:
+    """Texts whose n-grams and features are counted once, however many models read a part of them."""
+
+    def __init__(self, texts: pl.Series | Sequence[str]):
+        self.texts, self.chosen = features.series(texts), None
+        self._known: dict[str, csr_array | np.ndarray] = {}
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts) if self.chosen is None else len(self.chosen)
+
+    def rows(self, chosen: np.ndarray) -> "Read":
+        """Return those texts (int64[n]) of all; what is counted of them is shared."""
+        part = Read.__new__(Read)
+        part.texts, part.chosen, part._known = self.texts, np.asarray(chosen), self._known
+        return part
+
+    def counted(self, name: str) -> csr_array | np.ndarray:
+        """Return what a model reads of the texts: counts of n-grams, or features, a row each."""
+        name = _SAME.get(name, name)
+        if name not in self._known:
+            self._known[name] = _VIEWS[name](self.texts) if name in _VIEWS else _counts(name, self.texts)
+        known = self._known[name]
+        return known if self.chosen is None else known[self.chosen]
+
+
+Texts = pl.Series | Sequence[str] | Read
 Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
 
 
@@ -57,7 +86,7 @@ class OneLineRule:
     The rule itself is a threshold of 1.0; lower ones allow a few lines.
     """
 
-    def score(self, texts: Texts) -> np.ndarray:
+    def score(self, texts: pl.Series | Sequence[str]) -> np.ndarray:
         """Return 1 / lines of each text, lines at its start and end that are empty left out."""
         lines = features.series(texts).str.strip_chars().str.count_matches(r"\r\n|\r|\n") + 1
         return (1 / lines.to_numpy()).astype(np.float32)
@@ -73,14 +102,31 @@ class TfIdf:
 
     def __call__(self, texts: Texts) -> csr_array:
         """Return the weights of clean texts (float32[n, k])."""
-        return self.weighting.transform(_counts(self.name, texts, self.columns))
+        return self.weighting.transform(_counted(self.name, texts)[:, self.columns])
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """How unlike clean training scripts a text is: the rarity of its character 3-grams among these.
+
+    No malicious script is learned from.
+    """
+
+    rarity: np.ndarray  # float32[columns]: minus the logarithm of the share of clean scripts that hold it
+
+    def score(self, texts: Texts) -> np.ndarray:
+        """Return the logistic function of the mean rarity of each text's distinct n-grams, less five."""
+        held = _counted(_CHARACTERS_OF, texts)
+        held = csr_array((np.ones_like(held.data), held.indices, held.indptr), shape=held.shape)
+        number = np.maximum(np.diff(held.indptr), 1)
+        return expit(held @ self.rarity / number - 5).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class FittedBaseline:
     """A classifier, with balanced class weights, of what a view makes of clean texts."""
 
-    view: Callable[[Texts], csr_array | np.ndarray]  # TfIdf, or a function of psembed.models.features
+    view: Callable[[Texts], csr_array | np.ndarray]  # TfIdf, or what counts features
     classifier: Classifier
     strength: float  # the one chosen of GRIDS: inverse regularisation strength (C), or leaves of each tree
     tried: dict[float, float]  # strength to average precision on validation data; empty without these
@@ -98,13 +144,14 @@ def fit(
     labels: np.ndarray,
     *,
     seed: int,
+    strength: float | None = None,
     validation: tuple[Texts, np.ndarray] | None = None,
-) -> OneLineRule | FittedBaseline:
+) -> OneLineRule | Novelty | FittedBaseline:
     """Fit one of BASELINES on clean texts (for the rule: decoded ones) and labels, 1 malicious, 0 benign.
 
     Where `validation` (texts, labels) is given, the strength with the best average precision there is chosen
     from the model's grid (the strongest regularisation on a tie); the model is not fitted to it. Otherwise
-    it is the one at DEFAULT.
+    it is `strength`, or the one at DEFAULT.
 
     Raises ParameterError if the name is unknown, CorpusError if a class is missing or lengths differ.
     """
@@ -113,21 +160,33 @@ def fit(
     if name == "one_line_rule":
         return OneLineRule()
     labels = _checked(texts, labels)
+    if name == "novelty":
+        return _novelty(texts, labels)
     if validation is not None:
         validation = validation[0], _checked(*validation)
     view, seen = _view(name, texts)
     held_out = None if validation is None else (view(validation[0]), validation[1])
-    return FittedBaseline(view, *_choose(name, seen, labels, held_out, seed=seed))
+    return FittedBaseline(view, *_choose(name, seen, labels, held_out, seed=seed, strength=strength))
+
+
+def _novelty(texts: Texts, labels: np.ndarray) -> Novelty:
+    held = _counted(_CHARACTERS_OF, texts)[np.flatnonzero(labels == 0)]
+    scripts = np.bincount(held.indices, minlength=held.shape[1])
+    return Novelty(-np.log((scripts + 1) / (held.shape[0] + 1)).astype(np.float32))
+
+
+def _counted(name: str, texts: Texts) -> csr_array | np.ndarray:
+    return (texts if isinstance(texts, Read) else Read(texts)).counted(name)
 
 
 def _view(name: str, texts: Texts) -> tuple[Callable, csr_array | np.ndarray]:
     """Return what turns texts into features, fitted on training texts, and the features of these."""
+    seen = _counted(name, texts)
     if name in _VIEWS:
-        return _VIEWS[name], _VIEWS[name](texts)
-    counts = _counts(name, texts)
-    columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) > 1)
+        return partial(_counted, name), seen
+    columns = np.flatnonzero(np.bincount(seen.indices, minlength=seen.shape[1]) > 1)
     view = TfIdf(name, columns, TfidfTransformer(sublinear_tf=True))
-    return view, view.weighting.fit_transform(counts[:, columns])
+    return view, view.weighting.fit_transform(seen[:, columns])
 
 
 def _choose(
@@ -137,6 +196,7 @@ def _choose(
     held_out: tuple[csr_array | np.ndarray, np.ndarray] | None,
     *,
     seed: int,
+    strength: float | None,
 ) -> tuple[Classifier, float, dict[float, float]]:
     """Return the classifier, its strength and the average precision of each strength on held-out scripts.
 
@@ -150,7 +210,8 @@ def _choose(
             return classifier, None
         return classifier, float(average_precision_score(held_out[1], _decisions(classifier, held_out[0])))
 
-    grid = GRIDS[name] if held_out else (GRIDS[name][DEFAULT],)
+    given = GRIDS[name][DEFAULT] if strength is None else strength
+    grid = GRIDS[name] if held_out else (given,)
     with ThreadPoolExecutor(THREADS) as pool:
         results = dict(zip(grid, (pool.map if name in _VIEWS else map)(fitted, grid), strict=True))
     tried = {strength: precision for strength, (_, precision) in results.items()} if held_out else {}
@@ -195,22 +256,23 @@ _KINDS: dict[str, tuple[int, Callable[[pl.Series], tuple[np.ndarray, np.ndarray]
     "bag_of_words": (HASH_COLUMNS, lambda texts: _tokens(texts, 1)),
     "token_3gram": (HASH_COLUMNS, lambda texts: _tokens(texts, 3)),
     "char_3gram": (CODES**3, _characters),
-    "svm_char_3gram": (CODES**3, _characters),
 }
 _VIEWS = {"length": features.length, "gradient_boosting": features.matrix}
+_CHARACTERS_OF = "char_3gram"  # the model whose n-grams novelty and the support vector machine read
+_SAME = {"svm_char_3gram": _CHARACTERS_OF}
 
 
-def _counts(name: str, texts: Texts, columns: np.ndarray | slice = slice(None)) -> csr_array:
+def _counts(name: str, texts: pl.Series) -> csr_array:
     """Return counts of n-grams, float32[scripts, columns], made from a batch of scripts at a time."""
     width, grams_of = _KINDS[name]
-    parts = [csr_array((0, width), dtype=np.float32)[:, columns]]
-    for batch in features.ends(features.series(texts)).to_frame("text").iter_slices(_BATCH):
+    parts = [csr_array((0, width), dtype=np.float32)]
+    for batch in features.ends(texts).to_frame("text").iter_slices(_BATCH):
         grams, bounds = grams_of(batch["text"])
         ones = np.ones(len(grams), dtype=np.float32)
         indices, starts = grams.astype(np.int32), bounds.astype(np.int32)  # scikit-learn takes no others
         counts = csr_array((ones, indices, starts), shape=(len(batch), width))
         counts.sum_duplicates()
-        parts.append(counts[:, columns])
+        parts.append(counts)
     return vstack(parts, format="csr")
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
-from sklearn.metrics import average_precision_score
 
 from psembed.models import batches
-from psembed.models.network import Config, predict, signature, views
+from psembed.models.network import Config, signature, views
 from psembed.powershell.encoding import Samples
 from psembed.runtime.errors import CorpusError, ModelError
 
@@ -22,49 +21,32 @@ _NEAREST = 1e-7  # of a score to 0 and 1, where its log-odds are taken
 
 
 def fit(
-    model,
-    data: Samples,
-    validation: Samples,
-    *,
-    epochs: int,
-    batch: int,
-    seed: int,
-    config: Config | None = None,
+    model, data: Samples, *, epochs: int, batch: int, seed: int, config: Config | None = None
 ) -> list[dict]:
-    """Train for so many epochs, and keep the weights of the one that did best on validation.
+    """Train for so many epochs; the learning rate falls to nothing at the end, so the last weights are kept.
 
     An epoch has all malicious scripts and a part of the clean ones (`batches.undersampled_epochs`). The loss
     is taken with the log-odds raised by as much as the odds of an epoch are above those of all scripts, so
-    that scores are those of all (prior correction, King and Zeng 2001). Better means a higher average
-    precision on validation (to four digits), then a lower loss there.
+    that scores are those of all (prior correction, King and Zeng 2001).
 
-    `batch` is scripts per step; of `config` ratio, masked and cropped count here. Returns a dict an epoch.
-    Raises CorpusError if a part lacks a class, ModelError if the loss is no longer finite.
+    `batch` is scripts per step; of `config` ratio, masked and cropped count here. Returns epoch, loss (nats a
+    script) and seconds of each. Raises CorpusError if a class is missing, ModelError if the loss is no longer
+    finite.
     """
-    _require_classes(data, "training")
-    _require_classes(validation, "validation")
+    _require_classes(data)
     config, random = config or Config(), np.random.default_rng(seed)
     step = _training_step(model, batches.undersampling(data.labels, ratio=config.ratio))
     augment = {"masked": config.masked, "cropped": config.cropped, "random": np.random.default_rng(seed)}
     epoch_rows = batches.undersampled_epochs(data.labels, ratio=config.ratio, random=random)
     drawn = list(itertools.islice(epoch_rows, epochs))
     rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
-    history: list[dict] = []
-    best: tuple[tuple[float, float], list] | None = None
+    history = []
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
         read = batches.batches(data.rows(rows), size=batch, random=random)
         loss = _one_epoch(model, step, (batches.augmented(one, **augment) for one in read), rates)
-        precision, val_loss = _validate(model, validation, batch=batch)
-        rank = (round(precision, 4), -val_loss)
-        improved = best is None or rank > best[0]
-        if improved:
-            best = (rank, model.get_weights())
-        found = {"epoch": epoch, "loss": loss, "val_loss": val_loss, "val_average_precision": precision}
-        history.append(found | {"seconds": round(time.perf_counter() - started, 3), "best": improved})
-        log.info("epoch %d: loss %.4f, validation %.4f, precision %.4f", epoch, loss, val_loss, precision)
-    if best:
-        model.set_weights(best[1])
+        history.append({"epoch": epoch, "loss": loss, "seconds": round(time.perf_counter() - started, 3)})
+        log.info("epoch %d: loss %.4f", epoch, loss)
     return history
 
 
@@ -76,10 +58,10 @@ def _learning_rates(model, *, steps: int) -> Iterator[float]:
         yield highest * min(1, (step + 1) / rising, (steps - step) / falling)
 
 
-def _require_classes(samples: Samples, part: str) -> None:
+def _require_classes(samples: Samples) -> None:
     counts = np.bincount(np.asarray(samples.labels, dtype=np.int64), minlength=2)
     if len(counts) != 2 or not counts.all():
-        raise CorpusError(f"{part} holds {counts.tolist()} scripts of class 0, 1: both classes are needed")
+        raise CorpusError(f"training holds {counts.tolist()} scripts of class 0, 1: both classes are needed")
 
 
 def _training_step(model, factor: int) -> Callable:
@@ -147,11 +129,3 @@ def _one_epoch(model, step: Callable, read: Iterator[Samples], rates: Iterator[f
             raise ModelError(f"training loss became {loss}: lower the learning rate, check the token matrix")
         total, count = total + loss * len(batch), count + len(batch)
     return total / count
-
-
-def _validate(model, validation: Samples, *, batch: int) -> tuple[float, float]:
-    """Return average precision and log loss (nats) on the validation part."""
-    scores = predict(model, validation, batch=batch).astype(np.float64).clip(_NEAREST, 1 - _NEAREST)
-    truth = validation.labels == 1
-    losses = -np.log(np.where(truth, scores, 1 - scores))
-    return float(average_precision_score(truth, scores)), float(losses.mean())

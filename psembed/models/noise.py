@@ -10,6 +10,7 @@ and results be given with and without.
 """
 
 import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def suspects(samples: pl.DataFrame, *, folds: int, seed: int) -> pl.DataFrame:
     if `folds` is below 2, CorpusError if a column is missing, a label is not 0 or 1, or a class has fewer
     groups than `folds`.
     """
-    from cleanlab.filter import find_label_issues
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which shows no bar here
+        from cleanlab.filter import find_label_issues
 
     _check(samples, folds)
     malicious = _out_of_fold(samples, folds, seed)

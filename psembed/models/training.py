@@ -2,24 +2,23 @@
 
 import hashlib
 import json
-import math
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from psembed.models import batches, designs, fitting, network
 from psembed.models.network import Config
 from psembed.powershell.encoding import Encoder, Samples
+from psembed.powershell.tokens import FIRST, PAD, UNKNOWN
 from psembed.runtime import workers
+from psembed.runtime.errors import ParameterError
 from psembed.runtime.files import atomic, write_json
 from psembed.runtime.provenance import library_version, module_hash
 
-WINDOWS = 16  # of one script, at most
 MODULES = (network, designs, fitting, batches)  # the code that decides what training gives
 _NETWORKS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 NETWORKS = {name: Config(**constants) for name, constants in _NETWORKS.items()}
@@ -27,13 +26,13 @@ NETWORKS = {name: Config(**constants) for name, constants in _NETWORKS.items()}
 
 
 class Training(NamedTuple):
-    """One network to train: its name in NETWORKS, the embedding's vectors, its data, and a seed."""
+    """One network to train: its name in NETWORKS, the embedding's vectors, data, a seed, and for how long."""
 
     network: str
     matrix: np.ndarray
     data: Samples
-    validation: Samples
     seed: int
+    epochs: int
 
 
 class Scored(NamedTuple):
@@ -44,10 +43,37 @@ class Scored(NamedTuple):
     parameters: int
 
 
-def encoded(encoder: Encoder, scripts: pl.DataFrame) -> Samples:
-    """Return scripts (columns clean and label) as a network reads them, in small integers."""
-    tokens, characters = encoder.encode(scripts["clean"])
-    return Samples(_narrowed(tokens), _narrowed(characters), scripts["label"].to_numpy())
+class Encoded:
+    """All scripts as every fold's network reads them, encoded once: with the tokens that any of them knows.
+
+    Raises ParameterError if the encoders of the folds cut scripts to different lengths.
+    """
+
+    def __init__(self, texts: Sequence[str], labels: np.ndarray, encoders: dict[int, Encoder]):
+        lengths = {(one.token_length, one.char_length) for one in encoders.values()}
+        if len(lengths) != 1:
+            raise ParameterError(f"encoders of lengths {sorted(lengths)}: give every fold the same two")
+        ((token_length, char_length),) = lengths
+        tokens = dict.fromkeys(token for one in encoders.values() for token in one.vocabulary.tokens)
+        union = Encoder(list(tokens), token_length=token_length, char_length=char_length)
+        self.samples = Samples(*map(_narrowed, union.encode(texts)), np.asarray(labels))
+        self.known = {fold: _numbers(union, encoder) for fold, encoder in encoders.items()}
+
+    def of(self, fold: int, rows: np.ndarray) -> Samples:
+        """Return the scripts at `rows` (int64[n]) with token ids of the fold's encoder."""
+        own = self.samples.rows(rows)
+        return Samples(self.known[fold][own.tokens], own.characters, own.labels)
+
+    def digest(self) -> str:
+        """Return a hash of all that is read, in every fold."""
+        return _digest(self.samples.tokens, self.samples.characters, *self.known.values())
+
+
+def _numbers(union: Encoder, own: Encoder) -> np.ndarray:
+    """Return the id in `own` of every id in `union`."""
+    place = {token: number for number, token in enumerate(own.vocabulary.tokens, FIRST)}
+    ids = [PAD, UNKNOWN, *(place.get(token, UNKNOWN) for token in union.vocabulary.tokens)]
+    return _narrowed(np.array(ids))
 
 
 def _narrowed(ids: np.ndarray) -> np.ndarray:
@@ -63,33 +89,8 @@ def starting_vectors(name: str, matrix: np.ndarray, *, seed: int) -> np.ndarray:
     return vectors
 
 
-def windows(encoder: Encoder, scripts: pl.DataFrame) -> tuple[Samples, np.ndarray]:
-    """Return scripts as `encoded` does, and after them the windows over the long ones, with their owners.
-
-    A script longer than the encoder's characters is also read in windows of that length that overlap by
-    half, or, where that would be more than WINDOWS, in WINDOWS at equal distances. The samples have no
-    labels; an owner is the row of the script, int64[len(samples)].
-    """
-    width, texts = encoder.char_length, scripts["clean"].to_list()
-    owners, read = list(range(len(texts))), list(texts)
-    for owner, text in enumerate(texts):
-        if len(text) > width:
-            count = min(WINDOWS, math.ceil(2 * len(text) / width) - 1)
-            starts = np.linspace(0, len(text) - width, count).astype(int).tolist()
-            read += [text[start : start + width] for start in starts]
-            owners += [owner] * count
-    return Samples(*map(_narrowed, encoder.encode(read))), np.array(owners, dtype=np.int64)
-
-
-def highest(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Return the highest score of each owner (float32[n]), as `windows` numbers them."""
-    best = np.zeros(owners.max(initial=-1) + 1, dtype=np.float32)
-    np.maximum.at(best, owners, scores)
-    return best
-
-
 def score_all(
-    folder: Path, asked: Sequence[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
+    folder: Path, asked: Iterable[tuple[Training, dict[str, Samples]]], *, processes: int, **settings: int
 ) -> Iterator[Scored]:
     """Yield what each network gives its parts, in the order asked; one that `folder` lacks is trained first.
 
@@ -97,7 +98,7 @@ def score_all(
     one after the other, whatever `processes` says. Folder and settings are those of `trained`; scores are
     kept beside the networks, as <key>.<hash of the scripts>.npy.
     """
-    jobs = [(folder, *one, settings) for one in asked]
+    jobs = ((folder, *one, settings) for one in asked)
     at_a_time = processes if network.device() == "CPU" else 1
     return workers.each(_score, jobs, processes=at_a_time, prepare=network.one_thread)
 
@@ -121,7 +122,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
     """Return the Keras model that a training gives, from `folder` if it was trained before, and its history.
 
     The folder keeps them as <key>.keras and <key>.json (the history, written last). The model is read back
-    from its file in either case, so both give the same scores. Settings are `fitting.fit`'s epochs and batch.
+    from its file in either case, so both give the same scores. Settings are `fitting.fit`'s batch.
     """
     weights, log = _files(folder, training, settings)
     if not (weights.is_file() and log.is_file()):
@@ -134,11 +135,11 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
 
 def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     """Train, in half precision where the device is good at it; the network returned is in full precision."""
-    name, matrix, data, validation, seed = training
+    name, matrix, data, seed, epochs = training
     config, policy = NETWORKS[name], network.precision()
     vectors = starting_vectors(name, matrix, seed=seed)
     model = network.build(vectors, config=config, seed=seed, policy=policy)
-    history = fitting.fit(model, data, validation, seed=seed, config=config, **settings)
+    history = fitting.fit(model, data, seed=seed, config=config, epochs=epochs, **settings)
     if policy == network.FULL:
         return model, history
     full = network.build(vectors, config=config, seed=seed)
@@ -147,19 +148,18 @@ def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
 
 
 def _files(folder: Path, training: Training, settings: dict) -> tuple[Path, Path]:
-    key = _key(training, settings)
+    key = key_of(training, settings)
     return folder / f"{key}.keras", folder / f"{key}.json"
 
 
-def _key(training: Training, settings: dict) -> str:
+def key_of(training: Training, settings: dict) -> str:
     """Hash everything the result depends on: data, settings, code and libraries."""
     code = [module_hash(Path(module.__file__)) for module in MODULES]
     versions = [library_version(name) for name in ("tensorflow", "keras")]
-    name, matrix, data, validation, seed = training
+    name, matrix, data, seed, epochs = training
     kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
-    made_by = [*kind, seed, settings, code, versions]
-    arrays = (matrix, *(array for samples in (data, validation) for array in vars(samples).values()))
-    return _digest(*arrays, started=json.dumps(made_by, sort_keys=True))[:32]
+    made_by = [*kind, seed, epochs, settings, code, versions]
+    return _digest(matrix, *vars(data).values(), started=json.dumps(made_by, sort_keys=True))[:32]
 
 
 def _digest(*arrays: np.ndarray, started: str = "") -> str:

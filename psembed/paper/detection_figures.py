@@ -9,7 +9,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psembed.evaluation.score_tables import WINDOWED
 from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
 TITLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -100,15 +99,18 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
 
 
 def draw_training(table: pl.DataFrame) -> Figure:
-    """Draw the loss of each epoch, one colour a seed: training dashed, validation full."""
+    """Draw the training loss of each epoch, one colour a seed."""
     figure, panels = _panels(table, 6.6, 3.0)
     seeds = distinct(table, "seed")
     for protocol, axes in panels.items():
         for n, seed in enumerate(seeds):
             part = where(table, protocol=protocol, seed=seed).sort("epoch")
-            style = _style(n, linewidth=1.2, markersize=3)
-            axes.plot(part["epoch"], part["loss"], "--", alpha=0.7, label=f"seed {seed}, training", **style)
-            axes.plot(part["epoch"], part["val_loss"], "-", label=f"seed {seed}, validation", **style)
+            axes.plot(
+                part["epoch"] + 1,
+                part["loss"],
+                label=f"seed {seed}",
+                **_style(n, linewidth=1.2, markersize=3),
+            )
         axes.set(xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     losses = figure.axes[0].yaxis  # the axis of all
@@ -122,8 +124,7 @@ def draw_training(table: pl.DataFrame) -> Figure:
 
 def model_title(name: str) -> str:
     """Return a model's name as figures write it."""
-    plain = name.removesuffix(WINDOWED)
-    return MODELS.get(plain, plain.replace("_", " ")) + (", in windows" if plain != name else "")
+    return MODELS.get(name, name.replace("_", " "))
 
 
 def draw_robustness(table: pl.DataFrame) -> Figure:

@@ -121,7 +121,7 @@ def flow_table(results: Results) -> pl.DataFrame:
         return "" if value is None else f"{value:,} {unit}"
 
     tokens, embedding = results.get("02_tokens", {}), results.get("03_word2vec", {})
-    positives = sum(part.get("positives", 0) for part in results.get("05_labels", {}).get("p1", {}).values())
+    positives = results.get("05_labels", {}).get("p1", {}).get("positives", 0)
     size, weights = results.get("09_onnx", {}).get("bytes"), results.get("07_cnn_lstm", {}).get("parameters")
     vocabulary = tokens.get("unlabeled", {}).get("vocabulary")
     rows = [

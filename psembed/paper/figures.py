@@ -351,7 +351,7 @@ FIGURES = {
     "04_network": FigureKind(diagrams.draw_network, "layer branch shape parameters"),
     "05_roc": FigureKind(detection.draw_roc, "protocol model fpr tpr"),
     "06_coverage": FigureKind(detection.draw_coverage, "protocol model fpr_asked tpr low high"),
-    "07_training": FigureKind(detection.draw_training, "protocol seed epoch loss val_loss"),
+    "07_training": FigureKind(detection.draw_training, "protocol seed epoch loss"),
     "08_speed": FigureKind(draw_speed, "panel name x y"),
     "09_robustness": FigureKind(detection.draw_robustness, "protocol model transform difference low high"),
     "10_budget": FigureKind(detection.draw_budget, "model share tpr low high"),

@@ -4,11 +4,16 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from psembed.paper.ledger import STUDY_FPR, coverage_row, models_of
-from psembed.project.results import Results, load_results
+from psembed.datasets.protocols import SNIPPETS
+from psembed.datasets.rewritten import WRAPPERS
+from psembed.evaluation.comparisons import COMMITTEE
+from psembed.evaluation.coverage import LENGTH_CLASSES
+from psembed.paper.ledger import FIGURE_4, STUDY_FPR, coverage_row, models_of
+from psembed.project.results import Evaluation, Results, load_results
 from psembed.runtime.files import write_json
 
 PLACES: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+SHORT = LENGTH_CLASSES[:2]  # scripts under 200 characters
 Numbers = dict[str, float | int | None]
 
 
@@ -44,25 +49,58 @@ def _semantics(results: Results) -> Numbers:
 
 def _detection(results: Results) -> Numbers:
     evaluation = results.get("08_evaluation", {})
-    pretrained = evaluation.get("comparisons", {}).get("C17", {}).get("p1", [])
-    best, gain = models_of(results, "p1")["deep"], evaluation.get("gain", {})
-    inside = coverage_row(results, "p1", best)
-    rewritten = [
-        row["difference"]
+    best = models_of(results)
+    models = {"traditional": best.get("traditional"), "cnn_lstm": FIGURE_4, "network": best.get("deep"),
+              "committee": COMMITTEE}  # fmt: skip
+    released = results.get("07_cnn_lstm", {}).get("released")
+    numbers: Numbers = {}
+    for protocol in ("p1", "p2", "p3"):
+        for kind, model in models.items():
+            row = coverage_row(results, protocol, model)
+            numbers[f"{protocol}_tpr_{kind}"] = row["tpr"] if row else None
+        row = coverage_row(results, protocol, released)
+        counts = ("asked_tpr", "asked_fpr", "positives", "negatives")
+        tpr, fpr, positives, negatives = ((row[name] if row else None) for name in counts)
+        numbers |= {f"{protocol}_tpr_released": tpr, f"{protocol}_fpr_released": fpr}
+        numbers |= {f"{protocol}_positives": positives, f"{protocol}_negatives": negatives}
+    pretrained = evaluation.get("comparisons", {}).get("p1", {}).get("C17", [])
+    numbers["pretraining_gain"] = pretrained[0]["difference"] if pretrained else None
+    return numbers | _robustness(evaluation, released) | _false_alarms(evaluation, released)
+
+
+def _robustness(evaluation: Evaluation, model: str | None) -> Numbers:
+    """Return the most that rewriting, and that a wrapper, costs a model in P1."""
+    lost = {
+        row["transform"]: -row["difference"]
         for row in evaluation.get("robustness", [])
-        if (row["protocol"], row["model"]) == ("p1", best)
-    ]
-    rates: Numbers = {"p0_tpr_deep": _tpr(results, "p0", "deep")}
-    for protocol in ("p1", "p2"):
-        rates |= {f"{protocol}_tpr_{kind}": _tpr(results, protocol, kind) for kind in ("traditional", "deep")}
-        rates[f"{protocol}_gain_low"] = gain.get(protocol, {}).get("low")
-    return rates | {
-        "p1_realised_fpr": inside["fpr"] if inside else None,
-        "pretraining_gain": pretrained[0]["difference"] if pretrained else None,
-        "robustness_worst_drop": max(0.0, -min(rewritten)) if rewritten else None,
+        if (row["protocol"], row["model"]) == ("p1", model)
+    }
+    wrapped = [loss for way, loss in lost.items() if way in WRAPPERS]
+    return {
+        "robustness_worst_drop": max(0.0, *lost.values()) if lost else None,
+        "wrapped_tpr_loss": max(0.0, *wrapped) if wrapped else None,
     }
 
 
-def _tpr(results: Results, protocol: str, kind: str) -> float | None:
-    row = coverage_row(results, protocol, models_of(results, protocol)[kind])
-    return row["tpr"] if row else None
+def _false_alarms(evaluation: Evaluation, model: str | None) -> Numbers:
+    """Return the shares of clean scripts that a model flags in P1: snippets, short ones, wrapped ones."""
+    own = [
+        row
+        for row in evaluation.get("strata", [])
+        if (row["protocol"], row["model"], row["label"]) == ("p1", model, 0)
+    ]
+    snippets = [row["flagged"] for row in own if row["value"] == SNIPPETS]
+    short = [(row["flagged"], row["n"]) for row in own if row["value"] in SHORT]
+    wrapped = [
+        row
+        for row in evaluation.get("false_alarms", [])
+        if (row["protocol"], row["model"]) == ("p1", model) and row["way"] in WRAPPERS
+    ]
+    worst = {held: [row["flagged"] for row in wrapped if row["held_out"] is held] for held in (False, True)}
+    count = sum(n for _, n in short)
+    return {
+        "fpr_snippets": snippets[0] if snippets else None,
+        "fpr_under_200": sum(share * n for share, n in short) / count if count else None,
+        "wrapped_clean_fpr_worst_trained": max(worst[False], default=None),
+        "wrapped_clean_fpr_worst_held_out": max(worst[True], default=None),
+    }

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from psembed.project.results import CoverageRow, Difference, Gain, Results, Semantics, TokenGroups
+from psembed.project.results import CoverageRow, Difference, Results, Semantics, TokenGroups
 
 VERDICTS = REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_TESTABLE = (
     "reproduced", "partly", "not_reproduced", "not_testable",
 )  # fmt: skip
 STUDY_FPR = 0.001  # the study's false-positive rate, 0.1%
-DEEP = "cnn_lstm"
-FIGURE_4 = "cnn_lstm_tuned"  # the study's network, its vectors trained further
+FIGURE_4 = "cnn_lstm"  # the study's network
+AGAINST = "cnn_lstm against traditional"  # the pair of 08_evaluation's gains that C16 is about
 SEEDS = 3  # of each network, before a comparison of networks counts as reproduced
 
 
@@ -40,6 +40,7 @@ class Claim:
     unit: str
     notebook: str
     rule: str
+    earlier: tuple[dict[str, str], ...] = ()  # rules that it was judged by before: until, rule, verdict
     real_scripts: bool = True  # says something of real scripts: not testable on a generated corpus
 
 
@@ -166,10 +167,10 @@ def coverage_row(results: Results, protocol: str, model: str | None) -> Coverage
     return next((r for r in rows if (r["protocol"], r["model"], r["fpr_asked"]) == wanted), None)
 
 
-def models_of(results: Results, protocol: str) -> dict[str, str | None]:
-    """Return the names of the best traditional model (chosen on validation data) and the deep model."""
-    gain: Gain = results.get("08_evaluation", {}).get("gain", {}).get(protocol, {})
-    return {"traditional": gain.get("traditional"), "deep": gain.get("deep", DEEP)}
+def models_of(results: Results) -> dict[str, str]:
+    """Return the names of the best network and the best traditional model, both chosen in P3."""
+    best = results.get("08_evaluation", {}).get("best", {})
+    return {kind: name for kind, name in best.items() if name}
 
 
 def _untestable(results: Results, measured: object) -> str:
@@ -180,20 +181,18 @@ def _untestable(results: Results, measured: object) -> str:
     return "" if asked and measured else _not_measured("08_evaluation")
 
 
-def _realised_too_high(row: CoverageRow | None) -> bool:
-    return row is not None and row["fpr_low"] is not None and row["fpr_low"] > row["fpr_asked"]
-
-
 def _measured(row: Difference) -> Measured:
     return {"ours": row["difference"], "low": row["low"], "high": row["high"], "n": row.get("n")}
 
 
 def _gained(row: Difference) -> str:
-    return f"{row['difference']:+.1%} ({row['low']:+.1%} to {row['high']:+.1%})"
+    points = (100 * row[key] for key in ("difference", "low", "high"))
+    return "{:+.1f} points ({:+.1f} to {:+.1f})".format(*points)
 
 
 def _coverage(kind: str, published: float, results: Results) -> Measured | str:
-    row = coverage_row(results, "p1", models_of(results, "p1")[kind])
+    model = FIGURE_4 if kind == "deep" else models_of(results).get(kind)
+    row = coverage_row(results, "p1", model)
     untestable = _untestable(results, row)
     if untestable or row is None:
         return untestable
@@ -202,31 +201,33 @@ def _coverage(kind: str, published: float, results: Results) -> Measured | str:
         (tpr >= published, tpr >= published - 0.15) if kind == "deep" else (off <= 0.05, off <= 0.15)
     )
     reached = reached or row["low"] <= published <= row["high"]
-    across = coverage_row(results, "p2", models_of(results, "p2")[kind])
-    beside = f"; P2: {across['model']} {across['tpr']:.1%}" if across else ""
-    own = coverage_row(results, "p1", FIGURE_4) if kind == "deep" else None
-    beside += f"; Figure 4's network itself, P1: {own['tpr']:.1%}" if own else ""
+    others = {protocol: coverage_row(results, protocol, model) for protocol in ("p2", "p3")}
+    beside = "".join(f"; {name.upper()}: {other['tpr']:.1%}" for name, other in others.items() if other)
+    own = coverage_row(results, "p1", models_of(results).get("deep")) if kind == "deep" else None
+    beside += f"; our best network, {own['model']}, P1: {own['tpr']:.1%}" if own else ""
     return {
         "ours": tpr,
         "low": row["low"],
         "high": row["high"],
         "n": row["positives"],
-        "verdict": _graded(reached and not _realised_too_high(row), reached or near),
+        "verdict": _graded(reached, reached or near),
         "reason": f"P1: {row['model']}, realised FPR {row['fpr']:.2%}{beside}; published on other data",
     }
 
 
 def _gain(results: Results) -> Measured | str:
-    gains = results.get("08_evaluation", {}).get("gain", {})
+    gains = {
+        protocol: pairs[AGAINST]
+        for protocol, pairs in results.get("08_evaluation", {}).get("gain", {}).items()
+        if AGAINST in pairs
+    }
     if untestable := _untestable(results, "p1" in gains):
         return untestable
     gain = gains["p1"]
-    rows = [coverage_row(results, "p1", name) for name in models_of(results, "p1").values()]
-    clean = not any(_realised_too_high(row) for row in rows)
     better, large = gain["low"] > 0, gain["high"] >= 0.22
-    beside = f"; P2: {_gained(gains['p2'])}" if "p2" in gains else ""
-    reason = f"P1: against {gain['traditional']}{beside}; published on other data"
-    return {**_measured(gain), "verdict": _graded(better and large and clean, better), "reason": reason}
+    beside = "".join(f"; {name.upper()}: {_gained(row)}" for name, row in gains.items() if name != "p1")
+    reason = f"P1: {FIGURE_4} against {gain['traditional']}{beside}; published on other data"
+    return {**_measured(gain), "verdict": _graded(better and large, better), "reason": reason}
 
 
 def _onnx(results: Results) -> Measured | str:
@@ -254,8 +255,9 @@ def _case(claim_id: Literal["C22", "C23", "C24"], results: Results) -> Measured 
         return "no script of this kind is in the test set"
     if deep is None or traditional is None or n is None:
         return _not_measured("10_case_studies")
-    row = coverage_row(results, "p1", models_of(results, "p1")["deep"])
-    many = n >= 20 and deep >= 0.9 and deep > traditional and not _realised_too_high(row)
+    if untestable := _untestable(results, case):
+        return untestable
+    many = n >= 20 and deep >= 0.9 and deep > traditional
     interval: Measured = {"low": case.get("deep_low"), "high": case.get("deep_high")}
     reason = f"detected: network {deep:.1%}, best traditional {traditional:.1%}"
     return {"ours": deep, **interval, "n": n, "verdict": _graded(many, deep > 0.5), "reason": reason}
@@ -269,7 +271,8 @@ def _least_seeds(results: Results, models: set[str]) -> int:
 
 
 def _compared(claim: str, results: Results) -> Measured | str:
-    pairs = results.get("08_evaluation", {}).get("comparisons", {}).get(claim, {})
+    compared = results.get("08_evaluation", {}).get("comparisons", {})
+    pairs = {protocol: claims[claim] for protocol, claims in compared.items() if claim in claims}
     if untestable := _untestable(results, "p1" in pairs):
         return untestable
     least = {protocol: min(rows, key=lambda row: row["difference"]) for protocol, rows in pairs.items()}
@@ -280,7 +283,7 @@ def _compared(claim: str, results: Results) -> Measured | str:
     seeds = _least_seeds(results, {name for row in pairs["p1"] for name in row["models"]})
     above = all(row["low"] > 0 for row in pairs["p1"]) and seeds >= SEEDS
     verdict = _graded(above, least["p1"]["difference"] > 0)
-    reason = f"the least gain of each protocol ({seeds} seeds): {shown}"
+    reason = f"the least gain of each protocol ({seeds} seeds in P1): {shown}"
     return {**_measured(least["p1"]), "verdict": verdict, "reason": reason}
 
 
@@ -309,4 +312,7 @@ MEASURES: dict[str, Callable[[Results], Measured | str]] = {
 
 
 _CLAIMS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-CLAIMS = tuple(Claim(id=claim, **fields) for claim, fields in _CLAIMS.items())
+CLAIMS = tuple(
+    Claim(id=claim, **fields | {"earlier": tuple(fields.get("earlier", ()))})
+    for claim, fields in _CLAIMS.items()
+)

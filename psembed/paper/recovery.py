@@ -87,10 +87,10 @@ def _duplicates(results: Results) -> list[Control]:
 
 
 def _detection(results: Results) -> list[Control]:
-    least = TOLERANCE["tpr"]
+    least, best = TOLERANCE["tpr"], models_of(results)
     rows = []
-    for kind, model in models_of(results, "p1").items():
-        row = coverage_row(results, "p1", model)
+    for kind in ("deep", "traditional"):
+        row = coverage_row(results, "p1", best.get(kind))
         name = f"malicious scripts found, {kind} model, P1"
         rows.append(_least(name, f"TPR >= {least}", row["tpr"] if row else None, least))
     return rows

@@ -7,6 +7,7 @@ standard output goes to standard error; the real one carries one line of JSON, h
 
 import json
 import os
+import re
 import sys
 import sysconfig
 import threading
@@ -16,6 +17,9 @@ from psembed.runtime.files import atomic
 
 KERNEL = "psembed"
 LIBRARIES = sysconfig.get_path("purelib") + os.sep
+NATIVE_LOG = re.compile(
+    r"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d|\s*$"
+)  # TensorFlow's
 MESSAGE_LIMIT = 2000  # characters; a pipe holds this much even when nobody reads yet
 
 
@@ -63,11 +67,19 @@ def _tidy(path: Path) -> None:
         for volatile in ("papermill", "execution"):
             cell["metadata"].pop(volatile, None)
         for output in cell.get("outputs", ()):
-            if output["output_type"] == "stream":  # a warning names the file it comes from
-                output["text"] = [line.replace(LIBRARIES, "") for line in output["text"]]
+            if output["output_type"] == "stream":
+                output["text"] = _without_noise(output)
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("text") != []]
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             cell["id"] = "injected-parameters"
     _write(path, notebook)
+
+
+def _without_noise(output: dict) -> list[str]:
+    """Return lines without folders of this machine, on standard error without times and logs of devices."""
+    lines = [line.replace(LIBRARIES, "") for line in output["text"]]  # a warning names its file
+    return [line for line in lines if output["name"] != "stderr" or not NATIVE_LOG.match(line)]
 
 
 def refresh_text(source: Path, executed: Path) -> None:

@@ -210,7 +210,7 @@ class _Runner:
             "PYTHONHASHSEED": str(parameters.get("seed", self.profile.seed) % 2**32),
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "TF_DETERMINISTIC_OPS": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
             "JUPYTER_PATH": str(jupyter),
             "JUPYTER_RUNTIME_DIR": str(jupyter / "runtime"),
             "IPYTHONDIR": str(jupyter / "ipython"),

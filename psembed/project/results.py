@@ -68,14 +68,14 @@ class Semantics(Answers):
     benchmark: dict[str, Numbers]  # development, held_out, all: what headline.toml reads
 
 
-# P1: part -> positives, negatives.
-Labels = TypedDict("Labels", {"one_line_rule_accuracy": float, "p1": dict[str, Counts]})
+# P1: positives, negatives, and the clusters of both.
+Labels = TypedDict("Labels", {"one_line_rule_accuracy": float, "p1": Counts})
 Baselines = TypedDict("Baselines", {"shuffled_labels": Numbers})  # tpr, fpr, positives
-Networks = TypedDict("Networks", {"networks": list[str], "parameters": int})
+Networks = TypedDict("Networks", {"networks": list[str], "parameters": int, "released": str})
 
 
 class CoverageRow(TypedDict):
-    """Rates of a model on the test part of a protocol; `fpr` is what was realised of `fpr_asked`."""
+    """Rates of a model in a protocol: at the same realised rate, and at crossed thresholds (`asked_...`)."""
 
     protocol: str
     model: str
@@ -84,7 +84,8 @@ class CoverageRow(TypedDict):
     low: float
     high: float
     fpr: float
-    fpr_low: float | None
+    asked_tpr: float
+    asked_fpr: float
     positives: int
     negatives: int
     seeds: int
@@ -106,8 +107,8 @@ class Comparison(Difference):
     tprs: list[float]
 
 
-class Gain(Difference, total=False):
-    """The best network minus the best traditional model, both chosen on validation data."""
+class Gain(Comparison, total=False):
+    """A network minus a traditional model or committee."""
 
     traditional: str
     deep: str
@@ -124,10 +125,13 @@ Evaluation = TypedDict(
     {
         "fpr": float,
         "table": list[CoverageRow],
-        "gain": dict[str, Gain],  # by protocol, and so is calibration
-        "comparisons": dict[str, dict[str, list[Comparison]]],  # by claim, by protocol
+        "best": dict[str, str | None],  # "deep" and "traditional": what finds most in P3
+        "gain": dict[str, dict[str, Gain]],  # by protocol, by pair
+        "comparisons": dict[str, dict[str, list[Comparison]]],  # by protocol, by claim
         "calibration": dict[str, Calibration],
         "robustness": list[RobustnessRow],
+        "false_alarms": list[dict],
+        "strata": list[dict],
         "negatives_test_scripts": int,
         "negatives_test_scripts_human": int,
     },

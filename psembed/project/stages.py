@@ -9,8 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-SCORES = _DATA.pop("scores")
-"""The score tables of chapters 6 and 7, and the protocols that each has a file of."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def _files(entry: str) -> tuple[str, ...]:
     """Return the paths that an entry of stages.toml stands for."""
     folder, _, name = entry.partition("/")
     if folder == "scores":
-        return tuple(f"paper/results/{{p}}/scores/{name}_{protocol}.parquet" for protocol in SCORES[name])
+        return (f"paper/results/{{p}}/{entry}",)
     if folder == "results":
         return (f"paper/results/{{p}}/{name}.json",)
     if folder == "figures" and "." not in name:

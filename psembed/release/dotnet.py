@@ -222,7 +222,7 @@ def result(root: Path) -> dict | None:
     """Return what `prove` has stored, None where it has not, or of another detector than the released."""
     path = root / "paper" / "results" / RESULT
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found if found.get("sha256") == manifest.read(RELEASED)["sha256"][MODEL] else None
+    return found if found.get("sha256") == sha256_of_file(RELEASED / MODEL) else None
 
 
 def prove(root: Path) -> bool:

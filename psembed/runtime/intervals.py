@@ -22,42 +22,36 @@ def by_seed(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cluster_bootstrap(
-    values: np.ndarray, clusters: np.ndarray, *, less: np.ndarray | None = None, seed: int, rounds: int = 1000
+    values: np.ndarray, clusters: np.ndarray, *, seed: int, rounds: int = 1000
 ) -> tuple[float, float, float]:
     """Return the mean of `values` and its 95% percentile interval over whole clusters and over seeds.
 
-    `values` (float[n] or float[n, seeds]) has a row a script, `clusters` (int[n]) its near-duplicate cluster;
-    `less` (float[n, other seeds]) is subtracted: the same scripts by another model, whose seeds are drawn by
-    themselves. Each round draws as many clusters as there are, and as many seeds, both with replacement:
+    `values` (float[n] or float[n, seeds]) has a row a script, `clusters` (int[n]) its near-duplicate cluster.
+    Each round draws as many clusters as there are, and as many seeds, both with replacement:
     near-duplicates are found or missed together, and another seed gives another network. With one seed it is
     the plain cluster bootstrap. Thresholds are held fixed. Raises CorpusError if there is no script, lengths
     differ, or a value is NaN (a script that one seed has not scored).
     """
-    given = [values] if less is None else [values, less]
-    tables = [np.atleast_2d(np.asarray(table, dtype=np.float64).T).T for table in given]
-    if not len(clusters) or any(len(table) != len(clusters) or np.isnan(table).any() for table in tables):
-        raise CorpusError("scores that do not line up: every seed and model must score the same scripts once")
+    table = np.atleast_2d(np.asarray(values, dtype=np.float64).T).T
+    if not len(clusters) or len(table) != len(clusters) or np.isnan(table).any():
+        raise CorpusError("scores that do not line up: every seed must score the same scripts once")
     _, codes, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    totals = [np.stack([np.bincount(codes, weights=one) for one in table.T], axis=1) for table in tables]
+    totals = np.stack([np.bincount(codes, weights=one) for one in table.T], axis=1)
     draws = _draws(totals, sizes, seed=seed, rounds=rounds)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
-    means = [float(table.mean()) for table in tables]
-    return means[0] - sum(means[1:]), float(low), float(high)
+    return float(table.mean()), float(low), float(high)
 
 
-def _draws(totals: list[np.ndarray], sizes: np.ndarray, *, seed: int, rounds: int) -> np.ndarray:
-    """Return the rate of the first table, less that of the second if there is one, in each round."""
+def _draws(totals: np.ndarray, sizes: np.ndarray, *, seed: int, rounds: int) -> np.ndarray:
+    """Return the mean of each round."""
     generator, draws = np.random.default_rng(seed), []
     step = max(1, _BLOCK // len(sizes))
     for start in range(0, rounds, step):
         times = _drawn_clusters(len(sizes), min(step, rounds - start), (seed, start))
-        rates = []
-        for table in totals:
-            of_seed = times @ table / (times @ sizes)[:, None]
-            drawn = generator.integers(table.shape[1], size=of_seed.shape)
-            rates.append(np.take_along_axis(of_seed, drawn, axis=1).mean(axis=1))
-        draws.append(rates[0] - sum(rates[1:]))
+        of_seed = times @ totals / (times @ sizes)[:, None]
+        drawn = generator.integers(totals.shape[1], size=of_seed.shape)
+        draws.append(np.take_along_axis(of_seed, drawn, axis=1).mean(axis=1))
     return np.concatenate(draws)
 
 

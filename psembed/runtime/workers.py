@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -95,26 +95,37 @@ def _one_by_one(work: Callable, things: Iterable, lost: Callable) -> Iterator:
 
 def each(
     work: Callable[..., Result],
-    jobs: Sequence[tuple],
+    jobs: Iterable[tuple],
     *,
     processes: int,
     prepare: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """Yield work(*job) of each job, in order, `processes` at a time; each process calls `prepare` first.
 
-    With one, or of one job, in this process, unprepared. Raises StageError where a process is killed.
+    Jobs are made as they are needed. With one process, or of one job, in this one, unprepared. Raises
+    StageError where a process is killed.
     """
-    if processes == 1 or len(jobs) < 2:
-        yield from itertools.starmap(work, jobs)
+    jobs = iter(jobs)
+    first = list(itertools.islice(jobs, 2))
+    if processes == 1 or len(first) < 2:
+        yield from itertools.starmap(work, itertools.chain(first, jobs))
         return
     try:
         with _processes(processes, prepare) as pool:
-            yield from pool.map(work, *zip(*jobs, strict=True))
+            yield from ahead(partial(_begin, pool, work), itertools.chain(first, jobs), most=processes)
     except BrokenProcessPool as error:
         raise StageError(
             f"a process of {work.__module__} was killed, perhaps for want of memory: run again, with"
             " processes = 1 if it happens again; what was finished is kept"
         ) from error
+
+
+def _begin(pool: ProcessPoolExecutor, work: Callable, job: tuple) -> Future:
+    return pool.submit(_in_list, work, job)
+
+
+def _in_list(work: Callable[..., Result], job: tuple) -> list[Result]:
+    return [work(*job)]
 
 
 @contextlib.contextmanager

@@ -6,10 +6,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+import polars as pl
 import pytest
 from ballast import ballast
 
 from bench import cluster, learning, measuring, scoring, speed, training
+from psembed.embedding import token_vectors
+from psembed.embedding.token_vectors import TokenVectors
 from psembed.models import network
 from psembed.powershell.encoding import Encoder, Samples
 from psembed.runtime.errors import CorpusError
@@ -90,8 +93,9 @@ def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SEEDS", (1,))  # two would be two processes, which tests/models starts
     monkeypatch.setattr(training, "BATCH", 16)
     monkeypatch.setattr(training, "_data", lambda work: (matrix, data, data))
-    for name in ("samples.parquet", "vectors.npz"):
-        (tmp_path / "work" / "control").mkdir(parents=True, exist_ok=True)
+    assert training.main(tmp_path) is None
+    (tmp_path / "work" / "control" / "folds").mkdir(parents=True)
+    for name in ("samples.parquet", "folds/fold_0_1a.npz"):
         (tmp_path / "work" / "control" / name).touch()
     found = training.main(tmp_path)
     assert found["corpus"] == "control"
@@ -99,6 +103,25 @@ def test_both_trainings_read_as_many_scripts_and_learn(tmp_path, monkeypatch):
         assert side["scripts_per_second"] == pytest.approx(256 * 6 / side["seconds"])
         assert side["average_precision"] > 0.9
     assert found["training_vs_plain"] == pytest.approx(found["plain"]["seconds"] / found["ours"]["seconds"])
+
+
+def test_networks_are_measured_on_a_fold_that_they_are_not_trained_on(tmp_path):
+    """Twelve clusters of two scripts in three folds, one in four malicious; each script has its own word."""
+    place = pl.Series(range(24))
+    samples = pl.DataFrame({
+        "read": [f"$x word{chr(97 + n)}" for n in range(24)], "sha256": place.cast(pl.String),
+        "label": (place // 2 % 4 == 0).cast(pl.Int8), "fold": place // 2 % 3, "rank": place % 2,
+        "p1": "test", "way": "", "dropped": "",
+    })  # fmt: skip
+    samples.write_parquet(tmp_path / "samples.parquet")
+    words = [f"word{chr(97 + n)}" for n in range(6)]
+    vectors = TokenVectors(words, np.ones((6, 3)), np.array([9, 8, 7, 6, 5, 4]))
+    token_vectors.save(tmp_path / "folds" / "fold_0_1a.npz", vectors, {})
+    matrix, train, test = training._data(tmp_path)
+    assert matrix.shape == (8, 3) and (len(train), len(test)) == (8, 4)
+    known = [{row - 2 for row in part.tokens.ravel() if row > 1} for part in (train, test)]
+    assert known == [{2, 4}, {0}]  # of the first of each cluster; folds 1 and 2, and 0
+    assert train.labels.sum() == 2 and test.labels.tolist() == [1, 0, 0, 0]
 
 
 def test_keras_is_given_the_same_scripts_and_gives_the_networks_scores(tmp_path):

@@ -1,20 +1,27 @@
-"""Rules for dropping, shortcuts with known answers, and protocols that do not leak."""
+"""Rules for dropping, each with what it must leave alone, and shortcuts with known answers."""
 
 import polars as pl
 import pytest
 
 from psembed.datasets import labels
-from psembed.runtime.errors import CorpusError, ParameterError
+from psembed.runtime.errors import CorpusError
+
+LONG = "Get-Service | Out-Host"
 
 
 def scripts(rows: list[dict]) -> pl.DataFrame:
     default = {
         "source": "a", "kind": "labelled", "stratum": "a", "repository_group": "", "family": "", "size": 10,
-        "encoding": "ascii", "text": "x", "clean": "x", "part": "train",
+        "encoding": "ascii", "path": "x.ps1", "text": LONG, "clean": LONG, "part": "train",
     }  # fmt: skip
     numbered = ({"sha256": f"{n:064x}", "cluster": n, "group": n, **row} for n, row in enumerate(rows))
     table = [{**default, **row} for row in numbered]
     return pl.DataFrame(table, schema_overrides={"label": pl.Int8})
+
+
+def dropped(*rows: dict) -> list[str]:
+    """Return the reasons of a corpus of the rows; one clean script is added, and one malicious one."""
+    return labels.audit(scripts([*rows, {"label": 0}, {"label": 1}]))["dropped"].to_list()[: len(rows)]
 
 
 def test_every_rule_drops_what_it_names_and_nothing_else():
@@ -34,6 +41,90 @@ def test_every_rule_drops_what_it_names_and_nothing_else():
         "", "", labels.DROP_EMPTY, labels.DROP_ASIDE, labels.DROP_CONFLICT, labels.DROP_CONFLICT,
         labels.DROP_OFFENSIVE, "",
     ]  # fmt: skip
+
+
+def test_a_malicious_label_on_a_short_text_is_dropped():
+    short, enough = "x" * (labels.SHORTEST - 1), "x" * labels.SHORTEST
+    rows = [
+        {"label": label, "clean": clean, "text": 2 * enough} for clean in (short, enough) for label in (1, 0)
+    ]
+    assert dropped(*rows) == [labels.DROP_SHORT, "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("number", "goes"),
+    [(4206, False), (4207, True), (4209, True), (4210, True), (4289, True), (4290, True), (4291, False)],
+)
+def test_of_mpsds_clean_half_the_framework_is_dropped(number, goes):
+    path = f"data/powershell_benign_dataset/{number}.ps1"
+    other = f"data/malicious_pure/{number}.ps1"
+    rows = [
+        {"label": 0, "source": source, "path": name} for source in ("mpsd", "a") for name in (path, other)
+    ]
+    assert dropped(*rows) == [labels.DROP_FRAMEWORK * goes, "", "", ""]
+
+
+OTHER_LANGUAGES = {
+    "batch": "@echo off\r\npowershell -nop -w hidden -c Get-Date",
+    "batch, in upper case": "@ECHO OFF\nset a=1\ncalc.exe\n",
+    "batch, without @": "echo off\nstart calc\n",
+    "batch, a remark": "REM a job that runs at night\ncalc.exe\n",
+    "batch, a label": ":: a job that runs at night\ncalc.exe\n",
+    "batch, local": "setlocal enabledelayedexpansion\ncalc.exe\n",
+    "batch, after a byte-order mark": "\ufeff\r\n@echo off\r\ncalc.exe /a\n",
+    "batch, in brackets": "&(@echo off) & calc.exe /a\n",
+    "HTA": "<html><head><script language='VBScript'>Close</script></head></html>",
+    "HTA, its own element": " <HTA:APPLICATION ID='a' />\n<script>Close</script>",
+    "HTML": "<!DOCTYPE html>\n<html></html>",
+    "XML": "<?xml version='1.0'?>\n<a>Get-Date and more</a>",
+    "VBScript": 'Option Explicit\nDim shell\nSet shell = CreateObject("WScript.Shell")\n',
+    "VBScript, an error": "On Error Resume Next\nx = 1 + 1 + 1 + 1\n",
+    "VBScript, after remarks": "' a remark\n' and another\nDim shell, other\n",
+    "VBScript, an object": 'Set shell = CreateObject("WScript.Shell")\n',
+    "VBScript, a procedure": 'Sub AutoOpen()\n  Shell "calc"\nEnd Sub\n',
+    "JScript": "var shell = new ActiveXObject('WScript.Shell'); shell.Run('calc');",
+    "JScript, a function": "function run() { return WScript.CreateObject('a'); }",
+    "a program": "MZ\u0090 This program cannot be run in DOS mode",
+    "an archive": "PK\x03\x04 word/document.xml and more",
+    "RTF": "{\\rtf1\\ansi Get-Date and more}",
+    "PDF": "%PDF-1.4 Get-Date and more of it",
+}
+POWERSHELL = {
+    "a batch file as a string": "$job = '@echo off'\nSet-Content run.bat $job\n",
+    "echo": "echo 'off we go, and more'",
+    "words that begin alike": "removeAll 'rem'; remote-thing -x\n",
+    "a remark of PowerShell": "# rem: @echo off is batch, <html> is not\nGet-Service | Out-Host",
+    "a static call": "[Math]::Max(1, 2) | Out-Host\n",
+    "a comment block": "<# .SYNOPSIS <html> #>\nGet-Service | Out-Host\n",
+    "HTML in a string": "$page = '<html><script>'; Set-Content a.html $page\n",
+    "HTML in a here-string": "@'\n<html>\n'@ | Set-Content a.html\n",
+    "an object": "$shell = New-Object -ComObject WScript.Shell; $shell.Popup('x')\n",
+    "a function that makes one": "function popup() { (New-Object -ComObject WScript.Shell).Popup('x') }",
+    "a banner": "# :: a tool :: rem ::\nGet-Service | Out-Host",
+    "a remark of one word": "# REM is what batch files have\nGet-Service | Out-Host",
+    "a string that is handed on": "'@echo off', 'calc' | Set-Content a.bat\n",
+    "both in one file": "<# :\n@echo off\npowershell -c \"iex (gc '%~f0' -raw)\" #>\nGet-Date\n",
+    "set with a variable": "set shell 'CreateObject'; Get-Variable shell\n",
+    "VBScript in a string": "$vbs = 'On Error Resume Next'\n$vbs | Set-Content a.vbs\n",
+    "MZ in a check": "if ($bytes[0..1] -join '' -eq 'MZ') { 'a program' }\n",
+    "Base64 of a program": "$x = 'TVqQAAMAAAAEAAAA'; $x.Length | Out-Host\n",
+}
+
+
+@pytest.mark.parametrize("text", OTHER_LANGUAGES.values(), ids=OTHER_LANGUAGES)
+def test_another_language_is_dropped_with_a_malicious_label_only(text):
+    rows = [{"label": label, "text": text, "clean": text} for label in (1, 0)]
+    assert dropped(*rows) == [labels.DROP_LANGUAGE, ""]
+
+
+@pytest.mark.parametrize("text", POWERSHELL.values(), ids=POWERSHELL)
+def test_powershell_that_holds_such_words_is_kept(text):
+    assert dropped({"label": 1, "text": text, "clean": text}) == [""]
+
+
+def test_what_is_aside_is_told_whatever_else_applies():
+    text = OTHER_LANGUAGES["batch"]
+    assert dropped({"label": 1, "text": text, "clean": "x", "part": "aside"}) == [labels.DROP_ASIDE]
 
 
 @pytest.mark.parametrize("known", [[0, 0], [1], [None]])
@@ -69,85 +160,6 @@ def test_a_shortcut_is_turned_to_the_side_that_is_right():
     assert (rule["rule"], rule["accuracy"]) == ("not one_line", 1.0)
 
 
-def wild_corpus() -> pl.DataFrame:
-    parts = ("train", "validation", "test")
-    clean = [{"label": 0, "kind": "benign", "source": "r", "part": part} for part in parts]
-    known = [{"label": 1, "source": "old", "part": part} for part in parts]
-    wild = [{"label": 1, "source": "wild", "part": part} for part in parts]
-    copy = {"label": 1, "source": "wild", "part": "train", "cluster": 3, "group": 3}
-    return labels.audit(scripts([*clean, *known, *wild, copy]))
-
-
-def test_p2_trains_on_the_old_sources_and_tests_on_the_wild_one():
-    samples = labels.protocols(wild_corpus(), wild_source="wild", seed=1)
-    assert samples["p1"].to_list() == ["train", "validation", "test"] * 3 + ["train"]
-    assert samples["p2"].to_list() == [
-        "train", "validation", "test", "train", "validation", "train", "test", "test", "test", "",
-    ]  # fmt: skip
-    assert samples["rank"].to_list() == [0] * 9 + [1]
-
-
-def test_a_wild_source_that_is_not_there_is_named():
-    with pytest.raises(CorpusError, match=r"'wide'.*choose one of"):
-        labels.protocols(wild_corpus(), wild_source="wide", seed=1)
-
-
-def test_parts_keep_few_of_a_cluster_in_training_and_one_elsewhere_and_copies_apart():
-    rows = [{"p1": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
-    sets = labels.parts(pl.DataFrame(rows), "p1", per_cluster=3)
-    heights = {part: table.height for part, table in sets.items()}
-    assert heights == {"train": 3, "validation": 1, "test": 1, labels.COPIES: 3}
-    assert labels.COPIES not in labels.parts(pl.DataFrame(rows).filter(rank=0), "p1", per_cluster=3)
-
-
-def test_the_naive_split_keeps_sizes_by_class_and_cuts_clusters():
-    rows = [
-        {"label": int(n % 4 == 0), "cluster": n // 2, "part": ("train", "test")[n % 3 == 0]}
-        for n in range(400)
-    ]
-    rows += [
-        {"label": label, "source": "wild", "cluster": 900 + label, "part": "validation"} for label in (0, 1)
-    ]
-    rows = [{"kind": "labelled", **row} for row in rows]
-    audited = labels.audit(scripts(rows)).with_columns(dropped=pl.lit(""))
-    p0 = labels.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=1)
-    dealt = audited.with_columns(p0=pl.Series(p0.tolist()))
-    for part in ("train", "validation", "test"):
-        for label in (0, 1):
-            kept = dealt.filter(pl.col("label") == label)
-            assert (kept["part"] == part).sum() == (kept["p0"] == part).sum()
-    assert dealt.group_by("cluster").agg(pl.col("p0").n_unique())["p0"].max() == 2
-    assert (
-        p0.tolist()
-        != labels.at_random(audited["part"].to_list(), audited["label"].to_numpy(), seed=2).tolist()
-    )
-
-
-def test_the_naive_protocol_counts_every_copy():
-    rows = [{"p0": part, "rank": rank} for part in ("train", "validation", "test") for rank in range(4)]
-    sets = labels.parts(pl.DataFrame(rows), "p0", per_cluster=3)
-    assert {part: table.height for part, table in sets.items()} == dict.fromkeys(sets, 4)
-
-
-def test_a_budget_is_a_nested_share_of_the_clusters_of_each_class():
-    rows = pl.DataFrame(
-        {"cluster": [n // 3 for n in range(300)], "label": [int(n >= 240) for n in range(300)]}
-    )
-    small, large = (labels.budget(rows, share=share, seed=1) for share in (0.1, 0.5))
-    for kept, clean, malicious in ((small, 8, 2), (large, 40, 10)):
-        by_class = kept.group_by("label").agg(pl.col("cluster").n_unique(), scripts=pl.len()).sort("label")
-        assert by_class.rows() == [(0, clean, 3 * clean), (1, malicious, 3 * malicious)]
-    assert set(small["cluster"]) < set(large["cluster"])
-    assert labels.budget(rows, share=1, seed=1).equals(rows)
-    assert labels.budget(rows, share=1e-6, seed=1)["cluster"].n_unique() == 2
-
-
-@pytest.mark.parametrize("share", [0, -0.1, 1.1])
-def test_a_budget_out_of_range_is_refused(share):
-    with pytest.raises(ParameterError, match="share of the labels"):
-        labels.budget(pl.DataFrame({"cluster": [1], "label": [1]}), share=share, seed=1)
-
-
 def test_listed_scripts_are_dropped_for_their_reason_and_others_stay_as_they_were():
     audited = labels.audit(scripts([{"label": 1}, {"label": 0}, {"label": 0, "clean": ""}]))
     listed = pl.DataFrame({"sha256": [f"{1:064x}"], "reason": ["a written rule"], "extra": [1]})
@@ -167,24 +179,6 @@ def test_kinds_tell_the_three_hard_scripts_and_leave_plain_ones():
     assert kinds["C22"].tolist() == [True, False, False, False]
     assert kinds["C23"].tolist() == [False, True, False, False]
     assert kinds["C24"].tolist() == [False, False, True, False]
-
-
-def test_dropped_test_scripts_are_one_a_cluster_and_class_and_none_is_empty():
-    table = {
-        "sha256": list("abcdefgh"), "source": list("swssswwz"), "stratum": "s", "family": "",
-        "label": [1, 1, 0, 1, 1, 0, 1, 1], "cluster": [1, 1, 1, 2, 3, 4, 5, 6], "text": "t",
-        "clean": ["t", "t", "t", "t", "", "t", "t", "t"],
-        "dropped": ["why", "why", "why", "", "why", "why", "why", "why"],
-        "part": ["test", "test", "test", "test", "test", "train", "train", "train"],
-    }  # fmt: skip
-    dropped = labels.dropped_tests(pl.DataFrame(table), wild_source="w")
-    tested = {
-        protocol: [rows["sha256"].to_list() for rows in labels.dropped_of(dropped, protocol).values()]
-        for protocol in ("p0", "p1", "p2")
-    }
-    # P2 tests malicious scripts of the wild source alone, whatever their part; clean ones are as in P1.
-    assert tested == {"p0": [], "p1": [["a", "c"]], "p2": [["b", "c", "g"]]}
-    assert set(dropped["dropped"]) == {"why"} and "part" not in dropped.columns
 
 
 def test_every_dropped_script_is_listed_with_its_reason():

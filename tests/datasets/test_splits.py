@@ -121,13 +121,6 @@ def test_check_names_the_group_and_its_parts():
     splits.check(["train", "aside", "", "test"], [7, 7, 7, 8])
 
 
-def test_require_classes_names_the_missing_class():
-    parts = ["train", "train", "validation", "validation", "test", "test"]
-    splits.require_classes([1, 0, 1, 0, 1, 0], parts)
-    with pytest.raises(SplitError, match="validation part has no malicious script"):
-        splits.require_classes([1, 0, 0, 0, 1, 0], parts)
-
-
 REPOSITORIES = {"train": 0.45, "validation": 0.10, "test": 0.45}
 OTHERS = {"train": 0.55, "validation": 0.15, "test": 0.30}
 
@@ -250,24 +243,34 @@ def test_empty_and_unequal_input_is_refused(function):
         splits.assign([], [], seed=0)
 
 
-def test_across_sources_keeps_near_duplicates_apart():
-    rows = [
-        # part, group, label, source -> expected
-        ("test", 1, 1, "old", "train"),
-        ("validation", 2, 1, "old", "validation"),
-        ("train", 3, 1, "wild", "test"),
-        ("train", 1, 1, "wild", ""),  # near-duplicate of a training script
-        ("validation", 2, 1, "wild", ""),
-        ("test", 4, 0, "good", "test"),
-        ("test", 4, 1, "old", ""),  # its group holds benign test scripts
-        ("test", 4, 1, "wild", "test"),
-        ("train", 5, 0, "good", "train"),
-        ("validation", 6, 0, "good", "validation"),
-        ("train", 7, 1, "other", ""),
-        ("aside", 8, 0, "good", "aside"),
-    ]
-    part, group, label, source, expected = zip(*rows, strict=True)
-    assigned = splits.across_sources(part, group, label, source, train=["old"], test=["wild"])
-    assert assigned.tolist() == list(expected)
-    with pytest.raises(SplitError, match="test part has no malicious"):
-        splits.across_sources(part, group, label, source, train=["old"], test=["none"])
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from("xyz")), min_size=1, max_size=80),
+    st.integers(2, 5),
+    st.integers(0, 9),
+)
+def test_folds_never_cut_a_group_and_none_is_empty(rows, count, seed):
+    group, strata = np.array([row[0] for row in rows]), [row[1] for row in rows]
+    if len(set(group.tolist())) < count:
+        with pytest.raises(CorpusError, match=f"cannot be dealt out to {count} folds"):
+            splits.folds(group, strata, count=count, seed=seed)
+        return
+    fold = splits.folds(group, strata, count=count, seed=seed)
+    assert fold.dtype == np.int64 and set(fold.tolist()) <= set(range(count))
+    assert all(len(set(fold[group == one].tolist())) == 1 for one in set(group.tolist()))
+    assert fold.tolist() == splits.folds(group, strata, count=count, seed=seed).tolist()
+
+
+def test_folds_share_out_every_stratum():
+    group = np.random.default_rng(0).integers(0, 900, 6000)
+    strata = np.array(["human", "malicious", "generated"])[group % 3]
+    fold = splits.folds(group, strata, count=5, seed=1)
+    for stratum in np.unique(strata):
+        shares = np.bincount(fold[strata == stratum], minlength=5) / np.count_nonzero(strata == stratum)
+        assert shares == pytest.approx([0.2] * 5, abs=0.01)
+    assert fold.tolist() != splits.folds(group, strata, count=5, seed=2).tolist()
+
+
+@pytest.mark.parametrize("count", [1, 0, -1, 2.5, "3"])
+def test_a_bad_number_of_folds_is_refused(count):
+    with pytest.raises(ParameterError, match="at least 2"):
+        splits.folds(np.arange(9), ["all"] * 9, count=count, seed=1)

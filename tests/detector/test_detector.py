@@ -18,6 +18,7 @@ from psembed.detector.verdict import Event, Item
 from psembed.models import network
 from psembed.models.network import Config
 from psembed.powershell.encoding import Encoder, Samples
+from psembed.powershell.unwrap.reading import readings
 from psembed.release import assembly, export
 from psembed.runtime import workers
 from psembed.runtime.errors import ModelError
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
     export.to_onnx(model, path / MODEL)
     encoder = Encoder(WORDS, token_length=64, char_length=128)
     (path / TOKENIZER).write_text(encoder.to_json(), encoding="utf-8")
-    manifest.write(path, threshold=0.5, layer_threshold=0.8, temperature=1.5, fpr=0.001, profile="smoke")
+    manifest.write(path, threshold=0.5, temperature=1.5, fpr=0.001, profile="smoke")
     network.save(model, path / "network.keras")
     return path
 
@@ -62,7 +63,7 @@ def test_nearest_training_clusters_are_told_where_the_folder_has_them(copy):
     assert alone.nearest(texts[0]) == []
     rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
     clusters = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
-    assembly.remember(alone, clusters.with_columns(clean=pl.Series(texts)))
+    assembly.remember(alone, clusters.with_columns(read=pl.Series(texts)))
     loaded = Detector.load(copy)
     assert set(loaded.manifest["sha256"]) == {MODEL, TOKENIZER, NEIGHBOURS}
     others = [name for name in loaded.manifest if name != "sha256"]
@@ -79,7 +80,7 @@ def test_threads_that_share_a_detector_are_told_what_one_is(copy):
     texts = ["write-host hello", f"powershell -enc {encoded('iex payload')}", "$a = get-date " * 60]
     rows = {"sha256": ["0", "1", "2"], "source": "s", "label": [0, 1, 0], "scripts": 1}
     known = pl.DataFrame(rows, schema_overrides=neighbours.COLUMNS)
-    assembly.remember(Detector.load(copy), known.with_columns(clean=pl.Series(texts)))
+    assembly.remember(Detector.load(copy), known.with_columns(read=pl.Series(texts)))
     threads = 8
     start = Barrier(threads)
 
@@ -115,9 +116,7 @@ def test_no_texts_no_scores(folder):
 def test_verdict_follows_the_threshold(copy):
     score = float(Detector.load(copy).score(["iex payload"])[0])
     for threshold, malicious in ((score, True), (min(1.0, score + 0.01), False)):
-        manifest.write(
-            copy, threshold=threshold, layer_threshold=1.0, temperature=1.0, fpr=0.001, profile="smoke"
-        )
+        manifest.write(copy, threshold=threshold, temperature=1.0, fpr=0.001, profile="smoke")
         verdict = Detector.load(copy).verdict("iex payload")
         assert (verdict.score, verdict.malicious, verdict.reason) == (score, malicious, "")
 
@@ -209,7 +208,8 @@ def test_a_missing_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "format 1, this version reads 3"),
+        ({"format": 3, "layer_threshold": 0.9}, "format 3, this version reads 4: export the model again"),
+        ({"format": 1}, "format 1, this version reads 4"),
         ({"temperature": 0}, "temperature is 0, expected a number above 0"),
         ({"temperature": float("inf")}, "temperature is inf"),
         ({"threshold": "high"}, "threshold is 'high'"),
@@ -230,7 +230,6 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
     assert set(manifest) == {
         "format",
         "threshold",
-        "layer_threshold",
         "temperature",
         "fpr",
         "buckets",
@@ -244,68 +243,82 @@ def test_the_manifest_says_where_the_model_comes_from(folder):
     ("outer", "inner", "malicious", "layer"),
     [
         (0.1, 0.1, False, 0),
-        (0.1, 0.7, False, 0),  # enough for a script, not for a layer
+        (0.3, 0.1, False, 0),
+        (0.1, 0.3, False, 1),
+        (0.2, 0.3, True, 1),  # together, though neither is alone
+        (0.3, 0.2, True, 0),
         (0.1, 0.9, True, 1),
-        (0.6, 0.1, True, 0),
-        (0.6, 0.9, True, 1),
-        (0.95, 0.9, True, 0),
+        (0.9, 0.0, True, 0),
+        (0.0, 0.0, False, 0),
     ],
 )
-def test_a_layer_convicts_at_a_threshold_of_its_own(outer, inner, malicious, layer):
+def test_a_script_is_judged_together_with_its_layers(outer, inner, malicious, layer):
     payload = encoded("inside and long enough")
-    verdict = Layered(powershell=outer, inside=inner).verdict(f"powershell -enc {payload}; Get-Date")
+    line = f"powershell -enc {payload}; Get-Date"
+    verdict = Layered(powershell=outer, inside=inner).verdict(line)
     assert (verdict.malicious, verdict.layer) == (malicious, layer)
-    assert verdict.score == pytest.approx((outer, inner)[layer])
-    assert [one.how for one in verdict.layers] == ["script", "-EncodedCommand"]
-    assert verdict.read.split()[0] == ("powershell", "inside")[layer]
+    assert verdict.score == pytest.approx(outer + inner)
+    assert [(one.how, one.score) for one in verdict.layers] == [("script", outer), ("-EncodedCommand", inner)]
+    assert verdict.read == f"{line}\ninside and long enough" == readings([line])[0]
 
 
-@pytest.mark.parametrize(
-    ("outer", "inner", "malicious"),
-    [(0.1, 0.1, False), (0.95, 0.4, False), (0.1, 0.6, True), (0.95, 0.9, True)],
-)
-def test_a_command_line_that_only_hands_a_script_over_is_judged_by_it(outer, inner, malicious):
+def test_a_command_line_that_only_hands_a_script_over_is_read_with_it():
     line = f"powershell.exe -NoProfile -w hidden -enc {encoded('inside and long enough')}"
-    verdict = Layered(**{"powershell.exe": outer, "inside": inner}).verdict(line)
-    assert (verdict.malicious, verdict.layer, verdict.score) == (malicious, 1, pytest.approx(inner))
+    for outer, inner, malicious in ((0.1, 0.3, False), (0.6, 0.0, True), (0.0, 0.6, True)):
+        verdict = Layered(**{"powershell.exe": outer, "inside": inner}).verdict(line)
+        assert (verdict.malicious, verdict.score) == (malicious, pytest.approx(outer + inner))
 
 
-def test_where_no_layer_convicts_the_script_decides_whatever_the_thresholds():
-    layered = Layered(powershell=0.1, inside=0.4)
-    layered.layer_threshold = layered.threshold
-    verdict = layered.verdict(f"powershell -enc {encoded('inside and long enough')}; Get-Date")
-    assert (verdict.malicious, verdict.layer, verdict.score) == (False, 0, pytest.approx(0.1))
-
-
-def test_what_is_handed_over_twice_is_judged_by_the_innermost_script():
+def test_what_is_wrapped_twice_is_read_outermost_first():
     within = f"powershell -enc {encoded('inside and long enough')}"
-    verdict = Layered(powershell=0.9, pwsh=0.9, inside=0.6).verdict(f"pwsh -ec {encoded(within)}")
-    assert [one.score for one in verdict.layers] == pytest.approx([0.9, 0.9, 0.6])
-    assert (verdict.malicious, verdict.layer) == (True, 2)
+    line = f"pwsh -ec {encoded(within)}"
+    verdict = Layered(powershell=0.1, pwsh=0.2, inside=0.3).verdict(line)
+    assert [one.score for one in verdict.layers] == pytest.approx([0.2, 0.1, 0.3])
+    assert (verdict.malicious, verdict.layer, verdict.score) == (True, 2, pytest.approx(0.6))
+    assert verdict.read.split("\n") == [line, within, "inside and long enough"]
 
 
-def test_the_threshold_of_layers_lets_a_tenth_of_the_rate_through():
-    inner = {f"inside{n}": n / 20 for n in range(20)}
-    clean = [f"powershell -enc {encoded(name + ' and long enough')}; Get-Date" for name in inner]
-    layered = Layered(powershell=0.1, **inner)
-    # Of 20 scripts a rate of one half allows 10 alarms, and layers a tenth of that: the one that scores 0.95.
-    assert assembly.fit_layer_threshold(layered, clean, fpr=0.5) == pytest.approx(0.9)
-    assert assembly.fit_layer_threshold(layered, clean[:5], fpr=0.5) == 0.5  # never below the script's own
-    with pytest.raises(ModelError, match="layers score 1"):
-        sure = Layered(powershell=0.1, **dict.fromkeys(inner, 1.0))
-        assembly.fit_layer_threshold(sure, clean, fpr=0.5)
+def test_comments_are_read_in_no_layer_and_a_layer_of_comments_adds_nothing():
+    payload = encoded("# inside a comment\r\nGet-Date # inside")
+    line = f"powershell -enc {payload}; dir # inside"
+    assert Layered(inside=0.9).verdict(line).read == f"powershell -enc {payload}; dir\nGet-Date"
+    only = Layered(inside=0.9).verdict(f"powershell -enc {encoded('# inside a comment')}; dir")
+    assert (only.read.count("\n"), only.score, len(only.layers)) == (0, 0.0, 2)
+
+
+def test_a_script_without_layers_is_scored_once(monkeypatch):
+    asked = []
+    layered = Layered(dir=0.7)
+    scores = layered._scores
+    monkeypatch.setattr(layered, "_scores", lambda texts: asked.extend(texts) or scores(texts))
+    verdict = layered.verdict("dir # all of it")
+    assert asked == ["dir"] == [verdict.read]
+    assert verdict.score == verdict.layers[0].score == pytest.approx(0.7) and verdict.layer == 0
+
+
+def test_many_scripts_with_layers_keep_their_scores(monkeypatch):
+    """Items are pending until their layers' texts are enough; chunks cut between a reading and its layers."""
+    monkeypatch.setattr(workers, "ROWS", 2)
+    monkeypatch.setattr(workers, "CHARACTERS", 300)
+    words = {f"word{number}": number / 100 for number in range(30)}
+    lines = [f"{word}; powershell -enc {encoded(word + ' and long enough')}; dir" for word in words]
+    items = [Item(word, line) for word, line in zip(words, [*lines[:-2], "", "dir"], strict=True)]
+    verdicts = Layered(**{word + ";": 0.1 for word in words}, **words).judge(items)
+    assert [verdict.score for verdict in verdicts[:-2]] == pytest.approx([n / 100 + 0.1 for n in range(28)])
+    assert [len(verdict.layers) for verdict in verdicts] == [2] * 28 + [0, 1]
+    assert verdicts[-2].score is None and verdicts[-1].score == 0
 
 
 @pytest.mark.parametrize(
     ("threshold", "outer", "inner", "malicious"),
     [
-        (0.3, 0.4, 0.1, True),
-        (0.3, 0.1, 0.4, False),  # the threshold of layers stays as it is
-        (0.3, 0.1, 0.9, True),
-        (0.95, 0.9, 0.9, False),  # and is never the lower one
-        (0.95, 0.9, 0.96, True),
+        (0.3, 0.1, 0.1, False),
+        (0.3, 0.2, 0.2, True),
+        (0.9, 0.2, 0.6, False),
+        (0.75, 0.25, 0.5, True),
         (0, 0.0, 0.0, True),
-        (1, 0.9, 0.9, False),
+        (1, 0.9, 0.0, False),
+        (1, 0.5, 0.5, True),
     ],
 )
 def test_another_threshold_can_be_asked_for(threshold, outer, inner, malicious):
@@ -323,14 +336,45 @@ def test_texts_of_layers_and_regions_of_malicious_scripts_can_be_asked_for():
     assert bad.region[:2] == (2, 15) and clean.region is None and bad.texts == ()
 
 
+def test_what_is_read_of_a_long_script_is_what_the_encoder_sees(folder):
+    loaded = Detector.load(folder)
+    long = f"{'hello ' * 500}; powershell -enc {encoded('iex (payload)')}; {'get-date; ' * 500}"
+    verdict = loaded.verdict(long)
+    (whole,) = readings([long])
+    assert verdict.read == loaded.view(whole) != whole and verdict.read.endswith("iex (payload)")
+    assert verdict.score == pytest.approx(float(loaded.score_clean([whole])[0]), abs=1e-6)
+
+
 def test_a_network_becomes_a_detector(folder, tmp_path):
     model, known = network.load(folder / "network.keras"), Detector.load(folder)
-    clean = [f"write-host {n}; powershell -enc {encoded('get-date payload')}" for n in range(8)]
-    settings = {"threshold": 0.0001, "temperature": 1.5, "fpr": 0.001}
-    made = assembly.assemble(tmp_path / "new", model, known._encoder, clean, **settings, profile="smoke")
-    assert np.array_equal(made.score(clean), known.score(clean))
+    settings = {"threshold": 0.25, "temperature": 1.5, "fpr": 0.001}
+    made = assembly.assemble(tmp_path / "new", model, known._encoder, **settings, profile="smoke")
+    texts = ["write-host hello", "iex (payload)"]
+    assert np.array_equal(made.score(texts), known.score(texts))
     assert {name: made.manifest[name] for name in settings} == settings
-    assert made.layer_threshold == assembly.fit_layer_threshold(made, clean, fpr=0.001)
+    assert (made.threshold, made.folder) == (0.25, tmp_path / "new")
+    with pytest.raises(ModelError, match="threshold is 1"):
+        wrong = settings | {"threshold": 1.5}
+        assembly.assemble(tmp_path / "new", model, known._encoder, **wrong, profile="smoke")
+
+
+def test_training_clusters_are_the_malicious_ones_and_some_clean_ones():
+    rows = [
+        {"sha256": f"{cluster}{copy}", "source": "s", "label": int(cluster < 3), "cluster": cluster,
+         "rank": copy, "dropped": "why" * (cluster == 9), "way": way, "read": f"read {cluster}"}
+        for cluster in range(10) for copy in range(1 + cluster % 2) for way in ("", "case")
+    ]  # fmt: skip
+    found = assembly.training_clusters(pl.DataFrame(rows), clean=4, seed=1)
+    assert found.columns == [*neighbours.COLUMNS, "read"]
+    assert found.filter(label=1).select("sha256", "scripts", "read").rows() == [
+        ("00", 1, "read 0"), ("10", 2, "read 1"), ("20", 1, "read 2"),
+    ]  # fmt: skip
+    clean = found.filter(label=0)
+    assert clean.height == 4 and set(clean["sha256"]) < {f"{cluster}0" for cluster in range(3, 9)}
+    for row in clean.iter_rows(named=True):
+        assert row["scripts"] == 1 + int(row["sha256"][0]) % 2
+    assert assembly.training_clusters(pl.DataFrame(rows), clean=99, seed=1).height == 9
+    assert assembly.training_clusters(pl.DataFrame(rows), clean=4, seed=1).equals(found)
 
 
 def test_a_lone_half_of_a_surrogate_pair_is_scored(folder):

@@ -127,6 +127,19 @@ def test_nothing_is_marked_where_nothing_raises_the_score():
     assert [share for _, share in told.shades()] == [0.0, 0.0, 0.25]
 
 
+def test_what_is_read_of_layers_is_explained_beside_the_script():
+    read = "powershell -enc AAAA; Get-Date\nInvoke-Evil now; Get-Service"
+    (score,) = Planted().score_clean([read]).tolist()
+    layers = (LayerScore("script", -1, 0, 30, 0.2), LayerScore("-EncodedCommand", 0, 1, 29, 0.98))
+    found = explain.explain(
+        Planted(), Verdict("a", score=score, malicious=True, layer=1, layers=layers, read=read)
+    )
+    weights = {read[piece.start : piece.end].strip(): round(piece.weight, 1) for piece in found.pieces}
+    assert (found.score, found.layer, found.how, found.text) == (score, 1, "-EncodedCommand", read)
+    assert weights["Invoke-Evil"] == 3 and weights["Get-Date"] == -2
+    assert "layer 1: -EncodedCommand" in found._repr_html_()
+
+
 def test_html_is_escaped():
     text = "<script>alert(1)</script> Invoke-Evil"
     layers = (LayerScore("script", -1, 0, len(text), 0.9),)

@@ -11,6 +11,7 @@ from psembed.detector import regions
 from psembed.detector.verdict import LayerScore, Verdict
 from psembed.powershell import cleaning
 from psembed.powershell.encoding import ends
+from psembed.powershell.unwrap.reading import joined
 
 EVIL = "Invoke-Evil http://bad.example.test/payload"
 HEAD = "Get-Service | Where-Object { $_.Status -eq 'Running' }"
@@ -19,7 +20,13 @@ PAYLOAD = "Write-Output inert-probe-4711 | Out-Null"
 
 
 class Planted:
-    """A detector whose log-odds gain 5 by one planted word."""
+    """A detector whose log-odds gain 5 by one planted word; it reads `length` characters of a text."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def view(self, clean):
+        return ends(clean, self.length, between=" ")
 
     def score_clean(self, texts):
         odds = [1.0 + 5.0 * ("Invoke-Evil" in text) for text in texts]
@@ -31,9 +38,10 @@ def found(script, *, view=2**20, encoding="utf-8", layers=(), layer=0):
     texts = [script, *(text for _, _, text in layers)]
     scores = [LayerScore("script", -1, 0, len(script), 0.9)]
     scores += [LayerScore(how, parent, 1, len(text), 0.9) for how, parent, text in layers]
-    read = ends(cleaning.clean(texts[layer]), view, between=" ")
+    detector = Planted(view)
+    read = detector.view(joined(map(cleaning.clean, texts)))
     verdict = Verdict("a.ps1", "00", encoding, 0.9, True, layer, tuple(scores), read, texts=tuple(texts))
-    return regions.deciding_region(Planted(), verdict)
+    return regions.deciding_region(detector, verdict)
 
 
 def shown(script, region):
@@ -105,6 +113,13 @@ def test_an_uncovered_layer_is_where_its_base64_is(encoding):
     script = f"# a job\r\n{HEAD}\r\npowershell -enc {value} -nop\r\n"
     region = found(script, layers=[("-EncodedCommand", 0, PAYLOAD)], layer=1)
     assert region.start_line == 3 and shown(script, region) == value
+
+
+def test_the_script_itself_is_marked_where_it_decides_beside_its_layers():
+    """What is read begins with the script, but places count in the script alone."""
+    script = f"{HEAD}\npowershell -e {encoded(PAYLOAD)}\n{EVIL}\n"
+    region = found(script, layers=[("-EncodedCommand", 0, f"{PAYLOAD}; {PAYLOAD}")])
+    assert region.start_line == 3 and "Invoke-Evil" in shown(script, region)
 
 
 def test_an_uncovered_layer_is_where_its_text_is():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
-from scored_rows import rows
+from scored_rows import as_part, rows
 
 from psembed.evaluation import calibration, metrics
 from psembed.runtime.errors import CorpusError, ParameterError
@@ -141,11 +141,45 @@ def test_bad_input_is_named():
         calibration.apply(np.array([-3.0]), 1.0)
 
 
-def test_calibration_is_fitted_on_validation_alone():
+def test_each_fold_is_calibrated_by_what_the_others_say():
+    """Two folds whose models are unlike: each gets the temperature of the other one."""
+    parts, expected = [], {}
+    for fold, times in ((0, 0.5), (1, 2.0)):
+        scores, labels = honest(fold, n=4000)
+        scores = expit(times * logit(scores))
+        expected[fold] = calibration.temperature(scores, labels)
+        own = pl.DataFrame({"score": scores, "label": labels, "fold": fold})
+        parts.append(own.with_columns(sha256=pl.format("{}-{}", "fold", pl.int_range(pl.len()))))
+    facts = {"protocol": "p1", "model": "cnn_lstm", "seed": 1, "share": 1.0, "part": "test"}
+    table = pl.concat(parts).with_columns(**{name: pl.lit(value) for name, value in facts.items()})
+    found = calibration.calibrated(table, protocol="p1", model="cnn_lstm")
+    assert expected[0] == pytest.approx(0.5, rel=0.1) and expected[1] == pytest.approx(2, rel=0.1)
+    assert expected[0] < found["temperature"] < expected[1]
+    crossed = np.r_[
+        calibration.apply(parts[0]["score"].to_numpy(), expected[1]),
+        calibration.apply(parts[1]["score"].to_numpy(), expected[0]),
+    ]
+    labels = table["label"].to_numpy()
+    error = calibration.expected_calibration_error(crossed, labels, bins=calibration.BINS)
+    assert found["expected_calibration_error"] == pytest.approx(error)
+    before = calibration.expected_calibration_error(table["score"].to_numpy(), labels, bins=calibration.BINS)
+    assert found["before"] == pytest.approx(before) and before < error
+    assert found["reliability"] == calibration.reliability(crossed, labels, bins=calibration.BINS).to_dicts()
+
+
+def test_calibration_is_of_the_first_seed_on_test_scripts_with_all_labels():
     table = rows(lift=0.4)
     found = calibration.calibrated(table, protocol="p1", model="cnn_lstm")
-    spoiled = table.with_columns(score=pl.when(pl.col("part") == "test").then(0.5).otherwise("score"))
-    again = calibration.calibrated(spoiled.cast({"score": pl.Float32}), protocol="p1", model="cnn_lstm")
-    assert again["temperature"] == found["temperature"]
-    assert sum(row["n"] for row in found["reliability"]) == 120
-    assert 0 <= found["expected_calibration_error"] <= 1
+    assert sum(row["n"] for row in found["reliability"]) == 220
+    others = [rows(seed=2), rows(share=0.1), rows(model="svm"), rows(protocol="p2"), as_part(rows(), "apart")]
+    assert calibration.calibrated(pl.concat([*others, table]), protocol="p1", model="cnn_lstm") == found
+
+
+def test_calibration_needs_two_folds_with_both_classes():
+    with pytest.raises(CorpusError, match="at least one score"):
+        calibration.calibrated(rows().filter(fold=0), protocol="p1", model="cnn_lstm")
+    with pytest.raises(CorpusError, match="malicious and benign"):
+        one_sided = rows().filter((pl.col("fold") == 0) | (pl.col("label") == 0))
+        calibration.calibrated(one_sided, protocol="p1", model="cnn_lstm")
+    with pytest.raises(CorpusError, match="at least one score"):
+        calibration.calibrated(rows(), protocol="p1", model="no such model")

@@ -1,83 +1,79 @@
-"""Rewritten scripts: losses are paired at a fixed threshold; hardened training keeps labels and classes."""
+"""What rewriting costs is paired at a threshold of scripts as they are; wrapped clean scripts are counted."""
 
-import numpy as np
 import polars as pl
 import pytest
+from scored_rows import as_part, rows
 
-from psembed.datasets import transforms
-from psembed.evaluation import robustness
+from psembed.datasets.rewritten import HELD_OUT, WRAPPERS
+from psembed.evaluation import coverage, robustness
 from psembed.runtime.errors import CorpusError
 
-MALICIOUS = "$a = 'hello there'; Invoke-Expression $a; Get-ChildItem | % { $_ }"
+WRAPPER = next(name for name in WRAPPERS if name not in HELD_OUT)
 
 
-def scripts(malicious: int = 3, clean: int = 40) -> pl.DataFrame:
-    rows = [(f"m{n}", 1, n, f"{MALICIOUS} {n}") for n in range(malicious)]
-    rows += [(f"c{n}", 0, 1000 + n, f"Get-Service -Name 'svc{n}' | Stop-Service") for n in range(clean)]
-    return pl.DataFrame(
-        rows,
-        schema={"sha256": pl.String, "label": pl.Int8, "cluster": pl.Int64, "clean": pl.String},
-        orient="row",
-    )
+def scored(changes: dict[str, float], *, lift: float = 0.97, **facts: object) -> pl.DataFrame:
+    """Score rows, and the malicious ones again in each way, of which a share keeps its score."""
+    whole = rows(lift=lift, **facts)
+    tables, malicious = [whole], whole.filter(label=1)
+    for way, kept in changes.items():
+        lost = pl.int_range(pl.len()) >= round(kept * malicious.height)
+        score = pl.when(lost).then(0.1).otherwise("score").cast(pl.Float32)
+        tables.append(as_part(malicious, way).with_columns(score=score))
+    return pl.concat(tables)
 
 
-def test_variants_are_of_malicious_test_scripts_alone_in_every_way():
-    table = scripts()
-    found = dict(robustness.variants({"train": table.head(0), "test": table}, seed=1))
-    assert list(found) == list(transforms.TRANSFORMS)
-    for name, rows in found.items():
-        assert rows["sha256"].to_list() == ["m0", "m1", "m2"] and rows["label"].to_list() == [1, 1, 1]
-        assert (rows["clean"] != table["clean"].head(3)).all() is (name != "comment_padding")
-    assert all(host.endswith("| Stop-Service") for host in found["benign_after"]["clean"])
+def table(scored: pl.DataFrame, rounds: int = 200) -> pl.DataFrame:
+    return robustness.table(coverage.crossed(scored), fpr=0.05, seed=1, rounds=rounds)
 
 
-def test_hardened_training_adds_malicious_and_clean_variants_with_their_labels():
-    table = scripts(malicious=30)
-    found = robustness.hardened(table, seed=1)
-    added = found[table.height :]
-    assert found.head(table.height).equals(table)
-    encoded = added.filter(pl.col("clean").str.contains("-EncodedCommand", literal=True))
-    assert encoded.height and encoded["label"].min() == 1  # a clean script is never shown so
-    clean = added.height - added["label"].sum()
-    assert added["label"].sum() == robustness.VARIANTS * 30 > clean > robustness.VARIANTS * 30 * 0.7
-    label = dict(zip(table["sha256"], table["label"], strict=True))
-    assert [label[key] for key in added["sha256"]] == added["label"].to_list()
-    assert robustness.hardened(table, seed=1).equals(found)
-    assert not robustness.hardened(table, seed=2).equals(found)
-
-
-def test_hardening_needs_both_classes():
-    with pytest.raises(CorpusError, match="one class"):
-        robustness.hardened(scripts(clean=0), seed=1)
-
-
-def scored(changes: dict[str, float]) -> pl.DataFrame:
-    """Score 100 negatives evenly in (0, 1), 20 positives at 2, and the part of variants that stays there."""
-    tables = []
-    for part in ("validation", "test", *changes):
-        kept = 20 if part not in changes else round(20 * changes[part])
-        negatives = np.arange(100) / 100 if part not in changes else np.empty(0)
-        scores = np.r_[negatives, np.full(kept, 2.0), np.full(20 - kept, 0.0)]
-        labels = np.r_[np.zeros(len(negatives), int), np.ones(20, int)]
-        names = [f"n{n}" for n in range(len(negatives))] + [f"p{n}" for n in range(20)]
-        tables.append(pl.DataFrame({
-            "protocol": "p1", "model": "cnn_lstm", "seed": 1, "part": part, "score": scores, "label": labels,
-            "sha256": names, "cluster": np.arange(len(names)), "stratum": "s",
-        }))  # fmt: skip
-    return pl.concat(tables).with_columns(pl.col("score").cast(pl.Float32), pl.col("label").cast(pl.Int8))
-
-
-def test_the_loss_is_paired_at_the_threshold_of_validation():
-    table = robustness.table(scored({"case": 0.75, "backticks": 1.0}), fpr=0.05, seed=1, rounds=200)
+def test_the_loss_is_paired_at_the_threshold_of_scripts_as_they_are():
+    found = table(scored({"case": 0.75, "backticks": 1.0}))
     case, backticks = (
-        table.filter(pl.col("transform") == name).row(0, named=True) for name in ("case", "backticks")
+        found.filter(transform="case").row(0, named=True),
+        found.filter(transform="backticks").row(0, named=True),
     )
     assert (case["before"], case["after"], case["n"]) == (1.0, 0.75, 20)
     assert case["difference"] == -0.25 and case["low"] < -0.25 < case["high"]
     assert (backticks["difference"], backticks["low"], backticks["high"]) == (0, 0, 0)
-    assert table["transform"].to_list() == ["case", "backticks"]
+    assert found["transform"].to_list() == ["case", "backticks"]  # the largest loss first
+
+
+def test_scripts_that_cannot_be_wrapped_are_left_out_on_both_sides():
+    every = scored({WRAPPER: 1.0}, lift=0.5)  # the last two of twenty are found
+    wrapped = every.filter((pl.col("part") == "test") | pl.col("sha256").is_in(["m205", "m219", "m218"]))
+    row = table(wrapped).row(0, named=True)
+    assert (row["n"], row["before"], row["after"]) == (3, pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert row["difference"] == 0
+
+
+def test_rewritten_scripts_set_no_threshold_and_seeds_are_averaged():
+    one = scored({"case": 0.5})
+    louder = as_part(rows().filter(label=0), "case", score=1.0)
+    both = pl.concat(
+        [one, scored({"case": 1.0}, seed=2), louder, louder.with_columns(seed=pl.lit(2)), rows(share=0.1)]
+    )
+    row = table(both).row(0, named=True)
+    assert (row["before"], row["after"], row["n"]) == (1.0, 0.75, 20)
 
 
 def test_scores_without_variants_are_refused():
     with pytest.raises(CorpusError, match="chapters 6 and 7"):
-        robustness.table(scored({}), fpr=0.05, seed=1, rounds=10)
+        table(rows())
+
+
+def test_false_alarms_of_each_way_are_shares_of_clean_scripts():
+    clean = rows().filter(label=0)
+    flagged = clean.filter(pl.col("score") >= 0.955)  # four rates of two scripts each
+    ways = [
+        as_part(flagged.head(4), WRAPPER), as_part(clean.head(6), WRAPPER),
+        as_part(clean.head(3), HELD_OUT[0], score=0.99), as_part(rows().filter(label=1), WRAPPER, score=0.99),
+    ]  # fmt: skip
+    second = [as_part(table, table["part"][0], seed=2, score=0.0) for table in ways]
+    crossed = coverage.crossed(pl.concat([rows(), rows(seed=2), *ways, *second]))
+    found = robustness.false_alarms(crossed, fpr=0.05)
+    shown = found.select("way", "flagged", "n", "held_out").sort("n").rows()
+    assert shown == [(HELD_OUT[0], 0.5, 3, True), (WRAPPER, pytest.approx(0.2), 10, False)]
+    assert (found["flagged_low"] < found["flagged"]).all() and (
+        found["flagged"] < found["flagged_high"]
+    ).all()
+    assert robustness.false_alarms(coverage.crossed(rows()), fpr=0.05).is_empty()

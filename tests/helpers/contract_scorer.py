@@ -19,6 +19,11 @@ def block(name: str) -> list[str]:
     return re.search(rf"```text {name}\n(.*?)```", PAGE, re.S)[1].split()
 
 
+def number(name: str) -> int:
+    """Return a number of the page's table of them."""
+    return int(re.search(rf"\| `{re.escape(name)}` \| ([\d,]+) \|", PAGE)[1].replace(",", ""))
+
+
 def expand(entry: str) -> dict[int, int]:
     """Return the code points of FIRST[-LAST[/STEP]][:IMAGE], each with its image."""
     first, last, step, image = re.fullmatch(r"(\w+)(?:-(\w+))?(?:/(\d))?(?::(\w+))?", entry).groups()
@@ -184,7 +189,8 @@ class Scorer:
     def __init__(self, folder: Path):
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.rules = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        assert (self.manifest["format"], self.rules["format"]) == (3, 1)
+        assert self.manifest["format"] == number("manifest.json")
+        assert self.rules["format"] == number("tokenizer.json")
         for name, expected in self.manifest["sha256"].items():
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected, name
         self.pattern = re.compile(self.rules["pattern"])
@@ -209,7 +215,7 @@ class Scorer:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(self.model), providers=["CPUExecutionProvider"])
-        assert session.get_modelmeta().custom_metadata_map["psembed_format"] == "2"
+        assert session.get_modelmeta().custom_metadata_map["psembed_format"] == str(number("detector.onnx"))
         widths = (self.rules["token_length"], self.rules["char_length"]) if full else (1, 1)
         order, scores = sorted(range(len(rows)), key=lambda n: tuple(map(len, rows[n]))), {}
         for start in range(0, len(order), 64):

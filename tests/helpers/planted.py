@@ -6,13 +6,13 @@ from psembed.detector.detector import Detector
 
 
 class Layered(Detector):
-    """Scores a text by its first word."""
+    """Scores a text by the words in it, each of which adds what it is planted with; 1 at most."""
 
     def __init__(self, **scores: float):
-        self.threshold, self.layer_threshold, self.planted = 0.5, 0.7869, scores
+        self.threshold, self.planted = 0.5, scores
 
     def _scores(self, texts):
-        return [self.planted[text.split()[0]] for text in texts]
+        return [min(1.0, sum(self.planted.get(word, 0.0) for word in set(text.split()))) for text in texts]
 
     def view(self, clean):
         return clean

@@ -32,4 +32,4 @@ def samples(count: int, *, seed: int = 0, columns: int = 2 * BLOCK) -> Samples:
 
 def fit(model, data: Samples, **changes) -> list[dict]:
     options = {"epochs": 6, "batch": 32, "seed": 1} | changes
-    return fitting.fit(model, data, samples(90, seed=9), **options)
+    return fitting.fit(model, data, **options)

@@ -3,15 +3,27 @@
 import numpy as np
 import polars as pl
 
+CLEAN, MALICIOUS = 100, 20  # of each fold, and of both together
 
-def rows(*, model: str = "cnn_lstm", seed: int = 1, shift: float = 0.0, lift: float = 0.5) -> pl.DataFrame:
-    """Score 100 negatives evenly in (0, 1) and 20 positives from 0.5 up, in both parts."""
-    tables = []
-    for part in ("validation", "test"):
-        labels = np.r_[np.zeros(100, int), np.ones(20, int)]
-        scores = np.r_[np.arange(100) / 100 + shift * (part == "test"), lift + np.arange(20) / 40]
-        tables.append(pl.DataFrame({
-            "protocol": "p1", "model": model, "seed": seed, "part": part, "score": scores, "label": labels,
-            "sha256": [f"{part}{n}" for n in range(120)], "cluster": np.arange(120), "stratum": "s",
-        }))  # fmt: skip
-    return pl.concat(tables).with_columns(pl.col("score").cast(pl.Float32), pl.col("label").cast(pl.Int8))
+
+def rows(
+    *, protocol: str = "p1", model: str = "cnn_lstm", seed: int = 1, lift: float = 0.5, share: float = 1.0
+) -> pl.DataFrame:
+    """Score 100 clean test scripts of each of two folds evenly in (0, 1), and 20 malicious from `lift` up."""
+    scores = np.r_[np.tile(np.arange(CLEAN) / CLEAN, 2), np.minimum(lift + np.arange(MALICIOUS) / 40, 1)]
+    count, labels = len(scores), np.repeat([0, 1], [2 * CLEAN, MALICIOUS])
+    place = np.arange(count)
+    folds = np.where(labels == 1, place % 2, place // CLEAN)
+    return pl.DataFrame({
+        "protocol": protocol, "model": model, "seed": seed, "share": share, "part": "test",
+        "sha256": [f"{'nm'[label]}{n:03}" for n, label in zip(place, labels, strict=True)],
+        "source": "a", "stratum": np.where(labels == 1, "mpsd", "human"), "label": labels.astype(np.int8),
+        "cluster": place, "group": place, "fold": folds, "characters": 10 + place,
+        "score": scores.astype(np.float32),
+    })  # fmt: skip
+
+
+def as_part(table: pl.DataFrame, part: str, **values: object) -> pl.DataFrame:
+    """Return rows as those of another part, with these values in all of them."""
+    changed = {name: pl.lit(value).cast(table.schema[name]) for name, value in values.items()}
+    return table.with_columns(part=pl.lit(part), **changed)

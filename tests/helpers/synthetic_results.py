@@ -1,6 +1,15 @@
 """Results JSON of an imaginary run, for the tests of the ledger and of the paper."""
 
-MODELS = ("one_line_rule", "bag_of_words", "token_3gram", "char_3gram", "cnn_lstm")
+MODELS = (
+    "one_line_rule",
+    "bag_of_words",
+    "token_3gram",
+    "char_3gram",
+    "cnn_lstm",
+    "transformer",
+    "committee",
+)
+PROTOCOLS = {"p0": -0.02, "p1": 0.0, "p2": 0.2, "p3": 0.1}  # and how much harder each is
 _EXPECTED = {
     "C09": "low",
     "C10": "-ne",
@@ -11,35 +20,32 @@ _EXPECTED = {
 
 
 def _coverage() -> list[dict]:
-    rows = []
-    for protocol, shift in (("p1", 0.0), ("p2", 0.2)):
-        for n, model in enumerate(MODELS):
-            for asked in (0.001, 0.01):
-                tpr = 0.50 + 0.1 * n - shift + 5 * asked
-                rows.append(
-                    {
-                        "protocol": protocol,
-                        "model": model,
-                        "fpr_asked": asked,
-                        "threshold": 0.9,
-                        "tpr": tpr,
-                        "low": tpr - 0.03,
-                        "high": tpr + 0.03,
-                        "fpr": asked * 1.1,
-                        "fpr_low": asked * 0.8,
-                        "fpr_high": asked * 1.4,
-                        "positives": 400,
-                        "negatives": 20_500,
-                        "auc": 0.98,
-                        "seeds": 3,
-                    }
-                )
-    return rows
+    """Return rates, in P1 at 0.1% from 50.5% of the one-line rule in steps of 10 points to the CNN-LSTM."""
+    return [
+        _rates(min(0.5 + 0.1 * n, 0.9 + 0.02 * (n - 4)) - harder + 5 * asked, asked)
+        | {"protocol": protocol, "model": model, "fpr_asked": asked}
+        for protocol, harder in PROTOCOLS.items()
+        for n, model in enumerate(MODELS)
+        for asked in (0.001, 0.01)
+    ]
+
+
+def _rates(tpr: float, asked: float) -> dict:
+    row = {"tpr": tpr, "low": tpr - 0.03, "high": tpr + 0.03, "fpr": asked}
+    for name, value in (("asked_tpr", tpr - 0.02), ("asked_fpr", asked * 0.9)):
+        row |= {name: value, f"{name}_low": value * 0.8, f"{name}_high": value * 1.2}
+    return row | {"positives": 400, "negatives": 20_500, "auc": 0.98, "partial_auc": 0.9, "seeds": 3}
 
 
 def _sizes() -> dict:
-    part = {"positives": 400, "negatives": 20_500}
-    return {"train": part, "validation": part, "test": part}
+    part = {
+        "positives": 450,
+        "positive_clusters": 400,
+        "negatives": 31_000,
+        "negative_clusters": 20_500,
+        "apart": 7,
+    }
+    return dict.fromkeys(PROTOCOLS, part)
 
 
 def _benchmark(pairs: int, mrr: float) -> dict:
@@ -130,36 +136,110 @@ def _semantics() -> dict:
     }
 
 
-def _comparisons() -> dict[str, dict]:
+def _comparisons() -> dict[str, list[dict]]:
     """Return C17 with a clear gain, C18 where one of two gains is unclear, C19 where one is a loss."""
-    low = {"C17": (0.02,), "C18": (0.03, -0.01), "C19": (0.03, -0.06)}
+    lows = {"C17": (0.02,), "C18": (0.03, -0.01), "C19": (0.03, -0.06)}
     return {
-        claim: {
-            "p1": [
-                {
-                    "models": ["cnn_lstm", f"rival_{n}"],
-                    "difference": at + 0.03,
-                    "low": at,
-                    "high": at + 0.06,
-                    "n": 400,
-                }
-                for n, at in enumerate(lows)
-            ]
-        }
-        for claim, lows in low.items()
+        claim: [_difference(low + 0.03, ("cnn_lstm", f"rival_{n}")) for n, low in enumerate(of_claim)]
+        for claim, of_claim in lows.items()
+    }
+
+
+def _difference(difference: float, models: tuple[str, str], wide: float = 0.03) -> dict:
+    interval = {"low": difference - wide, "high": difference + wide}
+    return {
+        "models": list(models),
+        "tprs": [0.9, 0.9 - difference],
+        "difference": difference,
+        **interval,
+        "n": 400,
+    }
+
+
+def _gain(lower: float = 0.0) -> dict[str, dict]:
+    """Return both networks against the best traditional model and the committee."""
+    rivals = {"traditional": "char_3gram", "committee": "committee_traditional"}
+    return {
+        f"{side} against {kind}": _difference(0.1 - lower, (deep, rival), 0.04)
+        | {"deep": deep, "traditional": rival}
+        for side, deep in (("cnn_lstm", "cnn_lstm"), ("network", "transformer"))
+        for kind, rival in rivals.items()
+    }
+
+
+def _robustness() -> list[dict]:
+    losses = {"case": 0.02, "benign_before": 0.05, "wrapped_encoded_command": 0.01, "wrapped_gzip": 0.04}
+    return [
+        {"protocol": protocol, "model": model, "transform": way, "before": 0.9, "after": 0.9 - loss, "n": 400}
+        | {"difference": -loss, "low": -loss - 0.01, "high": -loss + 0.01}
+        for protocol in ("p1", "p2")
+        for model, harder in (("transformer", 0), ("cnn_lstm", 0.3))
+        for way, loss in ((way, loss + harder) for way, loss in losses.items())
+    ]
+
+
+def _shares(shares: dict[str, tuple[float, int]], **facts: object) -> list[dict]:
+    """Return what the best network flags in P1 of several kinds, and the CNN-LSTM three times as much."""
+    return [
+        {"protocol": "p1", "model": model, **facts, "value": value, "way": value, "n": n}
+        | {"flagged": times * share, "flagged_low": 0.0, "flagged_high": 1.0}
+        for model, times in (("transformer", 1), ("cnn_lstm", 3))
+        for value, (share, n) in shares.items()
+    ]
+
+
+def _strata() -> list[dict]:
+    strata = {"human": (0.001, 9_000), "snippets": (0.004, 5_000)}
+    lengths = {"0 to 49": (0.002, 1_000), "50 to 199": (0.006, 3_000), "200 to 999": (0.1, 5_000)}
+    found = {"mpsd": (0.9, 300), "0 to 49": (0.5, 10)}
+    return [
+        *_shares(strata, label=0, by="stratum"), *_shares(lengths, label=0, by="characters"),
+        *_shares(found, label=1, by="stratum"),
+    ]  # fmt: skip
+
+
+def _false_alarms() -> list[dict]:
+    trained, held = (
+        {"wrapped_encoded_command": (0.002, 800), "wrapped_gzip": (0.005, 800)},
+        {"wrapped_xor": (0.02, 800)},
+    )
+    case = _shares({"case": (0.3, 800)}, held_out=False)  # no wrapper
+    return [*_shares(trained, held_out=False), *_shares(held, held_out=True), *case]
+
+
+def _calibration(error: float) -> dict:
+    bins = [{"low": 0.0, "high": 0.5, "score": 0.02, "malicious": 0.01, "n": 5_000}]
+    bins.append({"low": 0.5, "high": 1.0, "score": None, "malicious": None, "n": 0})
+    return {"expected_calibration_error": error, "before": 0.03, "temperature": 0.8, "reliability": bins}
+
+
+def _evaluation() -> dict:
+    counted = {"tpr": 0.5, "fpr": 0.001, "positives": 700, "negatives": 31_000}
+    named = {"protocol": "p1", "model": "cnn_lstm"}
+    ways = ("one per cluster", "clusters weighted", "every script")
+    return {
+        "fpr": 0.001,
+        "fprs": [0.01, 0.001],
+        "best": {"deep": "transformer", "traditional": "char_3gram"},
+        "table": _coverage(),
+        "gain": {"p1": _gain(), "p2": _gain(0.08), "p3": _gain(0.05)},
+        "comparisons": {"p1": _comparisons()},
+        "calibration": {"p1": _calibration(0.012), "p2": _calibration(0.04)},
+        "robustness": _robustness(),
+        "false_alarms": _false_alarms(),
+        "strata": _strata(),
+        "countings": [named | counted | {"counting": way} for way in ways],
+        "capped": [named | counted],
+        "without_rules": [named | counted | {f"{name}_kept": value for name, value in counted.items()}],
+        "negatives_test": 20_500,
+        "negatives_test_human": 9_000,
+        "negatives_test_scripts": 31_000,
+        "negatives_test_scripts_human": 15_000,
     }
 
 
 def results(*, generated: bool = False) -> dict[str, dict]:
     """Return a full set of stage results."""
-    gain = {
-        "difference": 0.1,
-        "low": 0.06,
-        "high": 0.14,
-        "traditional": "char_3gram",
-        "deep": "cnn_lstm",
-        "n": 400,
-    }
     kinds = {
         key: {"planted": 20, "recovered": 20}
         for key in (
@@ -216,7 +296,7 @@ def results(*, generated: bool = False) -> dict[str, dict]:
             "ablation": [],
         },
         "04_semantics": _semantics(),
-        "05_labels": {"one_line_rule_accuracy": 0.97, "p1": _sizes(), "p2": _sizes(), "shortcuts": {}},
+        "05_labels": {"one_line_rule_accuracy": 0.97, "shortcuts": {}, "folds": 5, **_sizes()},
         "06_baselines": {
             "models": list(MODELS[:4]),
             "seconds": 80.0,
@@ -234,37 +314,16 @@ def results(*, generated: bool = False) -> dict[str, dict]:
         "07_cnn_lstm": {
             "device": "CPU",
             "parameters": 2_000_000,
-            "networks": ["cnn_lstm"],
+            "networks": ["cnn_lstm", "transformer"],
+            "released": "transformer",
             "seeds": [1, 2, 3],
             "epochs": 8,
             "seconds": 1_200.0,
             "token_length": 512,
             "char_length": 2_048,
         },
-        "08_evaluation": {
-            "fpr": 0.001,
-            "table": _coverage(),
-            "gain": {"p1": gain, "p2": {**gain, "low": -0.02}},
-            "negatives_test": 20_500,
-            "negatives_test_human": 9_000,
-            "negatives_test_scripts": 31_000,
-            "negatives_test_scripts_human": 15_000,
-            "countings": [
-                {
-                    "protocol": "p1",
-                    "model": "cnn_lstm",
-                    "counting": way,
-                    "tpr": 0.5,
-                    "fpr": 0.001,
-                    "positives": 700,
-                    "negatives": 31_000,
-                }
-                for way in ("one per cluster", "clusters weighted", "every script")
-            ],
-            "calibration": {"p1": {"expected_calibration_error": 0.012, "temperature": 0.8}},
-            "comparisons": _comparisons(),
-        },
+        "08_evaluation": _evaluation(),
         "mlnet": {"max_abs_diff": 3e-8, "verdicts_differ": 0, "texts": 10_000},
         "09_onnx": {"max_abs_diff": 2e-7, "decisions_equal": True, "n": 500, "bytes": 4_200_000},
-        "10_case_studies": {"C22": {"n": 40, "deep": 0.95, "traditional": 0.70}},
+        "10_case_studies": {"fpr": 0.001, "C22": {"n": 40, "deep": 0.95, "traditional": 0.70}},
     }

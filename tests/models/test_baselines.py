@@ -42,6 +42,72 @@ def test_a_planted_difference_is_found_on_unseen_scripts(name):
 
 
 @pytest.mark.parametrize("name", FITTED)
+def test_a_strength_that_was_chosen_elsewhere_is_the_one_fitted_with(name):
+    texts, labels = corpus(0, n=80)
+    chosen = baselines.fit(name, texts, labels, seed=0, validation=corpus(1, n=80)).strength
+    given = baselines.fit(name, texts, labels, seed=0, strength=chosen)
+    searched = baselines.fit(name, texts, labels, seed=0, validation=corpus(1, n=80))
+    assert np.array_equal(given.score(texts), searched.score(texts)) and given.tried == {}
+    weakest = baselines.fit(name, texts, labels, seed=0, strength=baselines.GRIDS[name][-1])
+    assert baselines.GRIDS[name][-1] in weakest.classifier.get_params().values()
+
+
+@pytest.mark.parametrize("name", (*FITTED, "length", "novelty"))
+def test_rows_of_texts_that_are_read_once_give_the_scores_of_these_texts(name, monkeypatch):
+    texts, labels = corpus(12, n=90)
+    train, test = np.arange(0, 60), np.array([80, 61, 61, 75])
+    alone = baselines.fit(name, [texts[row] for row in train], labels[train], seed=0)
+    read = baselines.Read(texts)
+    shared = baselines.fit(name, read.rows(train), labels[train], seed=0)
+    monkeypatch.setattr(baselines, "_counts", lambda *_: pytest.fail("counted again"))
+    monkeypatch.setattr(baselines, "_VIEWS", dict.fromkeys(baselines._VIEWS, baselines._counts))
+    found = shared.score(read.rows(test))
+    monkeypatch.undo()
+    assert len(read.rows(test)) == 4 and len(read) == 90
+    assert np.array_equal(found, alone.score([texts[row] for row in test]))
+
+
+def test_all_models_of_characters_share_what_is_counted():
+    read = baselines.Read(["get-item $x", "iex"])
+    assert read.counted("char_3gram") is read.counted("svm_char_3gram")
+    assert read.rows(np.array([1])).counted("svm_char_3gram").shape[0] == 1
+    assert read.counted("char_3gram").sum() == 9 + 1
+
+
+def test_novelty_is_the_mean_rarity_among_clean_scripts():
+    """Of three clean scripts all hold `abc`, one `xyz`: rarities 0, ln 2, and ln 4 where none does."""
+    model = baselines.fit("novelty", ["abc", "abc", "abcxyz", "qqq"], np.array([0, 0, 0, 1]), seed=0)
+    expected = {
+        "abc": 0.0,
+        "abc abc": None,
+        "xyz": np.log(2),
+        "qqq": np.log(4),
+        "xyz!": np.log(8) / 2,
+        "": 0.0,
+    }
+    scores = dict(zip(expected, model.score(list(expected)), strict=True))
+    for text, rarity in expected.items():
+        if rarity is not None:
+            assert scores[text] == pytest.approx(1 / (1 + np.exp(5 - rarity)), rel=1e-5), text
+    assert scores["abc"] < scores["abc abc"] < scores["qqq"]  # each of its n-grams counts once
+    assert model.score(["qqq"]) == model.score(["qqqqqqqq"])
+
+
+def test_novelty_learns_nothing_from_malicious_scripts():
+    texts, labels = corpus(13, n=60)
+    others = ["zqx jkv" if label else text for text, label in zip(texts, labels, strict=True)]
+    models = [
+        baselines.fit("novelty", given, labels, seed=seed) for seed, given in enumerate((texts, others))
+    ]
+    assert np.array_equal(models[0].rarity, models[1].rarity)
+    unseen, truth = corpus(14, n=60)
+    scores = models[0].score(
+        [f"{text} zqx-JKV [ref]" if bad else text for text, bad in zip(unseen, truth, strict=True)]
+    )
+    assert np.median(scores[truth == 1]) > np.median(scores[truth == 0])
+
+
+@pytest.mark.parametrize("name", FITTED)
 def test_same_seed_gives_the_same_scores_and_a_series_reads_like_a_list(name):
     texts, labels = corpus(3, n=60)
     one = baselines.fit(name, texts, labels, seed=5).score(texts)
@@ -58,6 +124,7 @@ def test_every_tuned_model_gets_the_same_number_of_strengths_and_keeps_the_stron
     held = ([texts[0], texts[0]], np.array([0, 1]))  # no model can tell these apart
     assert baselines.fit(name, texts, labels, seed=0, validation=held).strength == grid[0]
     assert baselines.fit(name, texts, labels, seed=0).strength == grid[baselines.DEFAULT]
+    assert baselines.fit(name, texts, labels, seed=0, strength=grid[-1]).strength == grid[-1]
 
 
 def test_length_alone_finds_short_and_long_and_reads_nothing_else():
@@ -82,7 +149,7 @@ def test_length_cannot_see_what_texts_of_one_length_say():
 def test_the_score_rises_with_the_decision_value(name):
     texts, labels = corpus(11, n=80)
     model = baselines.fit(name, texts, labels, seed=0)
-    counts = baselines._counts(name, texts)[:, model.view.columns]
+    counts = baselines.Read(texts).counted(name)[:, model.view.columns]
     values = model.classifier.decision_function(model.view.weighting.transform(counts))
     assert np.allclose(model.score(texts), 1 / (1 + np.exp(-values)), atol=1e-6)
     assert (np.diff(model.score(texts)[np.argsort(values)]) >= 0).all()
@@ -124,13 +191,13 @@ def test_character_3grams_are_those_of_each_text_alone(texts):
 
 def test_case_is_a_signal_for_characters_and_not_for_tokens():
     for name, differs in (("char_3gram", True), ("bag_of_words", False)):
-        lower, mixed = (baselines._counts(name, [text]) for text in ("iex $a", "IeX $A"))
+        lower, mixed = (baselines.Read([text]).counted(name) for text in ("iex $a", "IeX $A"))
         assert bool((lower != mixed).sum()) is differs
 
 
 def test_a_50_mb_one_line_script_and_an_empty_one_are_scored():
     texts, labels = corpus(6, n=40)
-    for name in FITTED:
+    for name in (*FITTED, "novelty"):
         scores = baselines.fit(name, texts, labels, seed=0).score(["$a=1;" * 10_000_000, "", "é"])
         assert np.isfinite(scores).all()
 

@@ -1,30 +1,30 @@
 """A trained network is kept by what made it: used again if nothing changed, trained anew if anything did."""
 
 import numpy as np
-import polars as pl
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from psembed.models import fitting, network, training
-from psembed.models.training import Training
+from psembed.models.training import Encoded, Training
+from psembed.powershell import tokens
 from psembed.powershell.encoding import Encoder, Samples
 from psembed.runtime import workers
 from psembed.runtime.errors import ModelError, ParameterError
 
-SETTINGS = {"epochs": 1, "batch": 16}
+SETTINGS = {"batch": 16}
 
 
 def samples(seed: int) -> Samples:
     random = np.random.default_rng(seed)
-    tokens = random.integers(1, 20, (40, 64)).astype(np.int32)
-    return Samples(
-        tokens, random.integers(1, 97, (40, 64)).astype(np.int32), np.arange(40, dtype=np.int8) % 2
-    )
+    ids, characters = (random.integers(1, most, (40, 64)).astype(np.int32) for most in (20, 97))
+    return Samples(ids, characters, np.arange(40, dtype=np.int8) % 2)
 
 
-def given(name: str = "token_cnn", *, seed: int = 3) -> Training:
+def given(name: str = "token_cnn", *, seed: int = 3, epochs: int = 1) -> Training:
     matrix = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float32)
     matrix[0] = 0
-    return Training(name, matrix, samples(1), samples(2), seed)
+    return Training(name, matrix, samples(1), seed, epochs)
 
 
 def test_resumes_without_training_and_scores_the_same(tmp_path, monkeypatch):
@@ -37,20 +37,33 @@ def test_resumes_without_training_and_scores_the_same(tmp_path, monkeypatch):
 
 
 def test_every_input_is_in_the_key():
-    base = training._key(given(), SETTINGS)
-    assert base == training._key(given(), dict(SETTINGS))
+    base = training.key_of(given(), SETTINGS)
+    assert base == training.key_of(given(), dict(SETTINGS))
     flipped = given().data
     flipped = Samples(flipped.tokens, flipped.characters, 1 - flipped.labels)
     others = [
-        training._key(given()._replace(matrix=given().matrix * 2), SETTINGS),
-        training._key(given()._replace(data=flipped), SETTINGS),
-        training._key(given()._replace(validation=given().data), SETTINGS),
-        training._key(given(seed=4), SETTINGS),
-        training._key(given("cnn_lstm_tuned"), SETTINGS),
-        training._key(given("cnn_lstm_random"), SETTINGS),
-        training._key(given(), SETTINGS | {"epochs": 2}),
+        training.key_of(given()._replace(matrix=given().matrix * 2), SETTINGS),
+        training.key_of(given()._replace(data=flipped), SETTINGS),
+        training.key_of(given()._replace(data=samples(2)), SETTINGS),
+        training.key_of(given(seed=4), SETTINGS),
+        training.key_of(given(epochs=2), SETTINGS),
+        training.key_of(given("cnn_lstm"), SETTINGS),
+        training.key_of(given("cnn_lstm_frozen"), SETTINGS),
+        training.key_of(given("cnn_lstm_random"), SETTINGS),
+        training.key_of(given(), {"batch": 8}),
     ]
-    assert len({base, *others}) == 8
+    assert len({base, *others}) == 10
+
+
+def test_the_code_is_in_the_key(monkeypatch):
+    base = training.key_of(given(), SETTINGS)
+    monkeypatch.setattr(training, "module_hash", lambda path: path.name)
+    assert training.key_of(given(), SETTINGS) != base
+
+
+def test_a_network_trains_for_the_epochs_of_its_training(tmp_path):
+    lengths = [len(training.trained(tmp_path, given(epochs=epochs), **SETTINGS)[1]) for epochs in (1, 3)]
+    assert lengths == [1, 3] and len(list(tmp_path.glob("*.keras"))) == 2
 
 
 def test_what_half_precision_trained_is_kept_in_full_and_apart(tmp_path, monkeypatch):
@@ -98,6 +111,31 @@ def test_an_interrupted_training_leaves_nothing_to_resume_from(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_without_their_history_are_trained_again(tmp_path, monkeypatch):
+    """The history is written last, so it tells that all is there."""
+    training.trained(tmp_path, given(), **SETTINGS)
+    next(tmp_path.glob("*.json")).unlink()
+    trained, fit = [], fitting.fit
+    monkeypatch.setattr(fitting, "fit", lambda *one, **named: trained.append(1) or fit(*one, **named))
+    _, history = training.trained(tmp_path, given(), **SETTINGS)
+    assert trained == [1] and len(history) == 1 and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_full_disk_leaves_no_half_of_the_scores(tmp_path, monkeypatch):
+    def full(file, _):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    plan = [(given(), {"test": samples(5)})]
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", full)
+        with pytest.raises(OSError, match="No space"):
+            list(training.score_all(tmp_path, plan, processes=1, **SETTINGS))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".keras", ".json"}
+    (scored,) = training.score_all(tmp_path, plan, processes=1, **SETTINGS)
+    assert scored.scores["test"].shape == (40,) and len(list(tmp_path.glob("*.npy"))) == 1
+
+
 def test_a_damaged_network_is_named(tmp_path):
     training.trained(tmp_path, given(), **SETTINGS)
     next(tmp_path.glob("*.keras")).write_bytes(b"cut short")
@@ -113,43 +151,76 @@ def test_random_vectors_differ_by_seed_and_keep_padding_at_zero():
     assert drawn[0].shape == matrix.shape
 
 
-def test_scripts_are_encoded_with_their_labels():
-    scripts = pl.DataFrame(
-        {"clean": ["get-item", "iex $x"], "label": [0, 1]}, schema_overrides={"label": pl.Int8}
+WORDS = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(300)]
+
+
+def encoder(vocabulary: list[str], *, token_length: int = 64, char_length: int = 128) -> Encoder:
+    return Encoder(vocabulary, token_length=token_length, char_length=char_length)
+
+
+@st.composite
+def scripts_and_vocabularies(draw):
+    words = st.lists(st.sampled_from([*WORDS[:6], "Aa", "$x", "-eq", "é"]), max_size=90)
+    known = st.lists(st.sampled_from([*WORDS[:8], "$x", "-eq"]), max_size=8, unique=True)
+    return draw(st.lists(words.map(" ".join), min_size=1, max_size=5)), draw(
+        st.lists(known, min_size=1, max_size=3)
     )
-    rows = training.encoded(Encoder(["get-item"], token_length=64, char_length=64), scripts)
-    assert rows.labels.tolist() == [0, 1] and rows.tokens[0, 0] == 2 and rows.characters.shape == (2, 64)
+
+
+@given_any(scripts_and_vocabularies(), st.data())
+def test_the_ids_of_a_fold_are_those_its_own_encoder_gives(made, data):
+    texts, vocabularies = made
+    encoders = {fold: encoder(known) for fold, known in enumerate(vocabularies, -1)}
+    labels = np.arange(len(texts)) % 2
+    encoded = Encoded(texts, labels, encoders)
+    rows = np.array(data.draw(st.lists(st.sampled_from(range(len(texts))), min_size=1)))
+    for fold, own in encoders.items():
+        found = encoded.of(fold, rows)
+        alone = Samples(*own.encode([texts[row] for row in rows]), labels[rows]).rows(np.arange(len(rows)))
+        assert np.array_equal(found.tokens, alone.tokens)
+        assert np.array_equal(found.characters, alone.characters)
+        assert np.array_equal(found.labels, alone.labels)
 
 
 def test_narrow_integers_hold_every_id_and_score_the_same():
-    words = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(300)]
-    encoder = Encoder(words, token_length=64, char_length=64)
-    scripts = pl.DataFrame({"clean": [" ".join(words[-40:]), "a"], "label": [1, 0]})
-    rows, wide = training.encoded(encoder, scripts), encoder.encode(scripts["clean"])
-    assert rows.tokens.max() > 255 and rows.characters.dtype == np.uint8
-    assert all(np.array_equal(*pair) for pair in zip((rows.tokens, rows.characters), wide, strict=True))
+    encoders = {0: encoder(WORDS), 1: encoder(WORDS[:3])}
+    encoded, rows = Encoded([" ".join(WORDS[-40:]), "a"], [1, 0], encoders), np.array([0, 1])
+    own, few = encoded.of(0, rows), encoded.of(1, rows)
+    assert own.tokens.max() > 255 and own.characters.dtype == few.tokens.dtype == np.uint8
+    assert few.tokens.max() == tokens.UNKNOWN
     model = network.build(given().matrix, seed=1)
     narrow = Samples(given().data.tokens.astype(np.uint8), given().data.characters.astype(np.uint8))
     assert np.array_equal(network.predict(model, narrow), network.predict(model, given().data))
 
 
-def test_windows_find_what_head_and_tail_leave_out():
-    """The share of `z` in what is shown stands for a network's score."""
-    encoder = Encoder(["x"], token_length=64, char_length=64)
-    texts = ["a" * 64, "z" * 32, "a" * 400 + "z" * 64 + "a" * 400, "a" * 10**5 + "z" * 10**5]
-    scripts = pl.DataFrame({"clean": texts, "label": [0, 1, 1, 1]})
-    samples, owners = training.windows(encoder, scripts)
-    scores = (samples.characters == ord("z") - 31).mean(axis=1).astype(np.float32)
-    assert scores[:4].tolist() == [0, 0.5, 0, 0.25] and owners[:4].tolist() == [0, 1, 2, 3]
-    assert np.bincount(owners).tolist() == [1, 1, 1 + training.WINDOWS, 1 + training.WINDOWS]
-    best = training.highest(scores, owners)
-    assert best[:2].tolist() == [0, 0.5] and best[2] >= 0.5 and best[3] == 1
+def test_scripts_without_a_known_token_and_none_at_all_are_encoded():
+    encoders = {0: encoder([]), 1: encoder(["iex"])}
+    encoded = Encoded(["iex $x", ""], [1, 0], encoders)
+    assert encoded.of(0, np.array([0])).tokens[0, :3].tolist() == [tokens.UNKNOWN] * 2 + [tokens.PAD]
+    assert not encoded.of(1, np.array([1])).tokens.any()
+    assert len(encoded.of(1, np.array([], dtype=np.int64))) == len(Encoded([], [], encoders).samples) == 0
 
 
-def test_a_part_without_scripts_has_no_scores():
-    scripts = pl.DataFrame(schema={"clean": pl.String, "label": pl.Int8})
-    samples, owners = training.windows(Encoder(["x"], token_length=64, char_length=64), scripts)
-    assert len(samples) == len(training.highest(np.empty(0, np.float32), owners)) == 0
+def test_the_digest_tells_what_any_fold_reads():
+    texts, encoders = ["iex $x", "get-item"], {0: encoder(["iex"]), 1: encoder(["$x", "get-item"])}
+    base = Encoded(texts, [1, 0], encoders).digest()
+    others = [
+        Encoded(texts[::-1], [1, 0], encoders),
+        Encoded(["iex $y", "get-item"], [1, 0], encoders),
+        Encoded(texts, [1, 0], encoders | {1: encoder(["get-item", "$x"])}),  # the other way round
+        Encoded(
+            texts, [1, 0], {0: encoder(["iex", "$x"]), 1: encoder(["$x", "get-item"])}
+        ),  # fold 0 knows more
+    ]
+    assert base == Encoded(texts, [1, 0], encoders).digest()
+    assert len({base, *(other.digest() for other in others)}) == 5
+
+
+def test_encoders_that_cut_differently_are_refused():
+    with pytest.raises(ParameterError, match=r"lengths \[\(64, 128\), \(128, 128\)\]"):
+        Encoded(["iex"], [1], {0: encoder(["iex"]), 1: encoder(["iex"], token_length=128)})
+    with pytest.raises(ParameterError, match="give every fold"):
+        Encoded(["iex"], [1], {})
 
 
 def test_what_was_scored_is_not_scored_again(tmp_path, monkeypatch):

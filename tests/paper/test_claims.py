@@ -1,12 +1,13 @@
 """The ledger: ids, verdict rules at their edges, honest gaps, headline keys and controls."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 from synthetic_results import results as synthetic
 
-from psembed.paper import claims, headline, recovery
+from psembed.paper import claims, headline, ledger, recovery
 
 FIELDS = {"id", "claim", "source", "published", "ours", "unit", "low", "high", "n", "verdict", "notebook"}
 VERDICTS = {"reproduced", "partly", "not_reproduced", "not_testable"}
@@ -93,25 +94,87 @@ def test_a_comparison_of_fewer_than_three_seeds_is_partly_reproduced_at_best():
 )
 def test_gain_needs_an_interval_above_zero(difference: float, low: float, high: float, verdict: str):
     results = synthetic()
-    results["08_evaluation"]["gain"]["p1"] |= {"difference": difference, "low": low, "high": high}
+    gain = results["08_evaluation"]["gain"]["p1"]["cnn_lstm against traditional"]
+    gain |= {"difference": difference, "low": low, "high": high}
     assert _verdicts(results)["C16"] == verdict
 
 
-def test_a_realised_rate_above_the_asked_one_costs_the_full_verdict():
+def _rates(results: dict, model: str, protocol: str = "p1") -> dict:
+    """Return the row of a model at 0.1%."""
+    wanted = (protocol, model, 0.001)
+    table = results["08_evaluation"]["table"]
+    return next(row for row in table if (row["protocol"], row["model"], row["fpr_asked"]) == wanted)
+
+
+@pytest.mark.parametrize(
+    ("claim", "model", "tpr", "wide", "verdict"),
+    [
+        ("C15", "cnn_lstm", 0.89, 0.01, "reproduced"),
+        ("C15", "cnn_lstm", 0.88, 0.02, "reproduced"),  # 89% is in the interval
+        ("C15", "cnn_lstm", 0.88, 0.005, "partly"),
+        ("C15", "cnn_lstm", 0.741, 0.01, "partly"),
+        ("C15", "cnn_lstm", 0.73, 0.01, "not_reproduced"),
+        ("C15", "cnn_lstm", 0.99, 0.005, "reproduced"),
+        ("C14", "char_3gram", 0.715, 0.01, "reproduced"),
+        ("C14", "char_3gram", 0.625, 0.01, "reproduced"),
+        ("C14", "char_3gram", 0.73, 0.01, "partly"),
+        ("C14", "char_3gram", 0.73, 0.07, "reproduced"),
+        ("C14", "char_3gram", 0.83, 0.01, "not_reproduced"),  # more than published is no reproduction
+        ("C14", "char_3gram", 0.51, 0.01, "not_reproduced"),
+    ],
+)
+def test_coverage_is_judged_at_the_matched_rate(claim, model, tpr, wide, verdict):
     results = synthetic()
-    for row in results["08_evaluation"]["table"]:
-        if row["model"] == "cnn_lstm":
-            row |= {"fpr": 0.004, "fpr_low": 0.003, "fpr_high": 0.005}
-    assert _verdicts(results)["C15"] == "partly"
+    _rates(results, model).update(tpr=tpr, low=tpr - wide, high=tpr + wide, asked_tpr=0.0)
+    row = _claim(results, claim)
+    assert (row["verdict"], row["ours"], row["n"]) == (verdict, tpr, 400)
+
+
+def test_the_deep_claims_are_of_the_cnn_lstm_and_no_better_design():
+    results = synthetic()
+    _rates(results, "cnn_lstm").update(tpr=0.5, low=0.47, high=0.53)
+    results["08_evaluation"]["gain"]["p1"]["cnn_lstm against traditional"] |= {
+        "difference": -0.1,
+        "low": -0.2,
+    }
+    deep, gain = _claim(results, "C15"), _claim(results, "C16")
+    assert (deep["verdict"], gain["verdict"]) == ("not_reproduced", "not_reproduced")
+    assert "our best network, transformer, P1: 92.5%" in deep["reason"]
+    assert "P2: 70.5%" in deep["reason"] and "P3: 80.5%" in deep["reason"]
+    assert gain["reason"].startswith("P1: cnn_lstm against char_3gram; P2: +2.0 points (-2.0 to +6.0); P3: ")
+    traditional = _claim(results, "C14")["reason"]
+    assert traditional.startswith("P1: char_3gram, realised FPR 0.10%") and "network" not in traditional
+
+
+def test_a_run_without_its_chosen_models_or_pairs_tests_nothing():
+    for missing, ids in (("best", ["C14"]), ("gain", ["C16"]), ("comparisons", ["C17", "C18", "C19"])):
+        results = synthetic()
+        results["08_evaluation"][missing] = {}
+        assert {claim: _verdicts(results)[claim] for claim in ids} == dict.fromkeys(ids, "not_testable")
+    results = synthetic()
+    del results["08_evaluation"]["gain"]["p1"]["cnn_lstm against traditional"]
+    assert _verdicts(results)["C16"] == "not_testable"
 
 
 def test_another_false_positive_rate_does_not_test_the_study():
     results = synthetic()
     results["08_evaluation"]["fpr"] = 0.01
     rows = {row["id"]: row for row in claims.evaluate(results)}
-    assert rows["C15"]["verdict"] == "not_testable"
-    assert "0.01" in rows["C15"]["reason"]
-    assert headline.headline(results)["p1_tpr_deep"] is None
+    for claim in ("C14", "C15", "C16", "C17", "C18", "C19", "C22"):
+        assert rows[claim]["verdict"] == "not_testable", claim
+        assert "0.01" in rows[claim]["reason"]
+    assert headline.headline(results)["p1_tpr_cnn_lstm"] is None
+
+
+def test_rules_that_changed_are_told_with_their_day_and_verdict():
+    changed = {claim.id: claim.earlier for claim in ledger.CLAIMS if claim.earlier}
+    detection = [f"C{n}" for n in (14, 15, 16, 17, 18, 19, 22, 23, 24)]
+    assert list(changed) == detection
+    for before in (one for earlier in changed.values() for one in earlier):
+        assert set(before) == {"until", "verdict", "rule"} and before["verdict"] in VERDICTS
+        assert date.fromisoformat(before["until"]) and before["rule"]
+    rules = {claim.id: claim.rule for claim in ledger.CLAIMS}
+    assert all("same realised rate" in rules[claim] for claim in detection)
 
 
 @pytest.mark.parametrize(
@@ -146,21 +209,17 @@ def test_mlnet_needs_the_same_verdicts_on_many_scripts(change: dict, verdict: st
     assert _verdicts(results)["C21"] == verdict
 
 
-def test_a_kind_needs_many_scripts_a_better_rate_and_the_false_positive_rate_asked_for():
+def test_a_kind_needs_many_scripts_and_a_better_rate():
     results = synthetic()
     case = results["10_case_studies"]["C22"]
     assert _verdicts(results)["C22"] == "reproduced"
-    for change in ({"n": 19}, {"deep": 0.8}, {"traditional": 0.96}):
+    for change in ({"n": 19}, {"deep": 0.89}, {"traditional": 0.95}):
         results["10_case_studies"]["C22"] = case | change
         assert _verdicts(results)["C22"] == "partly"
-    results["10_case_studies"]["C22"] = case | {"deep": 0.30}
+    results["10_case_studies"]["C22"] = case | {"deep": 0.50}
     assert _verdicts(results)["C22"] == "not_reproduced"
     results["10_case_studies"]["C22"] = {"n": 0, "deep": None, "traditional": None}
     assert _verdicts(results)["C22"] == "not_testable"
-    results["10_case_studies"]["C22"] = case
-    for row in results["08_evaluation"]["table"]:
-        row["fpr_low"] = 0.002
-    assert _verdicts(results)["C22"] == "partly"
 
 
 def test_a_generated_corpus_says_nothing_of_real_scripts():
@@ -171,11 +230,8 @@ def test_a_generated_corpus_says_nothing_of_real_scripts():
 
 def test_headline_is_flat_and_complete():
     flat = headline.headline(synthetic())
-    assert len(flat) == 46
-    assert flat["p1_tpr_deep"] == pytest.approx(0.905)
-    assert flat["p2_tpr_traditional"] == pytest.approx(0.605)
-    assert flat["p2_gain_low"] == -0.02
-    assert flat["analogies_published_top1"] == pytest.approx(0.8)
+    assert set(flat) == set(headline.PLACES)
+    assert all(value is None or isinstance(value, int | float) for value in flat.values())
     expected = {
         "distinct_head": 40_000,
         "distinct_snippets": 5_000,
@@ -192,15 +248,48 @@ def test_headline_is_flat_and_complete():
         "analogies_mrr_heldout": 0.3,
         "alias_mrr_random": 0.002,
         "analogies_top1": 0.2,
+        "analogies_published_top1": 0.8,
         "odd_groups_accuracy": 0.75,
+        "expected_calibration_error": 0.012,
+        "negatives_test": 31_000,
     }
     assert {key: flat[key] for key in expected} == expected
 
 
+def test_headline_says_what_each_kind_of_model_finds_at_the_same_rate():
+    flat = headline.headline(synthetic())
+    kinds = {"traditional": 0.805, "cnn_lstm": 0.905, "network": 0.925, "committee": 0.945}
+    for protocol, harder in (("p1", 0.0), ("p2", 0.2), ("p3", 0.1)):
+        for kind, tpr in kinds.items():
+            assert flat[f"{protocol}_tpr_{kind}"] == pytest.approx(tpr - harder)
+        # The released detector has the threshold that was asked for.
+        assert flat[f"{protocol}_tpr_released"] == pytest.approx(0.905 - harder)
+        assert flat[f"{protocol}_fpr_released"] == pytest.approx(0.0009)
+        assert (flat[f"{protocol}_positives"], flat[f"{protocol}_negatives"]) == (400, 20_500)
+    assert flat["pretraining_gain"] == pytest.approx(0.05)
+
+
+def test_headline_says_what_rewriting_and_wrapping_cost_the_released_network():
+    results = synthetic()
+    flat = headline.headline(results)
+    assert flat["robustness_worst_drop"] == 0.05 and flat["wrapped_tpr_loss"] == 0.04
+    assert flat["fpr_snippets"] == 0.004 and flat["fpr_under_200"] == pytest.approx((2 + 18) / 4_000)
+    assert flat["wrapped_clean_fpr_worst_trained"] == 0.005
+    assert flat["wrapped_clean_fpr_worst_held_out"] == 0.02
+    for row in results["08_evaluation"]["robustness"]:
+        row["difference"] = 0.01  # nothing is lost
+    gained = headline.headline(results)
+    assert gained["robustness_worst_drop"] == gained["wrapped_tpr_loss"] == 0
+    results["07_cnn_lstm"]["released"] = "another"
+    missing = headline.headline(results)
+    assert missing["robustness_worst_drop"] is missing["fpr_snippets"] is missing["p1_tpr_released"] is None
+    assert missing["p1_tpr_cnn_lstm"] == pytest.approx(0.905)
+
+
 def test_every_headline_key_is_found_in_a_full_set_of_results():
     flat = headline.headline(synthetic())
-    # The imaginary run has no such result; the runner and the benchmark measure the others.
-    unmeasured = {"p0_tpr_deep", "robustness_worst_drop", "scripts_per_second", "p99_ms"} | {
+    # The imaginary run has no such result: the runner and the benchmark measure these.
+    unmeasured = {"scripts_per_second", "p99_ms"} | {
         key for key in flat if "_vs_" in key or key.startswith("reproduce_")
     }
     assert {key for key, value in flat.items() if value is None} == unmeasured
@@ -361,6 +450,8 @@ def test_controls_notice_what_was_not_recovered():
     assert rows["odd one out (C08)"] == "missed"
     assert rows["policies: mean rank among each other"] == "missed"
     assert rows["shuffled labels: TPR against FPR"] == "recovered"
+    assert rows["malicious scripts found, deep model, P1"] == "recovered"
+    assert rows["malicious scripts found, traditional model, P1"] == "missed"
     results["06_baselines"]["shuffled_labels"]["tpr"] = 0.4
     results["03_word2vec"]["shuffled"]["alias_mrr"] = 0.2
     results["02_tokens"]["planted"]["encodings"]["recovered"] = 12
@@ -370,6 +461,7 @@ def test_controls_notice_what_was_not_recovered():
     assert rows["shuffled tokens: alias reciprocal rank"] == "missed"
     assert rows["encodings recognised"] == "missed"
     assert rows["malicious scripts found, deep model, P1"] == "not measured"
+    assert rows["malicious scripts found, traditional model, P1"] == "not measured"
 
 
 def test_controls_say_no_more_digits_than_are_the_same_on_every_processor():

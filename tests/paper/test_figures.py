@@ -102,8 +102,8 @@ def _coverage() -> pl.DataFrame:
 
 def _training() -> pl.DataFrame:
     runs = [(p, s, e) for p in ("p1", "p2") for s in (1, 2, 3) for e in range(1, 9)]
-    rows = [(p, s, e, 0.6 / e + s / 50, 0.7 / e + s / 40) for p, s, e in runs]
-    return pl.DataFrame(rows, schema=["protocol", "seed", "epoch", "loss", "val_loss"], orient="row")
+    rows = [(p, s, e, 0.6 / e + s / 50) for p, s, e in runs]
+    return pl.DataFrame(rows, schema=["protocol", "seed", "epoch", "loss"], orient="row")
 
 
 def _speed() -> pl.DataFrame:
@@ -124,7 +124,7 @@ def _robustness() -> pl.DataFrame:
     cells = [
         (p, m, w)
         for p in ("p1", "p2")
-        for m in ("bag_of_words", "cnn_lstm_tuned_windows")
+        for m in ("bag_of_words", "transformer")
         for w in ("case", "backticks")
     ]
     rows = [(*cell, -n / 20, -n / 20 - 0.05, -n / 20 + 0.02) for n, cell in enumerate(cells)]
@@ -197,8 +197,8 @@ def test_tokens_that_look_like_numbers_or_formulas_survive(workspace: Workspace)
 
 
 def test_a_wrong_table_is_refused_by_name(workspace: Workspace):
-    with pytest.raises(CorpusError, match="val_loss"):
-        figures.save(workspace, "07_training", _training().drop("val_loss"))
+    with pytest.raises(CorpusError, match="lacks loss"):
+        figures.save(workspace, "07_training", _training().drop("loss"))
     with pytest.raises(CorpusError, match="empty"):
         figures.save(workspace, "05_roc", _roc().clear())
     with pytest.raises(ParameterError, match="05_roc"):

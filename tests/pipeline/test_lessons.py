@@ -20,7 +20,7 @@ from psembed.project.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
 NAMES = [stage.name for stage in STAGES]
-LESSONS = NAMES[:4]
+LESSONS = NAMES[:4]  # of vectors; the others are of labels and detection
 LINES = 15
 COPY_BYTES = 1_500_000
 IN_CODE = re.compile(r"<(code|pre)\b[^>]*>.*?</\1>", re.DOTALL)
@@ -34,7 +34,7 @@ def code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_lesson_opens_with_a_question_its_answer_and_what_it_needs(name):
     first, *_ = read(name).cells
     title = first.source.splitlines()[0]
@@ -43,12 +43,13 @@ def test_a_lesson_opens_with_a_question_its_answer_and_what_it_needs(name):
     assert any(f'display.Answer(ws, "{name}"' in cell.source for cell in code(read(name))[:3])
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", NAMES[:-1])
 def test_a_lesson_ends_with_what_was_learned_an_exercise_its_hidden_answer_and_the_next(name):
     cells = read(name).cells
     learned = next(n for n, cell in enumerate(cells) if "## What was learned" in cell.source)
     assert "## Exercise" in cells[learned].source and cells[learned].cell_type == "markdown"
-    assert "psembed/released/" in cells[learned].source or "psembed.load_vectors(" in cells[learned].source
+    files = "psembed/released/" in cells[learned].source or "psembed.load_vectors(" in cells[learned].source
+    assert files or name not in LESSONS
     solved = cells[learned + 1]
     assert solved.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
     assert all(cell.metadata["jupyter"]["source_hidden"] for cell in cells[learned + 1 : -1])
@@ -56,7 +57,7 @@ def test_a_lesson_ends_with_what_was_learned_an_exercise_its_hidden_answer_and_t
     assert link == f"{NAMES[NAMES.index(name) + 1]}.ipynb" and cells[-1].cell_type == "markdown"
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", NAMES[:-1])
 def test_cells_are_short_and_results_are_written_in_one_last_call(name):
     cells = code(read(name))
     long = [cell.id for cell in cells if len(cell.source.splitlines()) > LINES]

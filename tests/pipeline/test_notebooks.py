@@ -109,6 +109,17 @@ def test_a_warning_names_its_file_within_the_libraries(tmp_path):
     assert read(path).cells[0].outputs[0].text == f"some{os.sep}library.py:1: UserWarning: careful\n"
 
 
+def test_what_tensorflow_logs_of_devices_is_left_out_and_a_warning_stays(tmp_path):
+    path, noise = tmp_path / "a.ipynb", "I0000 00:00:1795.5 11 stub.cc:31] no cuda drivers\n"
+    absl = "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+    told = [("stderr", absl + noise), ("stderr", noise + "careful\n"), ("stdout", noise)]
+    streams = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in told]
+    cell = nbformat.v4.new_code_cell("1", outputs=streams)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    execute._tidy(path)
+    assert [output.text for output in read(path).cells[0].outputs] == ["careful\n", noise]
+
+
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
 def test_an_executed_copy_was_given_the_public_parameters(path):
     if path.stem in stale_copies(ROOT):

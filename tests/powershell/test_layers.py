@@ -380,9 +380,9 @@ def test_nothing_to_unwrap(text):
         "  PowerShell /enc {} -NoLogo\n",
     ],
 )
-def test_a_command_line_that_only_hands_a_script_over_carries_it(line):
+def test_of_a_command_line_that_only_hands_a_script_over_the_script_alone_is_a_layer(line):
     layers = unwrap(line.format(encoded(PAYLOAD))).layers
-    assert [layer.carried for layer in layers if layer.text == PAYLOAD] == [True]
+    assert [layer.text for layer in layers[1:] if layer.parent == 0] == [PAYLOAD]
 
 
 @pytest.mark.parametrize(
@@ -398,10 +398,9 @@ def test_a_command_line_that_only_hands_a_script_over_carries_it(line):
         "iex ([Text.Encoding]::Unicode.GetString([Convert]::FromBase64String('{}')))",
     ],
 )
-def test_what_does_more_than_hand_a_script_over_stands_for_itself(line):
+def test_what_does_more_than_hand_a_script_over_gives_the_script_as_well(line):
     layers = unwrap(line.format(encoded(PAYLOAD))).layers
     assert PAYLOAD in [layer.text for layer in layers]
-    assert not any(layer.carried for layer in layers)
 
 
 def test_here_strings_within_here_strings_end():

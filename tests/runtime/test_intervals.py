@@ -30,15 +30,6 @@ def test_seeds_that_differ_widen_the_interval():
     assert wide[0] == 0.75 and wide[1] == pytest.approx(0.5, abs=0.02) and wide[2] == 1
 
 
-def test_a_difference_is_paired_by_script_and_draws_both_models_seeds():
-    clusters = np.arange(1000)
-    first = np.tile((clusters % 2 == 0).astype(float)[:, None], 2)
-    second = first[:, :1] * (clusters % 10 != 0)[:, None]
-    mean, low, high = intervals.cluster_bootstrap(first, clusters, less=second, seed=1, rounds=2000)
-    assert mean == pytest.approx(0.1) and 0.08 < low < 0.1 < high < 0.12
-    assert intervals.cluster_bootstrap(first, clusters, less=first, seed=1, rounds=50) == (0, 0, 0)
-
-
 def test_blocks_change_nothing_but_the_draws(monkeypatch):
     values, clusters = np.eye(50)[:, :3], np.arange(50)
     whole = intervals.cluster_bootstrap(values, clusters, seed=3, rounds=4000)
@@ -57,17 +48,16 @@ def test_by_seed_lines_scripts_up():
 
 
 @pytest.mark.parametrize(
-    ("values", "less", "clusters"),
+    ("values", "clusters"),
     [
-        (np.zeros((0, 1)), None, []),
-        (np.zeros((3, 1)), None, [1, 2]),
-        (np.zeros((2, 1)), np.zeros((3, 1)), [1, 2]),
-        (np.array([[0.0], [np.nan]]), None, [1, 2]),
+        (np.zeros((0, 1)), []),
+        (np.zeros((3, 1)), [1, 2]),
+        (np.array([[0.0], [np.nan]]), [1, 2]),
     ],
 )
-def test_what_does_not_line_up_is_refused(values, less, clusters):
+def test_what_does_not_line_up_is_refused(values, clusters):
     with pytest.raises(CorpusError, match="line up"):
-        intervals.cluster_bootstrap(values, np.array(clusters), less=less, seed=1, rounds=10)
+        intervals.cluster_bootstrap(values, np.array(clusters), seed=1, rounds=10)
 
 
 def test_bootstrap_of_clusters_is_wider_than_the_binomial_interval():

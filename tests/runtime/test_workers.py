@@ -118,14 +118,62 @@ def test_an_interruption_does_not_wait_for_what_is_at_work():
     assert not multiprocessing.active_children()
 
 
+def doubled(number: int, times: int = 2) -> list[int]:
+    time.sleep(0.02 / (1 + number))  # later ones are done sooner
+    return [number] * times
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 12])
+def test_each_job_gives_its_result_in_the_order_of_the_jobs(processes, count):
+    jobs = ((number, number % 3) for number in range(count))
+    found = list(workers.each(doubled, jobs, processes=processes))
+    assert found == [[number] * (number % 3) for number in range(count)]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_jobs_are_made_as_they_are_needed_and_stopping_early_leaves_no_process_behind(processes):
+    made = itertools.count()
+    results = workers.each(doubled, ((next(made),) for _ in range(10**6)), processes=processes)
+    assert list(itertools.islice(results, 3)) == [[0, 0], [1, 1], [2, 2]]
+    assert next(made) <= 3 + processes + 1
+    results.close()
+    assert not multiprocessing.active_children()
+
+
+def refuses(number: int) -> int:
+    if number == 3:
+        raise ValueError("job 3")
+    return number
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_in_a_job_or_in_making_one_comes_out_after_the_results_before_it(processes):
+    results = workers.each(refuses, ((number,) for number in range(9)), processes=processes)
+    assert list(itertools.islice(results, 3)) == [0, 1, 2]
+    with pytest.raises(ValueError, match="job 3"):
+        next(results)
+
+    def jobs():
+        yield from [(0,), (1,), (2,)]
+        raise KeyError("no fourth")
+
+    with pytest.raises(KeyError, match="no fourth"):
+        list(workers.each(refuses, jobs(), processes=processes))
+    assert not multiprocessing.active_children()
+
+
 def killed(number: int) -> int:
     return os.kill(os.getpid(), signal.SIGKILL) if number == 2 else number
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
-def test_a_process_that_is_killed_is_told_of():
+@pytest.mark.parametrize("count", [2, 30])  # the pool is found broken by a result, or when it is given more
+def test_a_process_that_is_killed_is_told_of(count):
     with pytest.raises(StageError, match=r"was killed.*run again"):
-        list(workers.each(killed, [(1,), (2,)], processes=2))
+        list(workers.each(killed, ((number,) for number in range(1, count + 1)), processes=2))
+    assert not multiprocessing.active_children()
 
 
 PREPARED = []

@@ -89,15 +89,13 @@ class Layer:
     as "-EncodedCommand", "FromBase64String", "gzip", "deflate", "characters", "hexadecimal", "xor",
     "reversal", "concatenation", "format operator", "join", "replace" or "split". `parent` is the place of the
     layer it was found in, -1 for the script itself; `depth` how many were unwrapped before, that of its
-    parent for "literals". It is `carried` where its parent is a command line that hands it to PowerShell,
-    encoded, and does nothing else.
+    parent for "literals".
     """
 
     text: str
     how: str
     parent: int
     depth: int
-    carried: bool = False
 
 
 class Unwrapped(NamedTuple):
@@ -185,10 +183,10 @@ class _Unwrapping:
         if not all(scripts):
             return False
         for script in scripts:
-            self._add(script, ENCODED_COMMAND, place, carried=True)
+            self._add(script, ENCODED_COMMAND, place)
         return bool(scripts)
 
-    def _add(self, text: str, how: str, parent: int, *, carried: bool = False) -> None:
+    def _add(self, text: str, how: str, parent: int) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
         text = well_formed(text.replace("\0", ""))  # NULs end a .NET buffer
         stripped = text.strip()
@@ -202,7 +200,7 @@ class _Unwrapping:
         if len(self.layers) >= self.limits.layers:
             raise Cut("layers")
         self.seen.add(stripped)
-        self.layers.append(Layer(text, how, parent, depth, carried))
+        self.layers.append(Layer(text, how, parent, depth))
 
     def _texts(self, finding: Finding, script: str) -> Iterator[tuple[str, str]]:
         """Yield (text, how) of a decoded string, of characters, or of bytes: compressed or text."""
