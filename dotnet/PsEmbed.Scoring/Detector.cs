@@ -48,7 +48,7 @@ namespace PsEmbed.Scoring
     /// <summary>The detector of a released folder; docs/contract.md says how it scores.</summary>
     public sealed class Detector
     {
-        private const int Format = 3, ChunkTexts = 1024, ChunkCharacters = 8 << 20;
+        private const int Format = 4, ChunkTexts = 1024, ChunkCharacters = 8 << 20;
         private const string Model = "detector.onnx", Tokenizer = "tokenizer.json", Manifest = "manifest.json";
         private readonly Pipeline pipeline;
 
