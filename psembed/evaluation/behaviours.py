@@ -14,7 +14,7 @@ TECHNIQUE = r"/(T\d{4}(?:\.\d{3})?)/"
 BEHAVIOURS = {
     "Defender is switched off or told to pass over": r"(?:set|add)-mppreference|windefend|disableantispyware",
     "AMSI is switched off": r"amsi(?:utils|initfailed|scanbuffer|\.dll)|\\amsi\\",
-    "logs are cleared or switched off": r"clear-eventlog|wevtutil|remove-eventlog|scriptblocklogging|auditpol",
+    "logs are cleared or switched off": r"(?:clear|remove)-eventlog|wevtutil|scriptblocklogging|auditpol",
     "shadow copies are deleted": r"win32_shadowcopy|vssadmin|wbadmin delete",
     "Run keys": r"currentversion\\run",
     "scheduled tasks": r"schtasks|(?:register|new)-scheduledtask",
@@ -22,7 +22,7 @@ BEHAVIOURS = {
     "accounts and groups": r"new-localuser|net(?:\.exe)? user|localgroup|new-aduser|add-adgroupmember",
     "firewall": r"advfirewall|(?:set|new|disable)-netfirewall",
     "passwords and memory": r"lsass|comsvcs|minidump|mimikatz|\bntds\b|sekurlsa|vaultcmd",
-    "discovery": r"get-(?:ad\w+|netip\w+|process|localgroup\w*|wmiobject|ciminstance)|whoami|nltest|systeminfo",
+    "discovery": r"get-(?:ad\w+|netip\w+|process|localgroup\w*|wmiobject|ciminstance)|whoami|nltest",
 }
 """What a script does, as written rules on its clean text in lower case. One script may do several."""
 
