@@ -103,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     fetch = add("fetch", _fetch, "make snapshots of pinned sources", needs=("pygit2", "polars"))
     fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (all of sources.toml by default)")
     fetch.add_argument("--history", action="store_true", help="all versions in git history, not the tip only")
+    fetch.add_argument("--sources", type=Path, metavar="FILE", help="a list of sources of your own (`init`)")
+    own = add("init", _init, "begin a study of your own scripts: a list of sources and a profile")
+    own.add_argument("folder", type=Path, metavar="FOLDER", help="a new one, which gives the study its name")
+    for kind, text in (("clean", "clean ones"), ("malicious", "malicious ones, of two places or more")):
+        places = {"nargs": "+", "metavar": "PLACE", "default": [], "required": kind == "clean"}
+        own.add_argument(f"--{kind}", **places, help=f"folders or git repositories of {text}")
     verify = add("verify", _verify, "show every claim of the study beside what we found")
     verify.add_argument("--profile", default=None, help="whose results (default: public, else control)")
     add("paper", _paper, "rebuild tables, figures and PDF from the committed scores and results")
@@ -153,9 +159,13 @@ def _run(options: argparse.Namespace) -> int:
 def _reproduce(options: argparse.Namespace) -> int:
     """Run a profile, rebuild the published paper and the profile's own, and end with the controls."""
     from psembed.paper import build
+    from psembed.project.stages import STAGES
 
     summary = _run_profile(options, only=None)
-    for profile in dict.fromkeys((build.PUBLISHED, summary.profile)):
+    whole = {row.name for row in summary.stages} >= {stage.name for stage in STAGES}
+    if not whole:
+        print("some chapters were left out, as the profile says: no paper is made of it")
+    for profile in dict.fromkeys((build.PUBLISHED, summary.profile)) if whole else ():
         print(f"paper of {profile}: {build.build(_project(), profile=profile).relative_to(_project())}")
     return _show_controls(summary)
 
@@ -196,7 +206,7 @@ def _fetch(options: argparse.Namespace) -> int:
     from psembed.runtime.progress import Progress
     from psembed.sources import catalogue, fetching
 
-    known, root, reports, under_way = catalogue.load_sources(), _project(), [], {}
+    known, root, reports, under_way = catalogue.load_sources(options.sources), _project(), [], {}
     chosen = catalogue.find_sources(options.names or known, history=options.history, catalogue=known)
     progress = Progress(sys.stdout, "sources", len(set(chosen)))
 
@@ -205,7 +215,8 @@ def _fetch(options: argparse.Namespace) -> int:
         progress.count(len(reports), f"under way: {', '.join(list(under_way.values()))}")
 
     names = [source.name for source in chosen]
-    made = fetching.fetch(names, root=root, history=options.history, progress=watch)
+    asked = {"history": options.history, "catalogue": known, "progress": watch}
+    made = fetching.fetch(names, root=root, **asked)
     with contextlib.closing(made):
         for report in made:
             reports.append(report)
@@ -220,6 +231,19 @@ def _fetch(options: argparse.Namespace) -> int:
     kinds = Counter("failed" if r.error else "kept" if r.origin == "kept" else "fetched" for r in reports)
     print(_fetched(reports, ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("kept", "fetched", "failed"))))
     return 2 if kinds["failed"] else 0
+
+
+def _init(options: argparse.Namespace) -> None:
+    """Write the two files of a study, and say what to do next."""
+    from psembed.sources import own
+
+    given = {"clean": options.clean, "malicious": options.malicious}
+    listed, profile = own.init(options.folder, **given, root=_project())
+    print(
+        f"wrote {listed} and {profile}; next: psembed fetch --sources {listed}, psembed reproduce {profile}"
+    )
+    if len(options.malicious) < own.LEAST:
+        print("no malicious scripts of two places, so no detector: chapters 5 to 11 are left out")
 
 
 def _fetched(reports: list, origin: str) -> str:

@@ -94,7 +94,8 @@ def run(
     table = {stage.name: stage for stage in stage_table.STAGES}
     notebooks = {name: read_notebook(folder / f"{name}.ipynb") for name in table}
     parameters = resolve(profile, notebooks, overrides or [])
-    if unknown := sorted(set(only or ()) - set(table)):
+    only = only or profile.chapters
+    if unknown := sorted(set(only) - set(table)):
         raise ParameterError(f"no notebook {', '.join(unknown)}; there are {', '.join(table)}")
     runner = _Runner(profile, root, folder, progress or Progress())
     chosen = [table[name] for name in table if not only or name in only]
@@ -153,6 +154,8 @@ class _Runner:
             self.workspace.input(self.root / path)  # raises, naming the notebook that makes it
         if isinstance(parameters.get("sources"), list):
             files |= self.hashes.all(f"data/snapshots/{name}.parquet" for name in parameters["sources"])
+        if parameters.get("catalogue"):
+            files |= self.hashes.all([parameters["catalogue"]])
         files |= {path: "output" for path in stage.outputs(self.profile.name)}
         return stage_key(notebook, parameters, files, package=PACKAGE)
 

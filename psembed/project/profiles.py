@@ -1,13 +1,14 @@
 """Profiles: TOML files of what differs from the notebooks' defaults.
 
-A profile has a section [run] (seed, publish) and one section per notebook, whose keys are parameters of
-that notebook. A notebook declares its parameters, with their types, in the cell tagged `parameters`.
+A profile has a section [run] (seed, publish, chapters) and one section per notebook, whose keys are
+parameters of that notebook. A notebook declares its parameters, with their types, in the cell tagged
+`parameters`.
 """
 
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from psembed.runtime.errors import ParameterError
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 FOLDER = Path(__file__).parent / "profiles"
-RUN_KEYS = {"seed": int, "publish": bool}
+RUN_KEYS = {"seed": int, "publish": bool, "chapters": list}
 Values = dict[str, Any]
 
 
@@ -27,6 +28,7 @@ class Profile:
     name: str
     seed: int = 0
     publish: bool = False
+    chapters: Sequence[str] = ()  # notebooks that are run; all, if it is empty
     values: Mapping[str, Values] = field(default_factory=dict)
 
 
@@ -39,7 +41,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
     """Read a profile that comes with the package, or a .toml file of one's own.
 
     Raises ParameterError if there is no such profile, the file is no TOML, [run] holds something else than an
-    integer seed and a true-or-false publish, or a file of one's own takes the name of a built-in profile.
+    integer seed, a true-or-false publish and a list of chapters, or a file of one's own takes the name of a
+    built-in profile.
     """
     given = str(name_or_path)
     own = given.endswith(".toml")

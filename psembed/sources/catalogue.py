@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from psembed.runtime.errors import ParameterError, SourceError
 from psembed.sources.archives import FILE_LIMIT
@@ -42,6 +44,11 @@ class Source:
     def holds_snippets(self, path: str) -> bool:
         """Whether `path` is no script but a file with snippets."""
         return bool(self.snippets) and _pattern(self.snippets).match(path.lower()) is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of one's own that the files are in, if it is no repository at a commit."""
+        return None if self.commit else Path(url2pathname(urlparse(self.url).path))
 
     @property
     def repository(self) -> str:
@@ -98,7 +105,9 @@ def _checks(source: Source, entry: dict) -> Iterable[tuple[str, bool]]:
     yield "text in every other key", all(isinstance(text, str) for text in (*texts, *patterns))
     yield "a lower-case name", bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", source.name))
     yield "an https:// or file:// url", source.url.startswith(("https://", "file://"))
-    yield "a commit of 40 hexadecimal digits", bool(re.fullmatch(r"[0-9a-f]{40}", source.commit))
+    own = source.url.startswith("file://") and not source.commit and not source.history
+    pinned = bool(re.fullmatch(r"[0-9a-f]{40}", source.commit))
+    yield 'a commit of 40 hexadecimal digits, or "" and history = false for a folder (file://)', pinned or own
     yield "include patterns", lists and bool(patterns)
     yield "history true or false", isinstance(source.history, bool)
     yield f"a kind among {KINDS}", source.kind in KINDS

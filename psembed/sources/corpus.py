@@ -41,6 +41,7 @@ def build(
     names: Iterable[str],
     *,
     root: Path,
+    catalogue: dict[str, Source] | None = None,
     extra: Iterable[tuple[Described, Rows]] = (),
     max_bytes: int = 4 * 2**20,
 ) -> tuple[pl.DataFrame, dict[str, dict]]:
@@ -49,15 +50,16 @@ def build(
     Labels: benign 0, offensive null, labelled sets by the rules of sources.toml. A content that a source
     has under both labels is dropped; of several files with the same bytes the first is kept.
 
-    Snapshots of the sources called `names` are read, in this order; then `extra` ones, such as a generated
-    one: what `Described` asks for, and its (path, bytes) rows. Files over `max_bytes` are skipped.
+    Snapshots of the sources called `names` (in sources.toml, or `catalogue`) are read, in this order; then
+    `extra` ones, such as a generated one: what `Described` asks for, and its (path, bytes) rows. Files over
+    `max_bytes` are skipped.
 
     The table has a row per distinct content of each source, with the columns of SCHEMA. The counts are, by
     source, files (each snippet counts as one), bytes, rows, and files by encoding, by reason skipped, and
     rows by label; files is rows plus everything skipped.
     """
     frames, counts = [], {}
-    given = itertools.chain(_snapshots(names, root), ((*pair, {}, {}) for pair in extra))
+    given = itertools.chain(_snapshots(names, root, catalogue), ((*pair, {}, {}) for pair in extra))
     for source, rows, scores, absent in given:
         if source.name in counts:
             raise CorpusError(f"source {source.name!r} is given twice; give it once")
@@ -69,8 +71,10 @@ def build(
     return table, counts
 
 
-def _snapshots(names: Iterable[str], root: Path) -> Iterator[tuple[Described, Rows, dict, dict]]:
-    for source in find_sources(names):
+def _snapshots(
+    names: Iterable[str], root: Path, catalogue: dict[str, Source] | None
+) -> Iterator[tuple[Described, Rows, dict, dict]]:
+    for source in find_sources(names, catalogue=catalogue):
         path = snapshot_path(source.name, root=root)
         rows, scores = read_snapshot(path, source), {}
         if "triage" in source.labels.values():

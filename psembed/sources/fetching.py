@@ -18,6 +18,7 @@ from psembed.runtime.errors import SourceError
 from psembed.runtime.files import atomic
 from psembed.sources import snapshots
 from psembed.sources.catalogue import Source, find_sources
+from psembed.sources.folders import folder_rows
 from psembed.sources.repositories import Progress, repository_rows
 
 AT_ONCE = 4  # sources under way
@@ -97,7 +98,7 @@ def _fetch_one(
     wanted["include"] = json.dumps(source.include + source.snippets)
     report = FetchReport(source.name, path, "git")
     try:
-        if kept := _kept(source, path, wanted, progress):
+        if source.commit and (kept := _kept(source, path, wanted, progress)):
             return kept
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{source.name}.")
@@ -130,8 +131,11 @@ def _rows(
     source: Source, report: FetchReport, mirror: Path | None, empty: Path, history: bool, progress: Progress
 ) -> Iterator[snapshots.Row]:
     """Return the rows of a source, from the address or the mirror's snapshot or git directory."""
+    if source.folder:
+        report.origin = "folder"
+        return folder_rows(source, skipped=report.skipped, progress=progress)
     asked = {"history": history, "skipped": report.skipped, "progress": progress}
-    if mirror is None:
+    if mirror is None or source.url.startswith("file://"):
         return repository_rows(source, empty, remote=True, **asked)
     ready = mirror / f"{source.name}.parquet"
     if ready.is_file() and not history:
