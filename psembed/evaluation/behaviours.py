@@ -47,12 +47,12 @@ def by_behaviour(emulated: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
     share with its exact 95% interval.
     """
     rows = []
-    for behaviour, rule in {"any": "", **BEHAVIOURS}.items():
+    for behaviour, rule in {"any of all": "", **BEHAVIOURS}.items():
         alike = [_doing(rule, scripts)["malicious"] for scripts in (emulated, clean)]
         (found, flagged), (n, others) = ([own.mean() for own in alike], [len(own) for own in alike])
         rows.append({"behaviour": behaviour, "n": n, "found": found, "clean": others, "flagged": flagged})
     table = pl.DataFrame(rows, schema_overrides={"found": pl.Float64, "flagged": pl.Float64})
-    told = with_interval(table.fill_null(0.0), "found").rename({"n": "emulated", "clean": "n"})
+    told = with_interval(table, "found").rename({"n": "emulated", "clean": "n"})
     return with_interval(told, "flagged").rename({"n": "clean"})
 
 

@@ -38,21 +38,26 @@ def table(
     formats: Mapping[str, str] | None = None,
     code: Collection[str] = (),
     bars: Collection[str] = (),
+    grounds: Mapping[str, str] | None = None,
     rows: int = ROWS,
 ) -> HTML:
     """Show the first `rows` of a table, and how many are left out.
 
     `formats` are format specifications by column, such as ".1%"; without one, whole numbers get separators
     and others two decimals. Columns in `code` are written as code; those in `bars` hold shares from 0 to 1,
-    with a bar behind each. Null is a dash.
+    with a bar behind each. `grounds` are colours of cells by what is written in them. Null is a dash.
     """
-    formats, right = formats or {}, [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    formats, grounds, right = (
+        formats or {},
+        grounds or {},
+        [name for name, kind in frame.schema.items() if kind.is_numeric()],
+    )
     style = {name: f"text-align:{'right' if name in right else 'left'}" for name in frame.columns}
     head = "".join(f'<th style="{style[name]}">{_text(name)}</th>' for name in frame.columns)
     body = []
     for row in frame.head(rows).iter_rows(named=True):
         cells = [
-            f'<td style="{style[name]}{_bar(value) if name in bars else ""}">'
+            f'<td style="{style[name]}{_bar(value) if name in bars else _ground(value, grounds)}">'
             f"{_text(_written(value, formats.get(name)), code=name in code)}</td>"
             for name, value in row.items()
         ]
@@ -81,6 +86,10 @@ def _text(text: str, *, code: bool = False) -> str:
 def _bar(share: float | None) -> str:
     width = 100 * min(max(share or 0, 0), 1)
     return f";background:linear-gradient(to right,#CDE7F6 {width:.1f}%,transparent {width:.1f}%)"
+
+
+def _ground(value: object, grounds: Mapping[str, str]) -> str:
+    return f";background:{grounds[value]};color:black" if value in grounds else ""
 
 
 def coloured_tokens(text: str) -> HTML:
