@@ -66,7 +66,7 @@ def shown(value: float | str | None, unit: str) -> str:
     if isinstance(value, str | bool):
         return str(value)
     if "FPR" in unit:
-        return f"{value:+.1%}" if "difference" in unit else f"{value:.1%}"
+        return f"{100 * value:+.1f} points" if "difference" in unit else f"{value:.1%}"
     if isinstance(value, int) or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.2f}"

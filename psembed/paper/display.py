@@ -152,7 +152,8 @@ class Answer:
         run = path.with_name("run.json")
         stages = json.loads(run.read_text(encoding="utf-8"))["stages"] if run.is_file() else {}
         seconds = stages.get(self.stage, {}).get("seconds")
-        took = f" ({seconds / 60:,.1f} minutes on two cores)" if seconds else ""
+        minutes = f"{seconds / 60:,.0f} minutes" if (seconds or 0) >= 90 else "a minute or less"
+        took = f" ({minutes} on two cores)" if seconds else ""
         result = json.loads(path.read_text(encoding="utf-8"))
         return self._told(f"The answer of the published run{took}", result)
 
