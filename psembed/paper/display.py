@@ -89,7 +89,7 @@ def _bar(share: float | None) -> str:
 
 
 def _ground(value: object, grounds: Mapping[str, str]) -> str:
-    return f";background:{grounds[value]};color:black" if value in grounds else ""
+    return f";background:{grounds[value]};color:black" if isinstance(value, str) and value in grounds else ""
 
 
 def coloured_tokens(text: str) -> HTML:
