@@ -1,7 +1,8 @@
 """The benchmark: aliases, odd groups and analogies with known answers, scored for any vectors.
 
-The questions are in `relations`, in two halves: settings may be chosen on "development", "held_out" is the
-test. Scores stand beside chance and have 95% intervals.
+The questions (benchmark.toml) are what PowerShell's own documentation and the study say is related, in tokens
+as the tokeniser normalises them. They are in two halves: settings may be chosen on "development", "held_out"
+and everything PUBLISHED are the test. Scores stand beside chance and have 95% intervals.
 
 Examples
 --------
@@ -12,13 +13,17 @@ Examples
 
 import math
 import re
+import tomllib
+import zlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from psembed.embedding import similarity
-from psembed.embedding.relations import ALIAS_SPLIT, ANALOGIES, ODD_GROUPS, PUBLISHED_ANALOGIES, Analogy
 from psembed.embedding.token_vectors import Vectors, command, counts
+from psembed.powershell.aliases import ALIASES
 from psembed.powershell.command_position import BARE_WORD, COMMAND
 from psembed.powershell.tokens import normalise
 from psembed.runtime.errors import ParameterError
@@ -34,6 +39,43 @@ ROUNDS = 20  # random draws for each question, to measure chance
 _VERBS = re.compile(
     "add|clear|convertfrom|convertto|copy|disable|enable|export|get|import|move|new|remove|set|start|stop|test|update"
 )
+
+_OURS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_STUDY = _OURS["published"]
+# Of claims C07, C08 (Figure 2) the tokens and the odd one; of C03 (Figure 1) the families.
+PUBLISHED_ODD = {name: (tuple(row.split()[1:]), row.split()[0]) for name, row in _STUDY["odd_groups"].items()}
+PUBLISHED_ALIASES, PUBLISHED_GROUPS = (
+    {name: tuple(row.split()) for name, row in _STUDY[kind].items()} for kind in ("aliases", "groups")
+)
+ASKED_BEFORE = tuple(_OURS["aliases"]["asked_before"])
+ODD_GROUPS = {half: tuple(tuple(row.split()) for row in rows) for half, rows in _OURS["odd_groups"].items()}
+
+
+class Analogy(NamedTuple):
+    """`first` - `minus` + `plus` is near one of `expected`, whose first spelling is the published one."""
+
+    first: str
+    minus: str
+    plus: str
+    expected: tuple[str, ...]
+
+
+def _analogy(text: str) -> Analogy:
+    first, minus, plus, expected = re.split(" [-+=] ", text)
+    return Analogy(first, minus, plus, tuple(expected.split()))
+
+
+PUBLISHED_ANALOGIES = {claim: _analogy(text) for claim, text in _STUDY["analogies"].items()}
+ANALOGIES = {half: tuple(map(_analogy, rows)) for half, rows in _OURS["analogies"].items()}
+
+# The CRC-32 of the cmdlet's name decides, so all aliases of a cmdlet are in one half; the published cmdlets
+# are held out.
+_HELD_OUT = {command for _, command in PUBLISHED_ALIASES.values()}
+_HELD_OUT |= {command for _, command in ALIASES if zlib.crc32(command.encode()) % 2}
+ALIAS_SPLIT = {
+    half: tuple(pair for pair in ALIASES if (pair[1] in _HELD_OUT) == held)
+    for half, held in (("development", False), ("held_out", True))
+}
 
 
 def run(vectors: Vectors, *, seed: int, half: str | None = None, min_count: int = MIN_COUNT) -> dict:

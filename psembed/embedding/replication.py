@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from psembed.embedding import similarity
-from psembed.embedding.relations import (
+from psembed.embedding.benchmark import (
     PUBLISHED_ALIASES,
     PUBLISHED_ANALOGIES,
     PUBLISHED_GROUPS,

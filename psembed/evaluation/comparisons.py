@@ -1,7 +1,7 @@
 """Models set against each other, and committees of them.
 
-What is chosen is chosen in P3. Its clean test scripts are those of P1 and P2, its malicious ones those of P1, so
-only the malicious side of P2 is free of the choice.
+What is chosen is chosen in P3. Its clean test scripts are those of P1 and P2, its malicious ones those of P1,
+so only the malicious side of P2 is free of the choice.
 """
 
 from collections.abc import Sequence

@@ -28,8 +28,8 @@ class Profile:
     name: str
     seed: int = 0
     publish: bool = False
-    chapters: Sequence[str] = ()  # notebooks that are run; all, if it is empty
     values: Mapping[str, Values] = field(default_factory=dict)
+    chapters: Sequence[str] = ()  # notebooks that are run; all, if it is empty
 
 
 def built_in() -> list[str]:

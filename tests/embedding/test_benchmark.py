@@ -8,8 +8,8 @@ from gensim.models import KeyedVectors
 from token_vectors import keyed, rank
 
 import psembed
-from psembed.embedding import benchmark, relations
-from psembed.embedding.relations import Analogy
+from psembed.embedding import benchmark
+from psembed.embedding.benchmark import Analogy
 from psembed.powershell import aliases
 from psembed.runtime import intervals
 from psembed.runtime.errors import ParameterError
@@ -315,8 +315,8 @@ def test_verb_noun_analogies_hold_no_published_token_and_are_solved_by_an_additi
 def everything():
     """A random vector for every token the benchmark asks for, and an alias beside each command."""
     words = {token for pair in aliases.ALIASES for token in pair}
-    words |= {token for groups in relations.ODD_GROUPS.values() for group in groups for token in group}
-    for item in sum(relations.ANALOGIES.values(), ()):
+    words |= {token for groups in benchmark.ODD_GROUPS.values() for group in groups for token in group}
+    for item in sum(benchmark.ANALOGIES.values(), ()):
         words |= {item.first, item.minus, item.plus, *item.expected}
     random = np.random.default_rng(0)
     table = {word: random.normal(size=24) for word in sorted(words)}
@@ -336,7 +336,7 @@ def test_run_asks_each_half_and_both(everything):
         for half in ("development", "held_out", "all")
     }
     for half in ("development", "held_out"):
-        questions = relations.ALIAS_SPLIT[half], relations.ODD_GROUPS[half], relations.ANALOGIES[half]
+        questions = benchmark.ALIAS_SPLIT[half], benchmark.ODD_GROUPS[half], benchmark.ANALOGIES[half]
         assert asked[half] == tuple(map(len, questions))
     assert asked["all"] == tuple(np.add(asked["development"], asked["held_out"]))
 

@@ -5,7 +5,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 from psembed.embedding import replication
-from psembed.embedding.relations import (
+from psembed.embedding.benchmark import (
     PUBLISHED_ALIASES,
     PUBLISHED_ANALOGIES,
     PUBLISHED_GROUPS,

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from psembed.embedding import relations
+from psembed.embedding import benchmark
 from psembed.powershell import aliases
 from psembed.powershell.tokens import tokenize
 
@@ -25,10 +25,10 @@ def test_an_alias_stands_for_one_cmdlet():
 
 
 def test_the_halves_of_the_aliases_share_no_cmdlet_and_hold_every_pair():
-    halves = [{command for _, command in relations.ALIAS_SPLIT[half]} for half in HALVES]
+    halves = [{command for _, command in benchmark.ALIAS_SPLIT[half]} for half in HALVES]
     assert not halves[0] & halves[1]
-    assert sorted(sum(relations.ALIAS_SPLIT.values(), ())) == sorted(aliases.ALIASES)
-    assert set(relations.PUBLISHED_ALIASES.values()) <= set(relations.ALIAS_SPLIT["held_out"])
+    assert sorted(sum(benchmark.ALIAS_SPLIT.values(), ())) == sorted(aliases.ALIASES)
+    assert set(benchmark.PUBLISHED_ALIASES.values()) <= set(benchmark.ALIAS_SPLIT["held_out"])
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def test_the_halves_of_the_aliases_share_no_cmdlet_and_hold_every_pair():
 )
 def test_a_question_never_changes_its_half(table, half, n, checksum):
     """A checksum of the first questions: one that moved to the other half would no longer be a test."""
-    questions = sorted(q for q in getattr(relations, table)[half] if q != ("gerr", "get-error"))
+    questions = sorted(q for q in getattr(benchmark, table)[half] if q != ("gerr", "get-error"))
     assert (len(questions), zlib.crc32(repr(questions).encode())) == (n, checksum)
 
 
 def test_odd_groups_have_three_of_a_kind_or_more_and_one_that_is_not():
-    groups = sum(relations.ODD_GROUPS.values(), ())
+    groups = sum(benchmark.ODD_GROUPS.values(), ())
     assert all(len(group) == len(set(group)) >= 4 for group in groups)
     assert len(set(map(frozenset, groups))) == len(groups)
 
 
 def test_analogies_have_four_tokens_and_the_halves_share_no_question():
-    halves = [[frozenset(analogy_tokens(item)) for item in relations.ANALOGIES[half]] for half in HALVES]
+    halves = [[frozenset(analogy_tokens(item)) for item in benchmark.ANALOGIES[half]] for half in HALVES]
     assert min(map(len, halves)) >= 32
     assert all(len(tokens) == 4 for half in halves for tokens in half)
     assert max(Counter(halves[0] + halves[1]).values()) == 1
@@ -61,23 +61,23 @@ def test_analogies_have_four_tokens_and_the_halves_share_no_question():
 
 
 def test_no_analogy_repeats_a_published_one():
-    published = {frozenset(analogy_tokens(item)) for item in relations.PUBLISHED_ANALOGIES.values()}
-    assert list(relations.PUBLISHED_ANALOGIES) == ["C09", "C10", "C11", "C12", "C13"]
-    answers = {token for item in relations.PUBLISHED_ANALOGIES.values() for token in item.expected}
-    assert not answers & {item.expected[0] for item in relations.ANALOGIES["development"]}
-    for item in sum(relations.ANALOGIES.values(), ()):
+    published = {frozenset(analogy_tokens(item)) for item in benchmark.PUBLISHED_ANALOGIES.values()}
+    assert list(benchmark.PUBLISHED_ANALOGIES) == ["C09", "C10", "C11", "C12", "C13"]
+    answers = {token for item in benchmark.PUBLISHED_ANALOGIES.values() for token in item.expected}
+    assert not answers & {item.expected[0] for item in benchmark.ANALOGIES["development"]}
+    for item in sum(benchmark.ANALOGIES.values(), ()):
         assert all(len(question & set(analogy_tokens(item))) < 3 for question in published), item
 
 
 def test_analogies_read_as_they_are_written():
-    first, last = relations.ANALOGIES["development"][0], relations.ANALOGIES["held_out"][-1]
+    first, last = benchmark.ANALOGIES["development"][0], benchmark.ANALOGIES["held_out"][-1]
     assert first == ("start-service", "stop-service", "stop-process", ("start-process",))
     assert last == ("failed", "failure", "success", ("succeeded",))
-    assert ("}", "{", "[", ("]",)) in relations.ANALOGIES["development"]
+    assert ("}", "{", "[", ("]",)) in benchmark.ANALOGIES["development"]
 
 
 def test_every_word_is_one_token_as_it_stands():
     words = [token for pair in aliases.ALIASES for token in pair]
-    words += [token for group in sum(relations.ODD_GROUPS.values(), ()) for token in group]
-    words += [token for item in sum(relations.ANALOGIES.values(), ()) for token in analogy_tokens(item)]
+    words += [token for group in sum(benchmark.ODD_GROUPS.values(), ()) for token in group]
+    words += [token for item in sum(benchmark.ANALOGIES.values(), ()) for token in analogy_tokens(item)]
     assert [word for word in words if tokenize(word) != [word]] == []
