@@ -27,12 +27,17 @@ Found = dict[tuple[str, str], Rates]  # by protocol and model: `coverage.resampl
 def best(found: Found, *, among: Sequence[str] | None = None, deep: bool = False) -> str | None:
     """Return the single model that finds most in CHOSEN_IN: a network, a traditional one, or one of `among`.
 
-    Of equal models the first by name is taken; None where there is none.
+    Of equal models the first by name is taken. Where none of them was asked in CHOSEN_IN there is no choice:
+    it is the study's network, or the only one of `among`; else None.
     """
     single = {model for _, model in found} - {ENSEMBLE, TRADITIONAL, COMMITTEE}
     wanted = single & set(among) if among else {m for m in single if (m in BASELINES) is not deep}
     rates = {model: found[CHOSEN_IN, model].tpr[0] for model in sorted(wanted) if (CHOSEN_IN, model) in found}
-    return max(rates, key=rates.__getitem__, default=None)
+    if rates:
+        return max(rates, key=rates.__getitem__)
+    if deep:
+        return FIGURE_4
+    return next(iter(wanted)) if among and len(wanted) == 1 else None
 
 
 def difference(found: Found, protocol: str, models: tuple[str, str], n: int) -> Comparison:
