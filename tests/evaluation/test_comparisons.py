@@ -35,7 +35,7 @@ def test_the_best_of_each_kind_is_chosen_in_p3_and_is_no_committee():
     assert comparisons.best(table, among=["token_cnn", "token_cnn_lstm"]) == "token_cnn"
     assert comparisons.best(table, among=["token_cnn", "committee"]) == "token_cnn"
     assert comparisons.best(table, among=["committee"]) is None
-    assert comparisons.best({}) is None and comparisons.best({}, deep=True) is None
+    assert comparisons.best({}) is None
     of_p1 = {key: rates for key, rates in table.items() if key[0] == "p1"}
     assert comparisons.best(of_p1) is None
     alike = found() | {("p3", "cnn_lstm"): found()["p3", "transformer"]}
@@ -168,3 +168,10 @@ def test_a_committee_whose_members_scored_other_scripts_is_noticed():
     both = pl.concat([crossed.filter(model="c"), coverage.crossed(found)], how="diagonal")
     with pytest.raises(CorpusError, match="x lacks scores of p1"):
         coverage.resampled(both, fpr=0.05, seed=1, rounds=2)
+
+
+def test_where_p3_has_no_network_the_studys_is_taken_and_the_only_part_of_its_kind():
+    of_p1 = {key: rates for key, rates in found(without="token_cnn_lstm").items() if key[0] == "p1"}
+    assert comparisons.best(of_p1, deep=True) == comparisons.FIGURE_4
+    assert comparisons.best(of_p1, among=["token_cnn", "token_cnn_lstm"]) == "token_cnn"
+    assert comparisons.best(of_p1, among=["cnn_lstm", "token_cnn"]) is None
