@@ -13,7 +13,7 @@ ALLOWED = re.compile(
     | @[a-z][a-z0-9-]* | <[a-z][a-z0-9-]*>  # references and labels
     | https?://\S+
     | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
-    | \b(?:[Ww]ord2vec|P[012]|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
+    | \b(?:[Ww]ord2vec|P[0-3]|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
     | (?<![\d.,+-])\b(?:19[89][0-9]|20[0-4][0-9])\b(?![\d%]|[.,]\d)  # years
     """
 )

@@ -127,7 +127,7 @@ def test_the_layout_file_holds_no_result():
     allowed = re.compile(
         r"[0-9]{2}_[a-z0-9_]+|(?:[a-z]+_)?top1|alias_hit10|word2vec|#[0-9A-F]{6}|[a-z]*_?[0-9]gram"
         r"|(token|character) 3-grams(, SVM)?"
-        r"|P[012]|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[012]"
+        r"|P[0-3]|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
     )
     settings = re.search(r"#let settings = \((.*?)\n\)", STYLE, re.DOTALL)[0]
     strings = re.findall(r'"((?:[^"\\]|\\.)*)"', STYLE.replace(settings, ""))
