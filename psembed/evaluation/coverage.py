@@ -269,6 +269,29 @@ def share_flagging(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.D
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
+def other_scales(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return what is found of the test part without bringing folds to one scale (`crossed`).
+
+    Columns are protocol, model, tpr, fpr (realised, at most the one given) and scale: "one threshold for raw
+    scores", or "a threshold for each fold", set on the very scripts it judges, which is an upper bound.
+    """
+    test, at = _whole(rows), (pl.len() * fpr + 1e-9).floor()
+    tables = []
+    for scale, keys in (
+        ("one threshold for raw scores", [*TRAINING]),
+        ("a threshold for each fold", [*TRAINING, "fold"]),
+    ):
+        limits = test.filter(label=0).group_by(keys).agg(limit=pl.col("score").sort(descending=True).get(at))
+        marked = test.join(limits, on=keys, maintain_order="left", nulls_equal=True)
+        marked = marked.with_columns(flagged=(pl.col("score") > pl.col("limit")).cast(pl.Float64))
+        shares = {
+            name: pl.col("flagged").filter(pl.col("label") == label).mean()
+            for name, label in (("tpr", 1), ("fpr", 0))
+        }
+        tables.append(marked.group_by(MODEL).agg(**shares).with_columns(scale=pl.lit(scale)))
+    return pl.concat(tables).sort(*MODEL, "scale", descending=[False, False, True])
+
+
 def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:
     """Return the `coverage` table of each share of the training labels, for models that saw several.
 

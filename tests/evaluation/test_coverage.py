@@ -294,3 +294,17 @@ def test_runs_on_shuffled_labels_are_averaged():
     assert both["auc_high"] - both["auc"] == pytest.approx(1.96 * 0.05)
     alone = coverage.averaged([one])
     assert alone["auc_low"] == alone["auc"] == alone["auc_high"]
+
+
+def test_other_scales_are_raw_scores_and_a_threshold_for_each_fold():
+    even = by_chance(3, clean=400, malicious=100, folds=2)
+    surer = pl.when(pl.col("fold") == 1).then(pl.col("score").sqrt()).otherwise("score")
+    told = coverage.other_scales(coverage.crossed(even.with_columns(score=surer)), fpr=0.05)
+    raw, own = (
+        told.filter(scale="one threshold for raw scores"),
+        told.filter(pl.col("scale").str.contains("each")),
+    )
+    assert own["tpr"].item() > raw["tpr"].item()
+    assert max(told["fpr"]) <= 0.05
+    same = coverage.other_scales(coverage.crossed(even), fpr=0.05).filter(scale="a threshold for each fold")
+    assert own.equals(same)  # what is done to a whole fold changes nothing within it
