@@ -297,14 +297,13 @@ def test_runs_on_shuffled_labels_are_averaged():
 
 
 def test_other_scales_are_raw_scores_and_a_threshold_for_each_fold():
-    even = by_chance(3, clean=400, malicious=100, folds=2)
-    surer = pl.when(pl.col("fold") == 1).then(pl.col("score").sqrt()).otherwise("score")
-    told = coverage.other_scales(coverage.crossed(even.with_columns(score=surer)), fpr=0.05)
-    raw, own = (
-        told.filter(scale="one threshold for raw scores"),
-        told.filter(pl.col("scale").str.contains("each")),
-    )
-    assert own["tpr"].item() > raw["tpr"].item()
-    assert max(told["fpr"]) <= 0.05
-    same = coverage.other_scales(coverage.crossed(even), fpr=0.05).filter(scale="a threshold for each fold")
-    assert own.equals(same)  # what is done to a whole fold changes nothing within it
+    """The second fold's model scores everything higher: raw scores find its malicious script alone."""
+    step = pl.int_range(pl.len()).over("fold", "label") / 100
+    score = step + pl.when(pl.col("label") == 1).then(0.3).otherwise(0.1) + 0.5 * pl.col("fold")
+    known = by_chance(3, clean=40, malicious=2, folds=2).with_columns(score=score)
+    told = coverage.other_scales(coverage.crossed(known), fpr=0.05)
+    assert dict(told.select("scale", "tpr").iter_rows()) == {
+        "one threshold for raw scores": 0.5,
+        "a threshold for each fold": 1.0,
+    }
+    assert told["fpr"].to_list() == [0.05, 0.05]
