@@ -14,6 +14,7 @@ import polars as pl
 
 from psembed.datasets import protocols
 from psembed.datasets.protocols import PROTOCOLS
+from psembed.models import baselines
 from psembed.project.workspace import Workspace
 from psembed.runtime.errors import CorpusError, StageError
 from psembed.runtime.files import atomic
@@ -50,6 +51,24 @@ def table(
         "sha256",
         pl.Series("score", np.asarray(scores).reshape(-1), dtype=pl.Float32),
     )
+
+
+def of_baseline(
+    name: str,
+    read: baselines.Read,
+    train: pl.DataFrame,
+    parts: dict[str, pl.DataFrame],
+    *,
+    seed: int,
+    strength: float | None,
+) -> list[pl.DataFrame]:
+    """Fit a traditional model on training scripts; return the `table` of each part that it is asked about."""
+    known, labels = baselines.texts(name, read, train), train["label"].to_numpy()
+    model = baselines.fit(name, known, labels, seed=seed, strength=strength)
+    return [
+        table(name, seed, part, rows, model.score(baselines.texts(name, read, rows)))
+        for part, rows in parts.items()
+    ]
 
 
 def write(workspace: Workspace, kind: str, protocol: str, rows: pl.DataFrame, **told: object) -> None:

@@ -80,6 +80,11 @@ Texts = pl.Series | Sequence[str] | Read
 Classifier = LogisticRegression | LinearSVC | HistGradientBoostingClassifier
 
 
+def texts(name: str, read: Read, rows: pl.DataFrame) -> Texts:
+    """Return what a model is given of samples: raw texts for the rule, else those of `read` at `place`."""
+    return rows["text"] if name == "one_line_rule" else read.rows(rows["place"].to_numpy())
+
+
 class OneLineRule:
     """The shortcut that separates a popular public set: malicious scripts, as decoded, are one line.
 
