@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from polars.testing import assert_frame_equal
 from scipy.special import expit, logit
 from scored_rows import as_part, rows
 
@@ -164,7 +165,8 @@ def test_each_fold_is_calibrated_by_what_the_others_say():
     assert found["expected_calibration_error"] == pytest.approx(error)
     before = calibration.expected_calibration_error(table["score"].to_numpy(), labels, bins=calibration.BINS)
     assert found["before"] == pytest.approx(before) and before < error
-    assert found["reliability"] == calibration.reliability(crossed, labels, bins=calibration.BINS).to_dicts()
+    reliability = calibration.reliability(crossed, labels, bins=calibration.BINS)
+    assert_frame_equal(pl.DataFrame(found["reliability"]), reliability)
 
 
 def test_calibration_is_of_the_first_seed_on_test_scripts_with_all_labels():
