@@ -110,7 +110,8 @@ def test_networks_are_measured_on_a_fold_that_they_are_not_trained_on(tmp_path):
     place = pl.Series(range(24))
     samples = pl.DataFrame({
         "read": [f"$x word{chr(97 + n)}" for n in range(24)], "sha256": place.cast(pl.String),
-        "label": (place // 2 % 4 == 0).cast(pl.Int8), "fold": place // 2 % 3, "rank": place % 2,
+        "label": (place // 2 % 4 == 0).cast(pl.Int8), "cluster": place // 2, "fold": place // 2 % 3,
+        "rank": place % 2,
         "p1": "test", "way": "", "dropped": "",
     })  # fmt: skip
     samples.write_parquet(tmp_path / "samples.parquet")
