@@ -25,7 +25,7 @@ from psembed.sources import catalogue, fetching
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "score", "baseline", "similar", "analogy", "odd", "vectors", "setup", "reproduce", "run", "fetch",
-    "verify", "paper", "lab", "notebooks", "test", "lint", "lock", "bench", "dotnet",
+    "init", "verify", "paper", "lab", "notebooks", "test", "lint", "lock", "bench", "dotnet",
 )  # fmt: skip
 
 
@@ -181,9 +181,9 @@ def test_verify_shows_the_published_ledger_where_there_is_one(checkout, monkeypa
 def three_sources(monkeypatch):
     """A source that is kept, one that is made, and one that is gone."""
     known = {name: catalogued("a" * 40, name=name)[name] for name in ("here", "gone", "new")}
-    monkeypatch.setattr(catalogue, "load_sources", lambda: known)
+    monkeypatch.setattr(catalogue, "load_sources", lambda path=None: known)
 
-    def fetch(names, *, root, history, progress):
+    def fetch(names, *, root, history, catalogue, progress):
         for name, origin in (("here", "kept"), ("gone", "git"), ("new", "git")):
             progress(name, 1, 3)
             report = fetching.FetchReport(name, root, origin, rows=3, bytes=2_000_000)

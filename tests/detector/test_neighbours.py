@@ -68,15 +68,16 @@ def test_clusters_are_one_training_script_each_and_malicious_ones_all_there():
             "label": [1, 1, 0, 0, 0, 1],
             "cluster": [1, 1, 2, 3, 4, 5],
             "rank": [0, 1, 0, 0, 0, 0],
-            "p1": ["train"] * 5 + ["test"],
-            "clean": "text",
+            "dropped": [""] * 5 + ["why"],
+            "way": "",
+            "read": "text",
         }
     )
-    kept = assembly.training_clusters(samples, "p1", clean=2, seed=1)
-    assert kept.schema == {**neighbours.COLUMNS, "clean": pl.String}
+    kept = assembly.training_clusters(samples, clean=2, seed=1)
+    assert kept.schema == {**neighbours.COLUMNS, "read": pl.String}
     assert kept.filter(pl.col("label") == 1).select("sha256", "scripts").rows() == [("f", 2)]
     assert kept.filter(pl.col("label") == 0).height == 2 and kept["sha256"].is_sorted()
-    assert assembly.training_clusters(samples, "p1", clean=9, seed=1).height == 4
+    assert assembly.training_clusters(samples, clean=9, seed=1).height == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", None])
