@@ -161,7 +161,7 @@ def test_every_claim_and_headline_key_of_a_run_is_there(smoke, checkout):
     assert [row["id"] for row in claims] == [f"C{n:02d}" for n in range(1, 25)]
     assert all(row["reason"] for row in claims if row["verdict"] == "not_testable")
     headline = json.loads((results / "headline.json").read_text())
-    assert headline["onnx_max_abs_diff"] <= 1e-5 and headline["p1_tpr_deep"] is None  # 0.1% was not asked
+    assert headline["onnx_max_abs_diff"] <= 1e-5 and headline["p1_tpr_cnn_lstm"] is None  # 0.1% was not asked
 
 
 def test_vocabulary_and_vectors_come_from_unlabeled_training_scripts_only(smoke, checkout):
