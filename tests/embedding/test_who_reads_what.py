@@ -109,7 +109,7 @@ def test_vectors_that_are_asked_and_released_read_all_texts(root, older):
 def test_networks_of_a_fold_start_from_vectors_of_the_other_groups_at_the_pinned_commits(root):
     run = {}
     exec(cells("07_cnn_lstm")[0], run)
-    run_up_to("07_cnn_lstm", "fold_vectors.train", run)
+    run_up_to("07_cnn_lstm", "token_vectors.matrix", run)
     pinned = {word for version, *_, word in TEXTS if version == 0}
     expected = {
         fold: pinned - {word for _, _, tested, word in TEXTS if tested == fold}
