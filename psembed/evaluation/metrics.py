@@ -58,7 +58,12 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
     """
     labels, scores = checked(labels, scores)
     fpr, tpr, thresholds = roc_curve(labels, scores.astype(np.float64))
-    return pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
+    points = pl.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds})
+    along = [  # roc_curve keeps points along a level or upright line where ties make its steps unequal
+        (pl.col(rate) == pl.col(rate).shift(1)) & (pl.col(rate) == pl.col(rate).shift(-1))
+        for rate in ("fpr", "tpr")
+    ]
+    return points.filter(~pl.any_horizontal(along).fill_null(False))
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, *, max_fpr: float | None = None) -> float:

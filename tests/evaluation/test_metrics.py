@@ -171,3 +171,10 @@ def test_impossible_shares_are_named(share):
         metrics.at_prevalence(0.9, 1.1, prevalence=0.1)
     with pytest.raises(CorpusError, match="malicious and benign"):
         metrics.auc([1, 1], np.array([0.1, 0.2]), max_fpr=0.1)
+
+
+def test_roc_points_along_a_line_are_left_out_whatever_ties_they_come_from():
+    labels = np.array([1, *[0] * 9, 1])
+    scores = np.array([0.9, 0.8, 0.7, 0.7, 0.6, 0.5, 0.5, 0.5, 0.4, 0.4, 0.1])  # level steps of 1, 2, 1, 3, 2
+    points = metrics.roc_points(labels, scores)
+    assert points.select("fpr", "tpr").rows() == [(0, 0), (0, 0.5), (1, 0.5), (1, 1)]
