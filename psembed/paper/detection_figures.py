@@ -182,6 +182,37 @@ def draw_reliability(table: pl.DataFrame) -> Figure:
     return figure
 
 
+def draw_words(table: pl.DataFrame) -> Figure:
+    """Draw the weight that a linear model gives each word, the heaviest above; colour and side say the class."""
+    rows = table.sort("weight", descending=True)
+    figure = new_figure(5.2, 0.7 + 0.17 * rows.height)
+    axes = figure.subplots()
+    colours = [PALETTE[1] if weight > 0 else PALETTE[0] for weight in rows["weight"]]
+    axes.barh(range(rows.height), rows["weight"], color=colours, height=0.7)
+    axes.axvline(0, color="#444444", linewidth=0.8)
+    axes.set_yticks(range(rows.height), [word[:30] for word in rows["word"]], family="monospace", parse_math=False)
+    axes.set(ylim=(rows.height - 0.4, -0.6), xlabel="weight: below 0 for clean, above for malicious")
+    axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+    return figure
+
+
+def draw_kinds(table: pl.DataFrame) -> Figure:
+    """Draw the share of each kind of script that each model finds, with its interval."""
+    kinds, figure = distinct(table, "kind"), new_figure(6.0, 2.4)
+    axes = figure.subplots()
+    for n, model in enumerate(_in_order(table)):
+        part = where(table, model=model)
+        y = [kinds.index(kind) + 0.22 * (n - 0.5) for kind in part["kind"]]
+        style = _style(n, markersize=6, linewidth=1.3, capsize=2.5, linestyle="none")
+        axes.errorbar(part["found"], y, xerr=_errors(part, "found"), label=model_title(model), **style)
+    counts = dict(table.select("kind", "n").iter_rows())
+    axes.set_yticks(range(len(kinds)), [f"{kind}\n{counts[kind]:,} scripts" for kind in kinds])
+    axes.set(xlim=(0, 1.02), ylim=(len(kinds) - 0.5, -0.5), xlabel="share found")
+    axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+    _legend(figure)
+    return figure
+
+
 def draw_parity(python: list[float], mlnet: list[float]) -> Figure:
     """Draw scores of ML.NET against Python's, and on a log scale how far they are apart (equal ones: 0)."""
     figure = new_figure(6.6, 3.0)

@@ -54,7 +54,7 @@ AROUND = np.array([
 ])  # fmt: skip
 TEXTS = (
     "token", "family", "joined_to", "group", "box", "title", "detail", "layer", "branch", "shape", "protocol",
-    "model", "panel", "name", "transform",
+    "model", "panel", "name", "transform", "word", "kind",
 )  # fmt: skip
 
 
@@ -356,4 +356,6 @@ FIGURES = {
     "09_robustness": FigureKind(detection.draw_robustness, "protocol model transform difference low high"),
     "10_budget": FigureKind(detection.draw_budget, "model share tpr low high"),
     "11_reliability": FigureKind(detection.draw_reliability, "protocol score malicious n"),
+    "12_words": FigureKind(detection.draw_words, "word weight"),
+    "13_kinds": FigureKind(detection.draw_kinds, "kind model n found low high"),
 }

@@ -145,6 +145,20 @@ def _reliability() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["protocol", "score", "malicious", "n"], orient="row")
 
 
+def _words() -> pl.DataFrame:
+    rows = [("downloadstring", 4.1), ("$x", 1.5), ("1", 0.2), ("param", -3.2)]
+    return pl.DataFrame(rows, schema=["word", "weight"], orient="row")
+
+
+def _kinds() -> pl.DataFrame:
+    rows = [
+        (kind, model, n, 0.8, 0.7, 0.86)
+        for kind, n in (("heavily obfuscated", 1200), ("decodes and runs", 90))
+        for model in ("bag_of_words", "cnn_lstm")
+    ]
+    return pl.DataFrame(rows, schema=["kind", "model", "n", "found", "low", "high"], orient="row")
+
+
 TABLES = {
     "01_token_map": _token_map,
     "02_token_groups": _groups,
@@ -157,6 +171,8 @@ TABLES = {
     "09_robustness": _robustness,
     "10_budget": _budget,
     "11_reliability": _reliability,
+    "12_words": _words,
+    "13_kinds": _kinds,
 }
 
 
