@@ -183,14 +183,15 @@ def draw_reliability(table: pl.DataFrame) -> Figure:
 
 
 def draw_words(table: pl.DataFrame) -> Figure:
-    """Draw the weight that a linear model gives each word, the heaviest above; colour and side say the class."""
+    """Draw the weight that a linear model gives each word; side and colour say the class."""
     rows = table.sort("weight", descending=True)
     figure = new_figure(5.2, 0.7 + 0.17 * rows.height)
     axes = figure.subplots()
     colours = [PALETTE[1] if weight > 0 else PALETTE[0] for weight in rows["weight"]]
     axes.barh(range(rows.height), rows["weight"], color=colours, height=0.7)
     axes.axvline(0, color="#444444", linewidth=0.8)
-    axes.set_yticks(range(rows.height), [word[:30] for word in rows["word"]], family="monospace", parse_math=False)
+    words = [word[:30] for word in rows["word"]]
+    axes.set_yticks(range(rows.height), words, family="monospace", parse_math=False)
     axes.set(ylim=(rows.height - 0.4, -0.6), xlabel="weight: below 0 for clean, above for malicious")
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     return figure
