@@ -1,4 +1,4 @@
-"""What was found, from the published results: README's first screen, and the long tables of results.md.
+"""What was found, from the published results: what README says of it, and the long tables of results.md.
 
 `psembed paper` brings both up to date.
 """
@@ -32,6 +32,21 @@ def first_screen(results: Results) -> str:
     lines = [*_findings(results), "", f"Claims of the study: {verdicts} ([all, with reasons]({PAGE})).", ""]
     rows = [row for protocol in PROTOCOLS for row in _few(results, protocol)]
     return "\n".join([*lines, *_rates_table(rows)])
+
+
+def not_reproduced(results: Results) -> str:
+    """Return the claims that did not hold here, an item each, with what was published and what we found."""
+    items = []
+    for row in claims.evaluate(results):
+        if row["verdict"] == "not_reproduced":
+            values = [
+                f"{name} {claims.shown(row[name], row['unit'])}"
+                for name in ("published", "ours")
+                if row[name] is not None
+            ]
+            interval = claims.shown_interval(row, " ({} to {})")
+            items.append(f"- {row['id']}, {row['claim']}: {', '.join(values)}{interval}")
+    return "\n".join(items) or "Every claim that could be tested holds, at least in part."
 
 
 def _findings(results: Results) -> list[str]:
@@ -89,7 +104,7 @@ def page(results: Results) -> str:
 
 
 def update(root: Path) -> bool:
-    """Write README's results between its marks, and results.md; tell whether README changed."""
+    """Write README's results between their marks, and results.md; tell whether README changed."""
     path = root / "README.md"
     try:
         stale = stale_note(root)
@@ -100,6 +115,7 @@ def update(root: Path) -> bool:
         return False
     _write(root / PAGE, page(results))
     updated = between_marks(text, "results", f"{first_screen(results)}\n\n{stale}".rstrip())
+    updated = between_marks(updated, "not reproduced", not_reproduced(results))
     if updated == text:
         return False
     _write(path, updated)

@@ -33,13 +33,13 @@ LENGTH_CLASSES = (
 )
 
 
-def crossed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `z`, the score on a scale that all folds share, and `rate` (float64).
+def crossed(rows: pl.DataFrame, *, apiece: bool = False) -> pl.DataFrame:
+    """Add `z`, the score on a scale that all models share, and `rate` (float64).
 
-    Folds have models of their own, some surer than others: `z` is the log-odds of a score, of which the
-    quantiles LEVELS among the clean test scripts of the fold become 0 and 1. `rate` is the share of clean
-    test scripts of the other folds whose z is as high or higher. Raises CorpusError if a score is NaN, or if
-    a training has a single fold, or one without a clean test script.
+    `z` is the log-odds of a score, of which the quantiles LEVELS among the clean test scripts become 0 and 1:
+    those of all folds, or `apiece` those of the fold alone. `rate` is the share of clean test scripts of the
+    other folds whose z is as high or higher. Raises CorpusError if a score is NaN, or if a training has a
+    single fold, or one without a clean test script.
     """
     tables = [rows.clear().with_columns(z=pl.lit(0.0), rate=pl.lit(0.0))]
     for training, own in rows.group_by(TRAINING, maintain_order=True):
@@ -50,7 +50,7 @@ def crossed(rows: pl.DataFrame) -> pl.DataFrame:
         z, rate = np.empty(len(odds)), np.empty(len(odds))
         for fold in np.unique(folds):
             within = folds == fold
-            low, high = np.quantile(odds[within & clean], LEVELS)
+            low, high = np.quantile(odds[within & clean if apiece else clean], LEVELS)
             z[within] = (odds[within] - low) / max(high - low, NARROWEST)
         for fold in np.unique(folds):
             others = np.sort(z[clean & (folds != fold)])
@@ -269,27 +269,28 @@ def share_flagging(rows: pl.DataFrame, *, models: list[str], fpr: float) -> pl.D
     return test.pivot(on="model", index="sha256", values="flagged").sort("sha256")
 
 
-def other_scales(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
-    """Return what is found of the test part without bringing folds to one scale (`crossed`).
+def by_scale(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
+    """Return what is found of the test part of `crossed` rows on three scales.
 
-    Columns are protocol, model, tpr, fpr (realised, at most the one given) and scale: "one threshold for raw
-    scores", or "a threshold for each fold", set on the very scripts it judges, which is an upper bound.
+    Columns are protocol, model, tpr, fpr (realised, at most the one given) and scale: "one scale for all
+    folds", "a scale for each fold" (`crossed` apiece), and "a threshold for each fold", set on the very
+    scripts it judges, which is an upper bound.
     """
     test, at = _whole(rows), (pl.len() * fpr + 1e-9).floor()
-    tables = []
-    for scale, keys in (
-        ("one threshold for raw scores", [*TRAINING]),
-        ("a threshold for each fold", [*TRAINING, "fold"]),
-    ):
-        limits = test.filter(label=0).group_by(keys).agg(limit=pl.col("score").sort(descending=True).get(at))
-        marked = test.join(limits, on=keys, maintain_order="left", nulls_equal=True)
-        marked = marked.with_columns(flagged=(pl.col("score") > pl.col("limit")).cast(pl.Float64))
-        shares = {
-            name: pl.col("flagged").filter(pl.col("label") == label).mean()
-            for name, label in (("tpr", 1), ("fpr", 0))
-        }
-        tables.append(marked.group_by(MODEL).agg(**shares).with_columns(scale=pl.lit(scale)))
-    return pl.concat(tables).sort(*MODEL, "scale", descending=[False, False, True])
+    fold = [*TRAINING, "fold"]
+    limits = test.filter(label=0).group_by(fold).agg(limit=pl.col("score").sort(descending=True).get(at))
+    apart = test.join(limits, on=fold, maintain_order="left", nulls_equal=True)
+    views = {
+        "one scale for all folds": flagged(test, fpr=fpr),
+        "a scale for each fold": flagged(crossed(test.drop("z", "rate"), apiece=True), fpr=fpr),
+        "a threshold for each fold": apart.with_columns(flagged=(pl.col("score") > pl.col("limit")).cast(float)),
+    }
+    own = pl.col("flagged")
+    shares = {"tpr": own.filter(pl.col("label") == 1).mean(), "fpr": own.filter(pl.col("label") == 0).mean()}
+    tables = [
+        view.group_by(MODEL).agg(**shares).with_columns(scale=pl.lit(scale)) for scale, view in views.items()
+    ]
+    return pl.concat(tables).sort(MODEL, maintain_order=True)
 
 
 def budget_curve(rows: pl.DataFrame, *, fpr: float, seed: int, rounds: int) -> pl.DataFrame:

@@ -29,6 +29,16 @@ def test_readme_gets_the_measured_claims_between_its_marks(tmp_path: Path):
     assert not results.update(tmp_path)
 
 
+def test_claims_that_did_not_hold_are_listed_with_both_values():
+    known = synthetic()
+    assert "C15" not in results.not_reproduced(known)
+    for row in known["08_evaluation"]["table"]:
+        if row["model"] == "cnn_lstm":
+            row.update(tpr=0.5, low=0.4, high=0.6)
+    listed = results.not_reproduced(known).splitlines()
+    assert "- C15, coverage of the deep model: published 89.0%, ours 50.0% (40.0% to 60.0%)" in listed
+
+
 def test_a_readme_without_results_stays_as_it_is(tmp_path: Path):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- results: x -->\nold\n<!-- /results -->\n", encoding="utf-8")

@@ -68,12 +68,21 @@ def test_a_rate_is_of_other_folds_and_of_clean_test_scripts_alone():
 
 @given(st.floats(0.2, 1.5), st.floats(-2, 2))
 @settings(max_examples=20)
-def test_a_fold_whose_model_is_surer_is_judged_alike(times, more):
+def test_a_fold_whose_model_is_surer_is_judged_alike_only_on_a_scale_of_its_own(times, more):
     scored = by_chance(2, clean=300, malicious=30, folds=3, digits=17)
     odds = np.log(scored["score"] / (1 - scored["score"])).to_numpy()
-    moved = np.where(scored["fold"] == 1, expit(times * odds + more), scored["score"])
-    rates = [coverage.crossed(one)["rate"] for one in (scored, scored.with_columns(score=moved))]
-    assert rates[0].equals(rates[1])
+    moved = expit(times * odds + more)
+    both = scored.with_columns(score=moved), scored.with_columns(
+        score=np.where(scored["fold"] == 1, moved, scored["score"])
+    )
+    whole, one = (
+        [coverage.crossed(scores, apiece=apiece)["rate"] for apiece in (False, True)] for scores in both
+    )
+    before = coverage.crossed(scored)["rate"]
+    assert whole[0].equals(before)  # what is done to all folds changes no order
+    assert one[1].equals(whole[1])
+    if abs(more) > 0.5:
+        assert not one[0].equals(before)
 
 
 def test_a_model_that_tells_nothing_apart_flags_nothing():
@@ -296,14 +305,16 @@ def test_runs_on_shuffled_labels_are_averaged():
     assert alone["auc_low"] == alone["auc"] == alone["auc_high"]
 
 
-def test_other_scales_are_raw_scores_and_a_threshold_for_each_fold():
-    """The second fold's model scores everything higher: raw scores find its malicious script alone."""
+def test_scales_judge_folds_together_or_each_for_itself():
+    """The second fold's model scores everything higher."""
     step = pl.int_range(pl.len()).over("fold", "label") / 100
     score = step + pl.when(pl.col("label") == 1).then(0.3).otherwise(0.1) + 0.5 * pl.col("fold")
     known = by_chance(3, clean=40, malicious=2, folds=2).with_columns(score=score)
-    told = coverage.other_scales(coverage.crossed(known), fpr=0.05)
-    assert dict(told.select("scale", "tpr").iter_rows()) == {
-        "one threshold for raw scores": 0.5,
-        "a threshold for each fold": 1.0,
-    }
-    assert told["fpr"].to_list() == [0.05, 0.05]
+    told = coverage.by_scale(coverage.crossed(known), fpr=0.05)
+    found = dict(told.select("scale", "tpr").iter_rows())
+    for scale, apiece in (("one scale for all folds", False), ("a scale for each fold", True)):
+        marked = coverage.flagged(coverage.crossed(known, apiece=apiece), fpr=0.05)
+        assert found[scale] == marked.filter(label=1)["flagged"].mean()
+    assert found["one scale for all folds"] < found["a scale for each fold"]
+    assert found["a threshold for each fold"] == 1.0
+    assert (told["fpr"] <= 0.05).all()

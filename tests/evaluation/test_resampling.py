@@ -50,9 +50,9 @@ def test_a_rate_is_the_share_of_the_other_folds_that_scores_as_high():
     assert found["1-1-00000"] == pytest.approx(300 / 400) and found["0-0-00399"] == pytest.approx(1 / 400)
 
 
-def test_a_fold_whose_model_scores_higher_is_not_favoured():
+def test_a_fold_whose_model_scores_higher_is_not_favoured_on_a_scale_of_its_own():
     low, high = [number / 1000 for number in range(400)], [0.5 + number / 1000 for number in range(400)]
-    rows = coverage.crossed(table([low, high], [[0.45], [0.45]]))
+    rows = coverage.crossed(table([low, high], [[0.45], [0.45]]), apiece=True)
     above, below = rows.filter(label=1)["rate"]  # one score: the highest of its own fold, and the lowest
     assert above == 0 and below > 0.5
 
