@@ -8,13 +8,15 @@ import polars as pl
 
 from psembed.embedding import ablation, token_vectors, word2vec
 from psembed.embedding import stream as streams
-from psembed.embedding.stream import IDS, SCRIPTS, TOKENS, TokenStream
+from psembed.embedding.stream import TokenStream
 from psembed.embedding.token_vectors import TokenVectors
+from psembed.powershell import cleaning, command_position, tokens
 from psembed.powershell.command_position import COMMAND
-from psembed.runtime.files import sha256, sha256_of_file
+from psembed.runtime.files import sha256
 from psembed.runtime.provenance import library_version, module_hash
 
-MODULES = (streams, word2vec)  # the code that decides what training gives
+# The code that decides what training gives.
+MODULES = (cleaning, tokens, command_position, streams, word2vec, token_vectors)
 
 
 def kept(stream: TokenStream, scripts: pl.DataFrame, samples: pl.DataFrame, fold: int) -> np.ndarray:
@@ -33,26 +35,32 @@ def kept(stream: TokenStream, scripts: pl.DataFrame, samples: pl.DataFrame, fold
     return rows.select((pl.col("version") == 0) & ~pl.col("held").fill_null(True)).to_series().to_numpy()
 
 
+def names(stream: TokenStream, masks: dict[int, np.ndarray], settings: dict) -> dict[int, str]:
+    """Name the vectors of each fold by what decides them: texts, settings, code and gensim's version.
+
+    Another machine may round the numbers in them otherwise; their name is the same there.
+    """
+    code = [module_hash(Path(module.__file__)) for module in MODULES]
+    made_by = json.dumps([settings, code, library_version("gensim")], sort_keys=True)
+    texts = stream.scripts["normalised"]
+    return {
+        fold: f"fold_{fold}_{sha256('|'.join([made_by, *texts.filter(mask)]).encode())[:16]}"
+        for fold, mask in masks.items()
+    }
+
+
 def train(
     stream: TokenStream, masks: dict[int, np.ndarray], settings: dict, folder: Path, *, processes: int
 ) -> dict[int, TokenVectors]:
-    """Return the vectors of each fold, trained where `folder` has none that would come out the same.
+    """Return the vectors of each fold, trained where `folder` has none of that name (`names`).
 
     `masks` are those of `kept`; settings are `word2vec.train`'s.
     """
-    key = _key(stream, settings)
-    names = {fold: f"fold_{fold}_{sha256(key + mask.tobytes())[:16]}" for fold, mask in masks.items()}
-    missing = [fold for fold, name in names.items() if not (folder / f"{name}.npz").is_file()]
-    wanted = [ablation.Training(names[fold], "word2vec", stream.folder, masks[fold], {}) for fold in missing]
+    named = names(stream, masks, settings)
+    missing = [fold for fold, name in named.items() if not (folder / f"{name}.npz").is_file()]
+    wanted = [ablation.Training(named[fold], "word2vec", stream.folder, masks[fold], {}) for fold in missing]
     ablation.train_all(wanted, {"word2vec": settings}, folder, processes=processes)
-    return {fold: token_vectors.read(folder / f"{name}.npz") for fold, name in names.items()}
-
-
-def _key(stream: TokenStream, settings: dict) -> bytes:
-    """Name all that decides what training gives: text, settings, code and gensim's version."""
-    text = [sha256_of_file(stream.folder / name) for name in (IDS, SCRIPTS, TOKENS)]
-    code = [module_hash(Path(module.__file__)) for module in MODULES]
-    return json.dumps([text, settings, code, library_version("gensim")], sort_keys=True).encode()
+    return {fold: token_vectors.read(folder / f"{name}.npz") for fold, name in named.items()}
 
 
 def words(vectors: TokenVectors, size: int) -> list[str]:

@@ -280,10 +280,11 @@ def by_scale(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     fold = [*TRAINING, "fold"]
     limits = test.filter(label=0).group_by(fold).agg(limit=pl.col("score").sort(descending=True).get(at))
     apart = test.join(limits, on=fold, maintain_order="left", nulls_equal=True)
+    above = (pl.col("score") > pl.col("limit")).cast(pl.Float64)
     views = {
         "one scale for all folds": flagged(test, fpr=fpr),
         "a scale for each fold": flagged(crossed(test.drop("z", "rate"), apiece=True), fpr=fpr),
-        "a threshold for each fold": apart.with_columns(flagged=(pl.col("score") > pl.col("limit")).cast(float)),
+        "a threshold for each fold": apart.with_columns(flagged=above),
     }
     own = pl.col("flagged")
     shares = {"tpr": own.filter(pl.col("label") == 1).mean(), "fpr": own.filter(pl.col("label") == 0).mean()}

@@ -37,20 +37,23 @@ class Task(NamedTuple):
 class Data:
     """What networks are trained on and asked.
 
-    `samples` are chapter 5's; `encoded` has them in the same order; `matrices` are token vectors by fold;
-    `limits` are those of `protocols.training`.
+    `samples` are chapter 5's; `encoded` has them in the same order; `matrices` are token vectors by fold,
+    `vectors` their names (`fold_vectors.names`); `limits` are those of `protocols.training`.
     """
 
     samples: pl.DataFrame
     encoded: Encoded
     matrices: dict[int, np.ndarray]
+    vectors: dict[int, str]
     limits: dict[str, int]
 
     def training(self, task: Task, *, epochs: int) -> Training:
         """Return what a task trains on; on fewer labels for more epochs, so that less is not just shorter."""
         data = self._train(task.protocol, task.fold, task.share)
         longer = round(epochs / math.sqrt(task.share))
-        return Training(task.network, self.matrices[task.fold], data, task.seed, longer)
+        return Training(
+            task.network, self.matrices[task.fold], self.vectors[task.fold], data, task.seed, longer
+        )
 
     @lru_cache(maxsize=2)  # noqa: B019  lives as long as the notebook
     def _train(self, protocol: str, fold: int, share: float) -> Samples:

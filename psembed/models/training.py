@@ -26,10 +26,14 @@ NETWORKS = {name: Config(**constants) for name, constants in _NETWORKS.items()}
 
 
 class Training(NamedTuple):
-    """One network to train: its name in NETWORKS, the embedding's vectors, data, a seed, and for how long."""
+    """One network to train: its name in NETWORKS, its vectors and their name, data, a seed, and for how long.
+
+    Vectors of one name may differ between machines, by rounding.
+    """
 
     network: str
     matrix: np.ndarray
+    vectors: str
     data: Samples
     seed: int
     epochs: int
@@ -135,7 +139,7 @@ def trained(folder: Path, training: Training, **settings: int) -> tuple[object, 
 
 def _made(training: Training, settings: dict) -> tuple[object, list[dict]]:
     """Train, in half precision where the device is good at it; the network returned is in full precision."""
-    name, matrix, data, seed, epochs = training
+    name, matrix, _, data, seed, epochs = training
     config, policy = NETWORKS[name], network.precision()
     vectors = starting_vectors(name, matrix, seed=seed)
     model = network.build(vectors, config=config, seed=seed, policy=policy)
@@ -156,10 +160,10 @@ def key_of(training: Training, settings: dict) -> str:
     """Hash everything the result depends on: data, settings, code and libraries."""
     code = [module_hash(Path(module.__file__)) for module in MODULES]
     versions = [library_version(name) for name in ("tensorflow", "keras")]
-    name, matrix, data, seed, epochs = training
+    name, matrix, vectors, data, seed, epochs = training
     kind = [asdict(NETWORKS[name]), name.endswith("_random"), network.precision()]
-    made_by = [*kind, seed, epochs, settings, code, versions]
-    return _digest(matrix, *vars(data).values(), started=json.dumps(made_by, sort_keys=True))[:32]
+    made_by = [*kind, vectors, matrix.shape, seed, epochs, settings, code, versions]
+    return _digest(*vars(data).values(), started=json.dumps(made_by, sort_keys=True))[:32]
 
 
 def _digest(*arrays: np.ndarray, started: str = "") -> str:

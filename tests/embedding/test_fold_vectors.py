@@ -149,6 +149,14 @@ def test_other_texts_settings_or_streams_are_trained_anew(read, tmp_path, counte
     assert len(counted) == len(list(folder.iterdir())) == 4
 
 
+def test_older_versions_that_are_not_read_change_no_name(read, tmp_path):
+    pinned = [text for text in TEXTS if text[1] == 0]
+    without = streamed(tmp_path / "pinned", pinned)
+    folds = [0, 1, -1]
+    names = [fold_vectors.names(one, masks(one, folds), SETTINGS) for one in (read, without)]
+    assert names[0] == names[1] and len(set(names[0].values())) == len(folds)
+
+
 def test_an_interrupted_training_leaves_what_is_whole(read, tmp_path, monkeypatch):
     def interrupted(read, *, kept, **settings):
         if done:
