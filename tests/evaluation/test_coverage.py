@@ -72,8 +72,9 @@ def test_a_fold_whose_model_is_surer_is_judged_alike_only_on_a_scale_of_its_own(
     scored = by_chance(2, clean=300, malicious=30, folds=3, digits=17)
     odds = np.log(scored["score"] / (1 - scored["score"])).to_numpy()
     moved = expit(times * odds + more)
-    both = scored.with_columns(score=moved), scored.with_columns(
-        score=np.where(scored["fold"] == 1, moved, scored["score"])
+    both = (
+        scored.with_columns(score=moved),
+        scored.with_columns(score=np.where(scored["fold"] == 1, moved, scored["score"])),
     )
     whole, one = (
         [coverage.crossed(scores, apiece=apiece)["rate"] for apiece in (False, True)] for scores in both
