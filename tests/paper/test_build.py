@@ -141,7 +141,7 @@ def test_the_layout_files_hold_no_result():
     allowed = re.compile(
         r"[0-9]{2}_[a-z0-9_]+|(?:[a-z]+_)?top1|alias_hit10(_random)?|word2vec|#[0-9A-F]{6}|[a-z]*_?[0-9]gram"
         r"|(token|character) 3-grams(, SVM)?|unit42(-psencmds)?|Unit 42|Fa2y|fa2y"
-        r"|P[0-3]|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
+        r"|P[0-3]|C[0-9]{2}|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
     )
     settings = re.search(r"#let settings = \((.*?)\n\)", LAYOUT, re.DOTALL)[0]
     strings = re.findall(r'"((?:[^"\\]|\\.)*)"', LAYOUT.replace(settings, ""))
