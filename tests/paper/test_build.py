@@ -16,15 +16,19 @@ from psembed.runtime.errors import StageError
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = (ROOT / "paper" / "paper.typ").read_text(encoding="utf-8")
-STYLE = (ROOT / "paper" / "style.typ").read_text(encoding="utf-8")
+LAYOUT = "".join((ROOT / "paper" / name).read_text(encoding="utf-8") for name in ("style.typ", "tables.typ"))
+REFERENCES = (ROOT / "paper" / "refs.bib").read_text(encoding="utf-8")
+LEDGER = Path("psembed/paper/ledger.toml")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PSEMBED_STAGING", raising=False)
     (tmp_path / "paper").mkdir()
-    for name in ("paper.typ", "style.typ", "refs.bib"):
+    for name in ("paper.typ", "style.typ", "tables.typ", "refs.bib"):
         shutil.copy(ROOT / "paper" / name, tmp_path / "paper" / name)
+    (tmp_path / LEDGER).parent.mkdir(parents=True)
+    shutil.copy(ROOT / LEDGER, tmp_path / LEDGER)
     return tmp_path
 
 
@@ -64,6 +68,16 @@ def test_the_paper_builds_when_one_stage_is_missing(checkout: Path, stage: str):
     results = synthetic()
     del results[stage]
     _write(checkout, results, "public")
+    assert build.compile_paper(checkout, profile="public").startswith(b"%PDF")
+
+
+def test_the_paper_shows_the_verdict_under_each_earlier_rule(checkout: Path):
+    with_ledger = build.compile_paper(checkout, profile="public")
+    rules = (checkout / LEDGER).read_text(encoding="utf-8")
+    changed = rules.replace('until = "2026-11-29"', 'until = "2026-11-28"')
+    (checkout / LEDGER).write_text(changed, encoding="utf-8")
+    assert changed != rules and build.compile_paper(checkout, profile="public") != with_ledger
+    (checkout / LEDGER).unlink()
     assert build.compile_paper(checkout, profile="public").startswith(b"%PDF")
 
 
@@ -123,17 +137,18 @@ def test_numbers_spelt_as_share_are_not_typed_either():
     assert not re.search(r"\b(percent|per cent|%)", prose)
 
 
-def test_the_layout_file_holds_no_result():
+def test_the_layout_files_hold_no_result():
     allowed = re.compile(
-        r"[0-9]{2}_[a-z0-9_]+|(?:[a-z]+_)?top1|alias_hit10|word2vec|#[0-9A-F]{6}|[a-z]*_?[0-9]gram"
-        r"|(token|character) 3-grams(, SVM)?"
-        r"|P[0-3]|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
+        r"[0-9]{2}_[a-z0-9_]+|(?:[a-z]+_)?top1|alias_hit10(_random)?|word2vec|#[0-9A-F]{6}|[a-z]*_?[0-9]gram"
+        r"|(token|character) 3-grams(, SVM)?|unit42(-psencmds)?|Unit 42|Fa2y|fa2y"
+        r"|P[0-3]|C[0-9]{2}|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
     )
-    settings = re.search(r"#let settings = \((.*?)\n\)", STYLE, re.DOTALL)[0]
-    strings = re.findall(r'"((?:[^"\\]|\\.)*)"', STYLE.replace(settings, ""))
+    settings = re.search(r"#let settings = \((.*?)\n\)", LAYOUT, re.DOTALL)[0]
+    strings = re.findall(r'"((?:[^"\\]|\\.)*)"', LAYOUT.replace(settings, ""))
     typed = [s for s in strings if re.search(r"\d", s) and not allowed.fullmatch(s)]
     assert typed == []
-    contents = re.findall(r"\[([^\[\]#]*\d[^\[\]#]*)\]", STYLE.replace(settings, ""))
+    known = re.sub(r"\b(?:P[0-3]|Unit 42|Fa2y|Word2vec)\b", "", LAYOUT.replace(settings, ""))
+    contents = re.findall(r"\[([^\[\]#]*\d[^\[\]#]*)\]", known)
     assert contents == []
 
 
@@ -154,7 +169,19 @@ def test_every_figure_and_table_of_the_paper_is_referred_to():
 
 
 def test_every_reference_is_cited_and_every_citation_exists():
-    bibliography = (ROOT / "paper" / "refs.bib").read_text(encoding="utf-8")
-    keys = set(re.findall(r"^@\w+\{(\w+),", bibliography, re.MULTILINE))
+    keys = set(re.findall(r"^@\w+\{(\w+),", REFERENCES, re.MULTILINE))
     cited = {key for key in re.findall(r"@([a-z0-9]+)\b(?!-)", SOURCE)}
     assert keys == cited
+
+
+def test_every_reference_can_be_looked_up():
+    entries = REFERENCES.split("\n@")
+    assert len(entries) >= 30
+    for entry in entries:
+        assert re.search(r"^  title = \{.+\},$", entry, re.MULTILINE), entry
+        assert re.search(r"^  (doi = \{10\.\d{4,}/\S+\}|url = \{https://\S+\}),$", entry, re.MULTILINE), entry
+        assert entry.startswith("online{") or re.search(r"^  year = \{\d{4}\},$", entry, re.MULTILINE), entry
+
+
+def test_the_published_paper_has_ten_to_fourteen_pages():
+    assert 10 <= len(build.compile_paper(ROOT, profile="public", kind="png")) <= 14
