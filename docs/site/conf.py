@@ -84,17 +84,14 @@ def executed(root: Path, name: str) -> str:
     """Return the executed copy of a notebook, with a line before each cell that draws a figure."""
     notebook = json.loads((root / "notebooks" / "executed" / name).read_text(encoding="utf-8"))
     stale = " The notebook has changed since." if Path(name).stem in stale_copies(root) else ""
-    lines = [f"As run for the published results ([this copy](path:executed/{name})).{stale}"]
-    cells = notebook["cells"][:1]  # the title
-    for cell in notebook["cells"][1:]:
+    told = f"\n\nAs run for the published results ([this copy](path:executed/{name})).{stale}"
+    notebook["cells"][0]["source"] = "".join(notebook["cells"][0]["source"]) + told
+    cells = []
+    for cell in notebook["cells"]:
         for figure in MAKES.findall("".join(cell["source"])):
-            lines.append(f"(made-{figure})=\nThe next cell draws [{figure}](#shown-{figure}).")
-        for line in lines:
-            cells.append(
-                {"cell_type": "markdown", "id": f"site-{len(cells)}", "metadata": {}, "source": line}
-            )
+            text = f"(made-{figure})=\nThe next cell draws [{figure}](#shown-{figure})."
+            cells.append({"cell_type": "markdown", "id": f"site-{figure}", "metadata": {}, "source": text})
         cells.append(cell)
-        lines = []
     return json.dumps(notebook | {"cells": cells})
 
 
