@@ -15,7 +15,8 @@ from psembed.project.published import PUBLISHED, stale_copies
 from psembed.project.stages import maker_of
 
 PAGES = {
-    "Study": "notebooks/README docs/site/figures docs/results docs/detection docs/embedding docs/tokens",
+    "Notebooks": "notebooks/README docs/site/figures",
+    "Study": "docs/results docs/detection docs/embedding docs/tokens",
     "Detector": "MODEL_CARD docs/scoring docs/scaling docs/contract dotnet/README",
     "Project": "docs/architecture CONTRIBUTING",
 }
@@ -29,14 +30,13 @@ project = html_title = "psembed"
 root_doc = "README"
 include_patterns = ["*.md", "docs/**.md", "dotnet/*.md", "notebooks/README.md", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "bench", "data", "psembed", "tests", "work"]
-extensions = ["myst_nb"]
+extensions, templates_path = ["myst_nb"], ["."]
 nb_execution_mode = "off"
 myst_heading_anchors = 3
 highlight_language = "none"
 html_theme = "furo"
 html_static_path = html_css_files = ["site.css"]
 html_copy_source = html_show_copyright = html_show_search_summary = False
-templates_path = ["."]
 _parts = "sidebar/brand sidebar/search sidebar/scroll-start files sidebar/navigation sidebar/scroll-end"
 html_sidebars = {"**": [f"{part}.html" for part in _parts.split()]}
 
