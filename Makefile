@@ -13,7 +13,7 @@ ENVIRONMENT := setup
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce paper lab notebooks test lint lock bench dotnet
+.PHONY: help setup reproduce paper lab notebooks test lint lock site bench dotnet
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -41,6 +41,9 @@ lint: $(ENVIRONMENT)  ## style, format, imports and types
 
 lock: $(ENVIRONMENT)  ## requirements.lock anew from pyproject.toml
 	$(RUN) lock
+
+site: $(ENVIRONMENT)  ## notebooks, docs, figures and paper as a site in work/site
+	$(RUN) site
 
 bench: $(ENVIRONMENT)  ## speed of tokenising, training and scoring
 	$(RUN) bench

@@ -10,9 +10,11 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +26,12 @@ from psembed.runtime.provenance import __version__
 
 PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
+SITE = ("sphinx", "myst_nb", "furo")
 NEEDED = """\
 The first six work in the base install; event logs need pip install 'psembed[events]', layers encrypted with
 AES 'psembed[crypto]', --cluster 'psembed[cluster]'. The others, from setup on, need a clone of the project,
-where setup installs the rest of what they use, or pip install 'psembed[study,dev]' does.
+where setup installs the rest of what they use, or pip install 'psembed[study,dev]' does; site needs
+'psembed[site]'.
 """
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
@@ -45,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser().parse_args(similarity.tokens_last(arguments))
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         if not environment.has_packages(options.needs):
-            return _with_packages(arguments)
+            return _with_packages(arguments, "site" if options.needs == SITE else "study,dev")
         code = options.command(options) or 0
         sys.stdout.flush()
         return code
@@ -74,10 +78,10 @@ def _drop_what_cannot_be_written() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _with_packages(arguments: list[str]) -> int:
+def _with_packages(arguments: list[str], extras: str) -> int:
     root = environment.checkout()
     if root is None:
-        raise PsembedError("packages are missing: pip install 'psembed[study,dev]', or work in a clone")
+        raise PsembedError(f"packages are missing: pip install 'psembed[{extras}]', or work in a clone")
     return environment.enter(root, arguments)
 
 
@@ -120,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
     add("test", test, "run all tests", needs=("pytest", "xdist"))
     add("lint", _lint, "check style, format, imports and types", needs=("ruff", "importlinter", "mypy"))
     add("lock", _lock, "write requirements.lock anew from pyproject.toml", needs=("uv",))
+    add("site", _site, "build the site of notebooks, docs and paper into work/site", needs=SITE)
     add("bench", _tool("bench"), "measure the speed of tokenising, training and scoring")
     add("dotnet", _dotnet, "build dotnet/ without the SDK and compare ML.NET's scores with Python's")
     return top
@@ -316,6 +321,20 @@ def _lint(options: argparse.Namespace) -> int:
         ("-m", "mypy"),
     )
     return next(filter(None, (_python(*command) for command in commands)), 0)
+
+
+def _site(options: argparse.Namespace) -> int:
+    """Build the site and put it in place; Sphinx warns of a link that leads nowhere, and a warning fails."""
+    target = _clone() / "work" / "site"
+    with tempfile.TemporaryDirectory() as folder:
+        made = os.path.join(folder, "site")
+        strict = ("--quiet", "--fail-on-warning", "--doctree-dir", os.path.join(folder, "parsed"))
+        if code := _python("-m", "sphinx", *strict, "--conf-dir", "docs/site", ".", made):
+            return code
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(made, target)
+    print("open work/site/index.html")
+    return 0
 
 
 def _dotnet(options: argparse.Namespace) -> int:

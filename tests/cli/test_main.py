@@ -25,7 +25,8 @@ from psembed.sources import catalogue, fetching
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "score", "baseline", "similar", "analogy", "odd", "vectors", "setup", "reproduce", "run", "fetch",
-    "init", "verify", "paper", "lab", "notebooks", "test", "lint", "lock", "bench", "dotnet",
+    "init", "verify", "paper", "lab", "notebooks", "test", "lint", "lock", "site", "bench",
+    "dotnet",
 )  # fmt: skip
 
 

@@ -98,7 +98,8 @@ def test_make_offers_what_the_command_line_offers():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) - {"help"}
     assert targets == {
-        "setup", "reproduce", "paper", "lab", "notebooks", "test", "lint", "lock", "bench", "dotnet",
+        "setup", "reproduce", "paper", "lab", "notebooks", "test", "lint", "lock", "site", "bench",
+        "dotnet",
     }  # fmt: skip
     for target in targets:
         assert main.parser().parse_args([target]).command
