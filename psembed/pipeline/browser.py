@@ -1,24 +1,18 @@
 """JupyterLab in a real Chromium: a notebook is opened, its cells are run, and the page is looked at."""
 
-import json
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
+from psembed.pipeline import lab
 from psembed.runtime.environment import has_packages
 from psembed.runtime.errors import StageError
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = ("--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0")
-START, RUN = 180, 1800  # seconds that JupyterLab may take to start, and a notebook to run
+RUN = 1800  # seconds that a notebook may take
 WIDTH, HEIGHT, HIGHEST = 1400, 1000, 16_000  # of the window; Chromium draws nothing below HIGHEST
 CELLS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")].map(cell => ({
     prompt: cell.querySelector(".jp-InputPrompt")?.textContent ?? "",
@@ -32,7 +26,12 @@ HAS_RUN = f"""() => {{
         && document.querySelector('.jp-NotebookPanel [data-status="idle"]')
         && [...document.images].every(image => image.complete);
 }}"""
-BOTTOM = '[...document.querySelectorAll(".jp-Notebook .jp-Cell")].at(-1).getBoundingClientRect().bottom'
+BOTTOM = f"""() => {{
+    const notebook = document.querySelector(".jp-WindowedPanel-outer"), before = window.bottom;
+    notebook.scrollTop = 0;
+    window.bottom = [...notebook.querySelectorAll(".jp-Cell")].at(-1).getBoundingClientRect().bottom;
+    return notebook.clientHeight > {HEIGHT} && window.bottom === before && window.bottom;
+}}"""
 
 
 def missing() -> str:
@@ -61,45 +60,15 @@ def opened(folder: Path, environment: dict[str, str]) -> Iterator:
 
     try:
         with (
-            _lab(folder, environment) as lab,
+            lab.started(folder, environment) as server,
             sync_playwright() as driver,
             driver.chromium.launch(executable_path=_program()) as chromium,
-            chromium.new_context(base_url=lab["url"]) as context,
+            chromium.new_context(base_url=server["url"]) as context,
         ):
-            context.request.get(f"api/status?token={lab['token']}")
+            context.request.get(f"api/status?token={server['token']}")
             yield context
     except Error as error:
         raise StageError(f"Chromium could not be used: {error.message}") from error
-
-
-@contextmanager
-def _lab(folder: Path, environment: dict[str, str]) -> Iterator[dict]:
-    """Run JupyterLab as `make lab` does, without the settings of whoever runs it; yield address and token."""
-    with tempfile.TemporaryDirectory() as own, tempfile.TemporaryFile("w+") as log:
-        paths = {"JUPYTER_CONFIG_DIR": f"{own}/config", "JUPYTER_RUNTIME_DIR": f"{own}/runtime"}
-        paths["JUPYTER_CONFIG_PATH"] = str(folder / "notebooks" / ".lab")
-        command = [sys.executable, "-m", "jupyterlab", *OPTIONS]
-        lab = subprocess.Popen(command, cwd=folder, env=environment | paths, stdout=log, stderr=log)
-        end = time.monotonic() + START
-        try:
-            while not (told := _told(Path(own, "runtime"))):
-                if lab.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    raise StageError(f"JupyterLab did not start: {log.read().strip()[-500:]}")
-                time.sleep(0.1)
-            yield told
-        finally:
-            lab.terminate()
-            lab.wait()
-
-
-def _told(runtime: Path) -> dict | None:
-    """Return what a server has written down of itself, once it listens."""
-    with suppress(StopIteration, ValueError, OSError):
-        told = json.loads(next(runtime.glob("jpserver-*.json")).read_text("utf-8"))
-        socket.create_connection(("127.0.0.1", told["port"])).close()
-        return told
-    return None
 
 
 def fault(context, name: str, copy: Path) -> str:
@@ -112,18 +81,25 @@ def fault(context, name: str, copy: Path) -> str:
     try:
         with context.new_page() as page:
             page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-            page.goto(f"lab/tree/notebooks/{name}.ipynb?reset", timeout=START * 1000)
-            page.locator('.jp-NotebookPanel [data-status="idle"]').wait_for(timeout=START * 1000)
-            for item in ("Run", "Run All Cells"):
-                page.get_by_role("menuitem", name=item, exact=True).click()
+            page.set_default_timeout(lab.START * 1000)
+            page.goto(f"lab/tree/notebooks/{name}.ipynb?reset")
+            page.locator('.jp-NotebookPanel [data-status="idle"]').wait_for()
+            _choose(page, "Run", "Run All Cells")
             page.wait_for_function(HAS_RUN, timeout=RUN * 1000)
             page.set_viewport_size({"width": WIDTH, "height": HIGHEST})
-            page.wait_for_function(HAS_RUN)  # drawn anew
-            whole = {"x": 0, "y": 0, "width": WIDTH, "height": min(page.evaluate(BOTTOM), HIGHEST)}
+            bottom = page.wait_for_function(BOTTOM, polling=500).json_value()  # once it no longer moves
+            whole = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom, HIGHEST)}
             page.screenshot(path=copy.with_suffix(".png"), clip=whole)
+            _choose(page, "View", "Expand All Code")  # folded cells show no number
+            page.wait_for_function(HAS_RUN, timeout=RUN * 1000)
             return lacking(page.evaluate(CELLS), figures(copy))
     except Error as error:
         return f"in JupyterLab: {error.message.partition(chr(10))[0]}"
+
+
+def _choose(page, *items: str) -> None:
+    for item in items:
+        page.get_by_role("menuitem", name=item, exact=True).click()
 
 
 def figures(copy: Path) -> list[int]:
@@ -134,6 +110,8 @@ def figures(copy: Path) -> list[int]:
 
 def lacking(cells: Sequence[dict], wanted: Sequence[int]) -> str:
     """Name the first code cell of a page that shows an error, was not run or lacks an image, "" if none."""
+    if not any(wanted):
+        return "no code cell has an image by papermill"
     if len(cells) != len(wanted):
         return f"JupyterLab shows {len(cells)} code cells of {len(wanted)}"
     for place, (cell, count) in enumerate(zip(cells, wanted, strict=True), 1):

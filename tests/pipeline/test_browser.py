@@ -1,12 +1,13 @@
 """JupyterLab in a browser: finding Chromium, and what is said of a page that a reader would stumble over."""
 
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from psembed.pipeline import browser
+from psembed.pipeline import browser, lab
 from psembed.runtime.errors import StageError
 
 
@@ -101,12 +102,38 @@ def test_the_images_wanted_of_a_page_are_those_of_the_copy_by_cell(tmp_path):
     assert browser.figures(tmp_path / "copy.ipynb") == [0, 2]
 
 
-def test_a_jupyterlab_that_does_not_start_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(browser, "OPTIONS", ("--no-such-option",))
-    environment = {"PYTHONPATH": str(tmp_path)}
-    (tmp_path / "jupyterlab.py").write_text("raise SystemExit('no disk space')")
+def test_a_page_of_a_notebook_without_any_image_proves_nothing():
+    assert browser.lacking([cell()], [0]) == "no code cell has an image by papermill"
+
+
+LISTENS = """
+import json, os, pathlib, socket
+server = socket.create_server(("127.0.0.1", 0))
+runtime, config = (pathlib.Path(os.environ[f"JUPYTER_{name}_DIR"]) for name in ("RUNTIME", "CONFIG"))
+runtime.mkdir()
+settings = [path.name for path in config.rglob("*") if path.is_file()]
+told = {"port": server.getsockname()[1], "settings": settings, "path": os.environ["JUPYTER_CONFIG_PATH"]}
+(runtime / "jpserver-1.json").write_text(json.dumps(told))
+while True:
+    server.accept()
+"""
+
+
+def start(folder, program):
+    """Run a program in place of JupyterLab."""
+    (folder / "jupyterlab.py").write_text(program)
+    return lab.started(folder, {**os.environ, "PYTHONPATH": str(folder)})
+
+
+def test_jupyterlab_is_yielded_once_it_listens_with_the_clones_settings_alone(tmp_path):
+    with start(tmp_path, LISTENS) as told:
+        assert told["settings"] == ["tracker.jupyterlab-settings"]
+        assert told["path"] == str(tmp_path / "notebooks" / ".lab")
+
+
+def test_a_jupyterlab_that_does_not_start_says_why(tmp_path):
     with (
         pytest.raises(StageError, match="JupyterLab did not start: no disk space"),
-        browser._lab(tmp_path, environment),
+        start(tmp_path, "raise SystemExit('no disk space')"),
     ):
         pass
