@@ -288,7 +288,7 @@ def _paper(options: argparse.Namespace) -> None:
 
 
 def _notebooks(options: argparse.Namespace) -> int:
-    """Run notebooks by plain papermill; return 1 if one fails."""
+    """Run notebooks by plain papermill, and some in JupyterLab; return 1 if one fails."""
     from psembed.pipeline import plain
     from psembed.runtime.progress import Progress
 

@@ -182,16 +182,6 @@ def test_a_second_run_has_nothing_to_do(smoke, checkout):
     assert [stage.status for stage in again.stages] == ["skipped"] * len(STAGES)
 
 
-def test_plain_papermill_runs_one_notebook(smoke, checkout):
-    command = [sys.executable, "-m", "papermill", "notebooks/05_labels.ipynb", "out.ipynb"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [*command, "-p", "profile", "smoke", "-k", "python3", "--no-progress-bar"],
-        cwd=checkout, env=environment, check=True, capture_output=True, timeout=GUARD,
-    )  # fmt: skip
-    assert (checkout / "out.ipynb").is_file()
-
-
 def test_plain_papermill_names_the_notebook_that_is_missing(checkout):
     command = [sys.executable, "-m", "papermill", "notebooks/02_tokens.ipynb", "missing.ipynb"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

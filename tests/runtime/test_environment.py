@@ -111,7 +111,7 @@ def test_ci_runs_what_the_readme_tells_people_to_run():
     lines = script.read_text(encoding="utf-8").splitlines()
     assert "set -euo pipefail" in lines
     made = [found[1] for line in lines if (found := re.match(r"(?:[A-Z_]+=\S+ )*(make .+)", line))]
-    assert made == ["make setup", "make lint", "make test", "make reproduce"]
+    assert made == ["make setup", "make lint", "make test", "make reproduce", "make notebooks"]
 
 
 def test_another_python_is_told_what_to_run():
