@@ -192,7 +192,7 @@ def draw_words(table: pl.DataFrame) -> Figure:
     axes.axvline(0, color="#444444", linewidth=0.8)
     words = [word[:30] for word in rows["word"]]
     axes.set_yticks(range(rows.height), words, family="monospace", parse_math=False)
-    axes.set(ylim=(rows.height - 0.4, -0.6), xlabel="weight: below 0 for clean, above for malicious")
+    axes.set(ylim=(rows.height - 0.4, -0.6), xlabel="weight (above 0: malicious)")
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     return figure
 
