@@ -10,7 +10,7 @@ from pathlib import Path
 from psembed.evaluation.comparisons import COMMITTEE, TRADITIONAL
 from psembed.paper import claims, detection_figures
 from psembed.paper.build import PUBLISHED, between_marks
-from psembed.paper.ledger import FIGURE_4, VERDICTS, coverage_row, models_of
+from psembed.paper.ledger import FIGURE_4, ONLY_WIDE, VERDICTS, coverage_row, models_of
 from psembed.project.published import stale_note
 from psembed.project.results import CoverageRow, Results, load_results
 from psembed.runtime.errors import PsembedError
@@ -27,8 +27,11 @@ FEW = (TRADITIONAL, FIGURE_4, COMMITTEE)  # models of README's table, after the 
 
 def first_screen(results: Results) -> str:
     """Return what README opens with, in Markdown: findings, verdicts counted, and a table of a few rows."""
-    counted = Counter(row["verdict"] for row in claims.evaluate(results))
+    judged = claims.evaluate(results)
+    counted = Counter(row["verdict"] for row in judged)
     verdicts = ", ".join(f"{counted[name]} {name.replace('_', ' ')}" for name in VERDICTS)
+    if wide := [row["id"] for row in judged if ONLY_WIDE in row.get("reason", "")]:
+        verdicts += f"; {' and '.join(wide)} are {ONLY_WIDE}"
     lines = [*_findings(results), "", f"Claims of the study: {verdicts} ([all, with reasons]({PAGE})).", ""]
     rows = [row for protocol in PROTOCOLS for row in _few(results, protocol)]
     return "\n".join([*lines, *_rates_table(rows)])
@@ -63,9 +66,13 @@ def _findings(results: Results) -> list[str]:
         rows = {row["model"]: row for row in _few(results, protocol)}
         if FIGURE_4 in rows and len(rows) > 1:
             ours, other = rows[FIGURE_4], next(iter(rows.values()))
+            title = detection_figures.model_title(other["model"])
+            finds = f"the traditional model chosen beforehand ({title}) {other['tpr']:.0%}"
+            if TRADITIONAL in rows:
+                finds += f", a committee of traditional models {rows[TRADITIONAL]['tpr']:.0%}"
             found.append(
                 f"- **Of {words}** the study's network finds {ours['tpr']:.0%} where one clean script in a "
-                f"thousand is flagged, the best traditional model {other['tpr']:.0%}."
+                f"thousand is flagged, {finds}."
             )
     return found
 

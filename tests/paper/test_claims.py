@@ -128,6 +128,7 @@ def test_coverage_is_judged_at_the_matched_rate(claim, model, tpr, wide, verdict
     _rates(results, model).update(tpr=tpr, low=tpr - wide, high=tpr + wide, asked_tpr=0.0)
     row = _claim(results, claim)
     assert (row["verdict"], row["ours"], row["n"]) == (verdict, tpr, 400)
+    assert (ledger.ONLY_WIDE in row["reason"]) == ((tpr, wide) in {(0.88, 0.02), (0.73, 0.07)})
 
 
 def test_the_deep_claims_are_of_the_cnn_lstm_and_no_better_design():
