@@ -20,6 +20,8 @@ CELLS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")].map
     images: [...cell.querySelectorAll(".jp-RenderedImage img")].map(
         image => Math.min(image.naturalWidth, image.clientWidth, image.clientHeight)),
 }))"""
+HAS_KERNEL = """async name => (await (await fetch("/api/sessions")).json()).some(
+    session => session.name === name && session.kernel.connections)"""
 HAS_RUN = f"""() => {{
     const prompts = ({CELLS})().map(cell => cell.prompt);
     return /[0-9]/.test(prompts[0]) && !prompts.some(prompt => prompt.includes("*"))
@@ -84,6 +86,7 @@ def fault(context, name: str, copy: Path) -> str:
             page.set_default_timeout(lab.START * 1000)
             page.goto(f"lab/tree/notebooks/{name}.ipynb?reset")
             page.locator('.jp-NotebookPanel [data-status="idle"]').wait_for()
+            page.wait_for_function(HAS_KERNEL, arg=f"{name}.ipynb", polling=500)  # or nothing would be run
             _choose(page, "Run", "Run All Cells")
             page.wait_for_function(HAS_RUN, timeout=RUN * 1000)
             page.set_viewport_size({"width": WIDTH, "height": HIGHEST})

@@ -15,7 +15,7 @@ from psembed.runtime.files import write_json
 
 OPTIONS = ("--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0")
 TRACKER, SETTINGS = "lab/user-settings/@jupyterlab/notebook-extension", {"windowingMode": "none"}
-START = 180  # seconds that it may take to start
+START = 600  # seconds that it may take to start
 
 
 @contextmanager
