@@ -25,6 +25,7 @@ def to_onnx(model, path: Path, *, opset: int = 17) -> int:
     Raises ModelError if the converted graph does not pass the ONNX checker or has other names.
     """
     proto = _convert(model, opset)
+    _put_in_order(proto.graph)
     proto.producer_name = "psembed"
     onnx.helper.set_model_props(proto, {"psembed_format": str(FORMAT)})
     for value in (*proto.graph.input, *proto.graph.output):
@@ -65,6 +66,56 @@ def _convert(model, opset: int):
     if names != expected:
         raise ModelError(f"the exported graph has inputs and outputs {names}, expected {expected}")
     return proto
+
+
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Name and order nodes and constants as the outputs need them, so that a network gives the same bytes.
+
+    The converter's own names and order differ from run to run.
+    """
+    maker = {name: node for node in graph.node for name in node.output}
+    constants = {constant.name: constant for constant in graph.initializer}
+    named = {value.name: value.name for value in graph.input} | {"": ""}
+    outputs = {value.name for value in graph.output}
+    nodes, kept = [], {}  # constants by content: equal ones become one
+
+    def visit(name: str) -> None:
+        if name in named:
+            return
+        if name in constants:
+            named[name] = kept.setdefault(_nameless(constants[name]), f"constant_{len(kept)}")
+            return
+        node = maker[name]
+        for needed in node.input:
+            visit(needed)
+        named.update(
+            {out: out if out in outputs else f"step_{len(nodes)}_{n}" for n, out in enumerate(node.output)}
+        )
+        nodes.append(_renamed(node, f"step_{len(nodes)}", named))
+
+    for value in graph.output:
+        visit(value.name)
+    graph.name = "psembed"
+    for field in ("doc_string", "node", "initializer", "value_info"):
+        graph.ClearField(field)
+    graph.node.extend(nodes)
+    for content, name in kept.items():
+        constant = onnx.TensorProto.FromString(content)
+        constant.name = name
+        graph.initializer.append(constant)
+
+
+def _nameless(constant: onnx.TensorProto) -> bytes:
+    constant.ClearField("name")
+    return constant.SerializeToString(deterministic=True)
+
+
+def _renamed(node: onnx.NodeProto, name: str, named: dict[str, str]) -> onnx.NodeProto:
+    new = onnx.NodeProto(op_type=node.op_type, domain=node.domain, name=name)
+    new.input.extend(named[one] for one in node.input)
+    new.output.extend(named[one] for one in node.output)
+    new.attribute.extend(sorted(node.attribute, key=lambda attribute: attribute.name))
+    return new
 
 
 @contextlib.contextmanager

@@ -49,6 +49,34 @@ def test_scores_and_decisions_equal_keras(exported, design):
     assert result == {"max_abs_diff": result["max_abs_diff"], "decisions_equal": True, "n": 50, "ok": True}
 
 
+@pytest.mark.parametrize("design", FILES)
+def test_the_same_network_gives_the_same_bytes(exported, design, tmp_path):
+    folder, models = exported
+    export.to_onnx(models[design], tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == (folder / f"{design}.onnx").read_bytes()
+
+
+def test_order_does_not_rest_on_the_converters(exported, tmp_path):
+    """Nodes and constants shuffled and called otherwise, as another run of the converter may give them."""
+    folder, _ = exported
+    written = (folder / "figure4.onnx").read_bytes()
+    proto = onnx.load_from_string(written)
+    nodes, constants = list(proto.graph.node), list(proto.graph.initializer)
+    kept = {"", *(value.name for value in (*proto.graph.input, *proto.graph.output))}
+    for own in nodes:
+        for names in (own.input, own.output):
+            names[:] = [name if name in kept else f"other_{name}" for name in names]
+    for constant in constants:
+        constant.name = f"other_{constant.name}"
+    for field, ordered in (("node", nodes[::-1]), ("initializer", constants[::-1])):
+        copies = [type(one).FromString(one.SerializeToString()) for one in ordered]
+        proto.graph.ClearField(field)
+        getattr(proto.graph, field).extend(copies)
+    assert proto.SerializeToString(deterministic=True) != written
+    export._put_in_order(proto.graph)
+    assert proto.SerializeToString(deterministic=True) == written
+
+
 def test_another_models_file_fails_parity(exported):
     folder, _ = exported
     other = network.build(matrix(), config=Config(filters=8, units=8), seed=3)
