@@ -70,7 +70,7 @@ def _data(work: Path) -> tuple[np.ndarray, Samples, Samples]:
 
 
 def _ours(matrix: np.ndarray, train: Samples, test: Samples) -> dict:
-    trainings = [Training("cnn_lstm", matrix, train, seed, EPOCHS["ours"]) for seed in SEEDS]
+    trainings = [Training("cnn_lstm", matrix, "fold", train, seed, EPOCHS["ours"]) for seed in SEEDS]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         asked = [(one, {}) for one in trainings]
