@@ -25,6 +25,7 @@ from mpl_toolkits.mplot3d.proj3d import proj_transform
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 
+from psembed.paper import data_figures as data
 from psembed.paper import detection_figures as detection
 from psembed.paper import diagrams
 from psembed.paper.diagrams import GREY, MARKERS, PALETTE, STYLE, distinct, new_figure
@@ -358,4 +359,7 @@ FIGURES = {
     "11_reliability": FigureKind(detection.draw_reliability, "protocol score malicious n"),
     "12_words": FigureKind(detection.draw_words, "word weight"),
     "13_kinds": FigureKind(detection.draw_kinds, "kind model n found low high"),
+    "14_encodings": FigureKind(data.draw_encodings, "encoding class share"),
+    "15_copies": FigureKind(data.draw_copies, "class size share"),
+    "16_shortcuts": FigureKind(data.draw_shortcuts, "rule set balanced"),
 }

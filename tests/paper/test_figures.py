@@ -159,6 +159,21 @@ def _kinds() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["kind", "model", "n", "found", "low", "high"], orient="row")
 
 
+def _encodings() -> pl.DataFrame:
+    rows = [("ascii", "clean", 0.9), ("utf-16-le-bom", "clean", 0.1), ("ascii", "malicious", 1.0)]
+    return pl.DataFrame(rows, schema=["encoding", "class", "share"], orient="row")
+
+
+def _copies() -> pl.DataFrame:
+    rows = [("clean", 1, 1.0), ("clean", 2, 0.2), ("malicious", 1, 1.0), ("malicious", 400, 0.5)]
+    return pl.DataFrame(rows, schema=["class", "size", "share"], orient="row")
+
+
+def _shortcuts() -> pl.DataFrame:
+    rows = [(rule, name, 0.8) for rule in ("one line", "short") for name in ("all", "$set_")]
+    return pl.DataFrame(rows, schema=["rule", "set", "balanced"], orient="row")
+
+
 TABLES = {
     "01_token_map": _token_map,
     "02_token_groups": _groups,
@@ -173,6 +188,9 @@ TABLES = {
     "11_reliability": _reliability,
     "12_words": _words,
     "13_kinds": _kinds,
+    "14_encodings": _encodings,
+    "15_copies": _copies,
+    "16_shortcuts": _shortcuts,
 }
 
 
