@@ -22,6 +22,7 @@ PROTOCOLS = ("p0", "p1", "p2", "p3")
 TEST, TRAIN, UNUSED = "test", "train", ""  # the roles of a script in a protocol
 APART = "apart"  # tested and trained on as other clean scripts, but counted apart: no threshold is set on it
 SNIPPETS, PINNED = "snippets", "pinned"  # the strata that are APART
+SAME_SOURCE = {"unit42": "mpsd"}  # a stratum, and the one that holds most of its clusters again (chapter 5)
 COPIES = "copies"  # the part of test scripts whose cluster another test script stands for
 DROPPED = "dropped"  # the part of test scripts that a rule dropped
 VARIANTS = 2  # of each malicious training script, that is trained on written another way

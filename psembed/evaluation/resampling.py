@@ -1,8 +1,9 @@
 """Rates of models when chance has its way: other sources, other clusters, other groups, other seeds.
 
 Each round draws the sources of malicious scripts, the clusters within each, the groups of clean scripts and
-the seeds of training, all with replacement, and sets every threshold anew. The rounds of two models of a
-protocol draw the same scripts, so their differences are paired.
+the seeds of training, all with replacement, and sets every threshold anew. Two sets that hold the same
+scripts are one source (SAME_SOURCE). The rounds of two models of a protocol draw the same scripts, so their
+differences are paired.
 """
 
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from psembed.datasets.protocols import TEST
+from psembed.datasets.protocols import SAME_SOURCE, TEST
 from psembed.runtime.errors import CorpusError, TooFewNegativesError
 from psembed.runtime.intervals import CONFIDENCE
 
@@ -57,7 +58,8 @@ def rates(own: pl.DataFrame, *, fpr: float, asked: float, seed: int, rounds: int
         raise TooFewNegativesError(f"FPR {fpr:g} cannot be realised on {clean.height:,} clean scripts")
     random = np.random.default_rng(seed)
     weights = _of_groups(clean["group"], rounds, random)
-    shares = _of_sources(malicious["stratum"], malicious["cluster"], rounds, random)
+    sources = malicious["stratum"].replace(SAME_SOURCE)
+    shares = _of_sources(sources, malicious["cluster"], rounds, random)
     found = [_of_seed(one, weights, shares, fpr=fpr, asked=asked) for one in seeds]
     drawn = random.integers(len(seeds), size=(rounds, len(seeds)))
     return Rates(*(_over_seeds(np.stack(rate), drawn) for rate in zip(*found, strict=True)))
