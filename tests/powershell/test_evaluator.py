@@ -267,6 +267,32 @@ def test_what_is_not_certain_is_no_layer(name):
     assert not [layer for layer in layers if layer.depth]
 
 
+# Functions that call themselves under conditions that are not known, and a list that grows: each call looks new.
+WALKS = {
+    "unknown argument": ("W $o.l", "W $o.r", "W $o.m"),
+    "constant argument": ("W 'x'", "W 'y'", "W 'z'"),
+    "counter": ("W ($o+1)", "W ($o+2)", "W ($o+3)"),
+    "no argument": ("W", "W", "W"),
+    "pipeline": ("$o.l|W", "$o.r|W", "$o.m|W"),
+    "splatted": ("$p=@{o=$o.l};W @p", "W @p", "W @p;W @p"),
+}
+
+
+@pytest.mark.parametrize("kind", WALKS)
+def test_a_function_that_calls_itself_takes_no_layer_away(kind):
+    grows = '$l=[Collections.ArrayList]@();$null=$l.Add("a$($o.n)");$null=$l.Add("b")'
+    first, second, third = WALKS[kind]
+    ways = f"if($u.a){{{first}}}elseif($u.b){{{second}}}else{{{third}}}"
+    found = unwrap(f"function W($o){{{grows};{ways}}}\nW $u\niex ('{P[:9]}'+'{P[9:]}')")
+    assert found.cut == ""
+    assert P in [layer.text for layer in found.layers]
+
+
+def test_a_function_is_followed_after_it_called_itself_in_doubt():
+    reads = "function W($o){if($u.a){W $u.l}elseif($u.b){W $u.r}else{W $u.m};iex $o}"
+    assert P in [layer.text for layer in unwrap(f"{reads}\nW $u\nW ('{P[:9]}'+'{P[9:]}')").layers]
+
+
 def test_a_closure_holds_what_was_when_it_was_made():
     layers = unwrap(f"$a='{P}';$f={{iex $a}}.GetNewClosure();$a='{JUNK}';&$f").layers[1:]
     assert [layer.text for layer in layers] == [P]
