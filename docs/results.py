@@ -58,9 +58,9 @@ def _findings(results: Results) -> list[str]:
     found = []
     if held_out:
         found.append(
-            "- **The vectors know PowerShell.** Of aliases that took no part in any choice, the command is "
-            f"among the ten nearest tokens of its alias for {held_out['alias_hit10']:.0%}; chance finds next "
-            "to none."
+            "- **The vectors know PowerShell.** Of aliases by which no setting was chosen, alias and command "
+            f"have each other among their ten nearest tokens in {held_out['alias_hit10']:.0%} of cases, the "
+            "mean of both directions; chance finds next to none."
         )
     for protocol, words in PROTOCOLS.items():
         rows = {row["model"]: row for row in _few(results, protocol)}

@@ -28,10 +28,9 @@ PROFILE = "control"
 STUDY = ("papermill", "psutil", "polars", "gensim", "tensorflow", "sklearn", "datasketch", "typst")
 SITE = ("sphinx", "myst_nb", "furo")
 NEEDED = """\
-The first six work in the base install; event logs need pip install 'psembed[events]', layers encrypted with
-AES 'psembed[crypto]', --cluster 'psembed[cluster]'. The others, from setup on, need a clone of the project,
-where setup installs the rest of what they use, or pip install 'psembed[study,dev]' does; site needs
-'psembed[site]'.
+The first six work in the base install. In a clone, event logs need pip install '.[events]', layers
+encrypted with AES '.[crypto]', --cluster '.[cluster]'. The others, from setup on, need a clone, where
+setup installs the rest of what they use, or pip install '.[study,dev]' does; site needs '.[site]'.
 """
 EXIT_CODES = """\
 exit codes: 0 all went well; 1 a notebook, a test, a check or a control failed, or `score` found a malicious
@@ -81,7 +80,7 @@ def _drop_what_cannot_be_written() -> None:
 def _with_packages(arguments: list[str], extras: str) -> int:
     root = environment.checkout()
     if root is None:
-        raise PsembedError(f"packages are missing: pip install 'psembed[{extras}]', or work in a clone")
+        raise PsembedError(f"packages are missing: pip install '.[{extras}]' in a clone of psembed")
     return environment.enter(root, arguments)
 
 

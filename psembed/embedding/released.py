@@ -70,7 +70,7 @@ def load(model: str = DEFAULT, *, path: Path | None = None) -> "KeyedVectors":
     ['-ne', '-ieq']
     """
     if not has_packages(("gensim",)):
-        raise PsembedError("load_vectors needs gensim: pip install 'psembed[study]'")
+        raise PsembedError("load_vectors needs gensim: pip install '.[study]' in a clone of psembed")
     return read(model, path=path).keyed()
 
 

@@ -232,7 +232,7 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise ParameterError("--cluster needs: pip install 'psembed[cluster]'") from error
+        raise ParameterError("--cluster needs: pip install '.[cluster]' in a clone of psembed") from error
     with contextlib.ExitStack() as opened:
         scheduler = address
         if address == LOCAL:

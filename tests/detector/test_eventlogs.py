@@ -215,7 +215,7 @@ def test_what_is_no_event_log_is_refused(tmp_path, content):
 
 def test_without_the_package_the_message_says_what_to_install(log, monkeypatch):
     monkeypatch.setitem(sys.modules, "evtx", None)
-    with pytest.raises(SourceError, match=r"reading event logs needs: pip install 'psembed\[events\]'"):
+    with pytest.raises(SourceError, match=r"reading event logs needs: pip install '\.\[events\]'"):
         list(opened(log(part(1, 1, "x"))))
 
 

@@ -560,4 +560,4 @@ def test_damaged_records_of_an_event_log_are_told(folder):
 def test_without_the_package_an_event_log_says_what_to_install(folder, monkeypatch):
     write_log(folder / "a.evtx", [part(1, 1, "x")])
     monkeypatch.setitem(sys.modules, "evtx", None)
-    assert "pip install 'psembed[events]'" in reason("a.evtx")
+    assert "pip install '.[events]'" in reason("a.evtx")

@@ -15,7 +15,7 @@ from psembed.runtime import environment
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "docs" / "site"
-MISSING = "the site's packages are missing: pip install 'psembed[site]'"
+MISSING = "the site's packages are missing: pip install '.[site]'"
 needs_site = pytest.mark.skipif(not environment.has_packages(main.SITE), reason=MISSING)
 DRAWN, STALE = "notebooks/08_evaluation", "notebooks/09_onnx"
 LINKS = {
@@ -144,7 +144,7 @@ def test_without_its_packages_the_command_says_what_to_install(monkeypatch, caps
     monkeypatch.setattr(environment, "has_packages", lambda names: not names)
     monkeypatch.setattr(environment, "checkout", lambda: None)
     assert main.main(["site"]) == 2
-    assert "pip install 'psembed[site]'" in capsys.readouterr().err
+    assert "pip install '.[site]'" in capsys.readouterr().err
 
 
 def test_every_figure_of_a_notebook_has_a_title_and_says_how_to_read_it():

@@ -200,7 +200,7 @@ def test_a_file_of_ones_own_needs_no_manifest_but_is_checked(tmp_path):
 
 def test_without_gensim_it_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(released, "has_packages", lambda names: "gensim" not in names)
-    with pytest.raises(PsembedError, match=r"needs gensim.*psembed\[study\]"):
+    with pytest.raises(PsembedError, match=r"needs gensim.*\.\[study\]"):
         psembed.load_vectors()
 
 

@@ -154,8 +154,8 @@ def test_a_source_that_is_found_and_one_that_is_not_give_a_wide_interval():
 
 def test_two_sets_of_the_same_scripts_are_drawn_as_one_source():
     rows = by_chance(6, clean=400)
-    malicious = pl.col("label") == 1
-    set_of = pl.when(malicious & (pl.col("cluster") % 9 == 0)).then(pl.lit("unit42")).otherwise(pl.lit("mpsd"))
+    few = (pl.col("label") == 1) & (pl.col("cluster") % 9 == 0)
+    set_of = pl.when(few).then(pl.lit("unit42")).otherwise(pl.lit("mpsd"))
     both, one = rows.with_columns(stratum=set_of), rows.with_columns(stratum=pl.lit("mpsd"))
     assert np.array_equal(rates(both).tpr, rates(one).tpr)
     other = both.with_columns(stratum=pl.col("stratum").replace("unit42", "fa2y"))

@@ -272,5 +272,5 @@ def test_no_port_is_asked_for_that_another_may_have(recwarn):
 
 def test_without_dask_the_way_out_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
-    with pytest.raises(ParameterError, match=r"psembed\[cluster\]"), workers.dask(workers.LOCAL):
+    with pytest.raises(ParameterError, match=r"\.\[cluster\]"), workers.dask(workers.LOCAL):
         pass

@@ -33,7 +33,7 @@ def records(stream: BinaryIO) -> Iterator[dict | str]:
     Raises SourceError if it is no event log, is damaged all over or the package `evtx` is missing.
     """
     if importlib.util.find_spec("evtx") is None:
-        raise SourceError("reading event logs needs: pip install 'psembed[events]'")
+        raise SourceError("reading event logs needs: pip install '.[events]' in a clone of psembed")
     sound = lost = damaged = 0
     for chunk in _chunks(stream):
         try:
