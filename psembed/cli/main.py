@@ -80,7 +80,7 @@ def _drop_what_cannot_be_written() -> None:
 def _with_packages(arguments: list[str], extras: str) -> int:
     root = environment.checkout()
     if root is None:
-        raise PsembedError(f"packages are missing: pip install '.[{extras}]' in a clone of psembed")
+        raise PsembedError(f"packages are missing: {environment.how_to_install(extras)}")
     return environment.enter(root, arguments)
 
 

@@ -15,7 +15,7 @@ from psembed.embedding.token_vectors import TokenVectors, Vectors
 from psembed.project.published import PUBLISHED
 from psembed.project.workspace import Workspace
 from psembed.runtime import manifests
-from psembed.runtime.environment import has_packages
+from psembed.runtime.environment import has_packages, how_to_install
 from psembed.runtime.errors import ParameterError, PsembedError
 from psembed.runtime.files import RELEASED, atomic, sha256_of_file, write_json
 
@@ -70,7 +70,7 @@ def load(model: str = DEFAULT, *, path: Path | None = None) -> "KeyedVectors":
     ['-ne', '-ieq']
     """
     if not has_packages(("gensim",)):
-        raise PsembedError("load_vectors needs gensim: pip install '.[study]' in a clone of psembed")
+        raise PsembedError(f"load_vectors needs gensim: {how_to_install('study')}")
     return read(model, path=path).keyed()
 
 

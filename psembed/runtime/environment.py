@@ -96,6 +96,11 @@ def has_packages(names: tuple[str, ...]) -> bool:
     return all(importlib.util.find_spec(name) is not None for name in names)
 
 
+def how_to_install(extras: str) -> str:
+    """Say how to install extras of psembed, such as "events"; the name alone is another's on an index."""
+    return f"pip install '.[{extras}]' in a clone of psembed"
+
+
 def write_lock(root: Path) -> None:
     """Write requirements.lock anew from pyproject.toml, all platforms at once, with `uv export`.
 

@@ -14,6 +14,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from psembed.runtime.environment import how_to_install
 from psembed.runtime.errors import ParameterError, StageError
 from psembed.runtime.threads import cores
 
@@ -232,7 +233,7 @@ def dask(address: str, *, workers: int | None = None) -> Iterator["Client"]:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise ParameterError("--cluster needs: pip install '.[cluster]' in a clone of psembed") from error
+        raise ParameterError(f"--cluster needs: {how_to_install('cluster')}") from error
     with contextlib.ExitStack() as opened:
         scheduler = address
         if address == LOCAL:

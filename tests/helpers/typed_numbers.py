@@ -12,7 +12,7 @@ ALLOWED = re.compile(
     | \bwidth:\s[0-9]+%(?=[,)]) | \bdigits:\s[0-9](?=[,)])  # layout
     | @[a-z][a-z0-9-]* | <[a-z][a-z0-9-]*>  # references and labels
     | https?://\S+
-    | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[0-9]?[a-z]+)*"  # keys of results
+    | "(?:[a-z]+_)*[a-z]+[0-9]*(?:_[a-z]+)*"  # keys of results
     | \b(?:[Ww]ord2vec|P[0-3]|UTF-(?:8|16)|Windows-1252|SHA-(?:1|256)|Unit\ 42|Fa2y|[23]-(?:grams?|D))\b
     | (?<![\d.,+-])\b(?:19[89][0-9]|20[0-4][0-9])\b(?![\d%]|[.,]\d)  # years
     """

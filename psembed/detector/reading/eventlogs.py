@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from psembed.detector.reading.scriptblocks import SCRIPT_BLOCK
+from psembed.runtime.environment import how_to_install
 from psembed.runtime.errors import SourceError
 from psembed.runtime.isolated import IsolatedProcess, module, panics_as_errors, serve
 
@@ -33,7 +34,7 @@ def records(stream: BinaryIO) -> Iterator[dict | str]:
     Raises SourceError if it is no event log, is damaged all over or the package `evtx` is missing.
     """
     if importlib.util.find_spec("evtx") is None:
-        raise SourceError("reading event logs needs: pip install '.[events]' in a clone of psembed")
+        raise SourceError(f"reading event logs needs: {how_to_install('events')}")
     sound = lost = damaged = 0
     for chunk in _chunks(stream):
         try:
