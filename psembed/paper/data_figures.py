@@ -1,11 +1,11 @@
-"""The figures of the data: how scripts are written and copied, and what a shortcut would score."""
+"""The figures of the data: how scripts are written and copied, what shortcuts score, what order teaches."""
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
-from psembed.paper.diagrams import PALETTE, distinct, new_figure
+from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
 
 def draw_encodings(table: pl.DataFrame) -> Figure:
@@ -51,6 +51,26 @@ def draw_copies(table: pl.DataFrame) -> Figure:
     axes.xaxis.set_minor_formatter("")
     _share(axes, "y", "share of the scripts of a class")
     axes.legend()
+    return figure
+
+
+def draw_order(table: pl.DataFrame) -> Figure:
+    """Draw each pair's rank for every order of the tokens: a row a pair, the best on top."""
+    orders = distinct(table, "order")
+    pairs = distinct(table.filter(order=orders[0]).sort("rank", "pair"), "pair")
+    figure = new_figure(6.0, 1.2 + 0.2 * len(pairs))
+    axes = figure.subplots()
+    for n, order in enumerate(orders):
+        part = table.filter(pl.col("order") == order)
+        places = [pairs.index(pair) for pair in part["pair"]]
+        look = {"color": PALETTE[n % 7], "marker": MARKERS[n % 7], "fillstyle": ("full", "none")[n % 2]}
+        axes.plot(part["rank"], places, linestyle="", markersize=5, label=order, **look)
+    axes.set_yticks(range(len(pairs)), pairs, parse_math=False)
+    axes.set(xscale="log", xlabel="rank among the neighbours (1: nearest)", ylim=(len(pairs) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

@@ -362,4 +362,5 @@ FIGURES = {
     "14_encodings": FigureKind(data.draw_encodings, "encoding class share"),
     "15_copies": FigureKind(data.draw_copies, "class size share"),
     "16_shortcuts": FigureKind(data.draw_shortcuts, "rule set balanced"),
+    "17_order": FigureKind(data.draw_order, "pair order rank"),
 }

@@ -174,6 +174,11 @@ def _shortcuts() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["rule", "set", "balanced"], orient="row")
 
 
+def _order() -> pl.DataFrame:
+    rows = [("$x → get-item", order, rank) for order, rank in (("as written", 1), ("shuffled", 2_000))]
+    return pl.DataFrame(rows, schema=["pair", "order", "rank"], orient="row")
+
+
 TABLES = {
     "01_token_map": _token_map,
     "02_token_groups": _groups,
@@ -191,6 +196,7 @@ TABLES = {
     "14_encodings": _encodings,
     "15_copies": _copies,
     "16_shortcuts": _shortcuts,
+    "17_order": _order,
 }
 
 
