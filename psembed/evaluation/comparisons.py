@@ -8,18 +8,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
-from psembed.evaluation import resampling
-from psembed.evaluation.coverage import CHANGE
+from psembed.datasets.protocols import TEST
+from psembed.detector.verdict import log_odds
+from psembed.evaluation import coverage, resampling
+from psembed.evaluation.coverage import CHANGE, LOGIT_LIMIT
 from psembed.evaluation.resampling import Rates
+from psembed.models import bags
 from psembed.models.baselines import BASELINES
 from psembed.project.results import Comparison, Gain
 
 FIGURE_4 = "cnn_lstm"  # the study's network
 CHARACTERS = "character_cnn"  # that of the 2018 paper
 ENSEMBLE, TRADITIONAL, COMMITTEE = "ensemble", "committee_traditional", "committee"
+ONE_FILE = "committee_one_file"
 NGRAMS = ("bag_of_words", "token_3gram", "char_3gram", "svm_char_3gram")
 MEMBERS = ("bag_of_words", "svm_char_3gram", "gradient_boosting", "novelty")  # of TRADITIONAL
+IN_FILE = (*bags.MEMBERS, FIGURE_4)  # of ONE_FILE
+TRADITIONALS = (*BASELINES, *bags.MEMBERS)  # single models that are no networks
 CHOSEN_IN = "p3"
 Found = dict[tuple[str, str], Rates]  # by protocol and model: `coverage.resampled`
 
@@ -30,14 +38,21 @@ def best(found: Found, *, among: Sequence[str] | None = None, deep: bool = False
     Of equal models the first by name is taken. Where none of them was asked in CHOSEN_IN there is no choice:
     it is the study's network, or the only one of `among`; else None.
     """
-    single = {model for _, model in found} - {ENSEMBLE, TRADITIONAL, COMMITTEE}
-    wanted = single & set(among) if among else {m for m in single if (m in BASELINES) is not deep}
+    single = {model for _, model in found} - {ENSEMBLE, TRADITIONAL, COMMITTEE, ONE_FILE}
+    wanted = single & set(among) if among else {m for m in single if (m in TRADITIONALS) is not deep}
     rates = {model: found[CHOSEN_IN, model].tpr[0] for model in sorted(wanted) if (CHOSEN_IN, model) in found}
     if rates:
         return max(rates, key=rates.__getitem__)
     if deep:
         return FIGURE_4
     return next(iter(wanted)) if among and len(wanted) == 1 else None
+
+
+def released(found: Found) -> str:
+    """Return what is released: ONE_FILE if it finds more in CHOSEN_IN than the best network, else that."""
+    network = best(found, deep=True)
+    rates = [found[CHOSEN_IN, model].tpr[0] for model in (network, ONE_FILE) if (CHOSEN_IN, model) in found]
+    return ONE_FILE if len(rates) == 2 and rates[1] > rates[0] else network
 
 
 def difference(found: Found, protocol: str, models: tuple[str, str], n: int) -> Comparison:
@@ -113,8 +128,40 @@ def committee(rows: pl.DataFrame, members: Sequence[str], *, name: str) -> pl.Da
 
 
 def committees(rows: pl.DataFrame, found: Found) -> pl.DataFrame:
-    """Return the rows of three committees: ENSEMBLE (C19), TRADITIONAL, and COMMITTEE of both worlds."""
+    """Return the rows of all committees: ENSEMBLE (C19), TRADITIONAL, COMMITTEE of both worlds, ONE_FILE."""
     ngrams, deep = best(found, among=NGRAMS), best(found, deep=True)
     asked = {ENSEMBLE: (ngrams, CHARACTERS), TRADITIONAL: MEMBERS, COMMITTEE: (*MEMBERS, deep)}
     made = [committee(rows, who, name=name) for name, who in asked.items() if all(who)]
-    return pl.concat(made)
+    return pl.concat([*made, one_file(rows)])
+
+
+def one_file(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return score rows of ONE_FILE, the committee of IN_FILE, of `crossed` rows.
+
+    Its scores are probabilities (`curve`). Nothing is returned where CHOSEN_IN lacks a member.
+    """
+    means = committee(rows, IN_FILE, name=ONE_FILE)
+    if means.filter(protocol=CHOSEN_IN).is_empty():
+        return means.clear()
+    slope, offset = curve(rows)
+    odds = log_odds(means["score"].to_numpy(), limit=LOGIT_LIMIT)
+    return means.with_columns(pl.Series("score", expit(slope * odds + offset).astype(np.float32)))
+
+
+def curve(rows: pl.DataFrame) -> tuple[float, float]:
+    """Return slope and offset of the logistic curve that makes a mean `z` a probability, in CHOSEN_IN."""
+    means = committee(rows, IN_FILE, name=ONE_FILE).filter(protocol=CHOSEN_IN, part=TEST)
+    odds = log_odds(means["score"].to_numpy(), limit=LOGIT_LIMIT)
+    fitted = LogisticRegression(C=np.inf).fit(odds[:, None], means["label"].to_numpy())
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def scales(rows: pl.DataFrame, protocol: str) -> dict[str, tuple[float, float]]:
+    """Return `coverage.scale` of each of IN_FILE in a protocol, in the first seed."""
+    clean = rows.filter(protocol=protocol, part=TEST, label=0, share=1.0)
+    found = {}
+    for name in IN_FILE:
+        own = clean.filter(model=name)
+        scores = own.filter(seed=own["seed"].min())["score"].to_numpy()
+        found[name] = coverage.scale(log_odds(scores, limit=LOGIT_LIMIT))
+    return found

@@ -50,14 +50,20 @@ def crossed(rows: pl.DataFrame, *, apiece: bool = False) -> pl.DataFrame:
         z, rate = np.empty(len(odds)), np.empty(len(odds))
         for fold in np.unique(folds):
             within = folds == fold
-            low, high = np.quantile(odds[within & clean if apiece else clean], LEVELS)
-            z[within] = (odds[within] - low) / max(high - low, NARROWEST)
+            low, width = scale(odds[within & clean if apiece else clean])
+            z[within] = (odds[within] - low) / width
         for fold in np.unique(folds):
             others = np.sort(z[clean & (folds != fold)])
             below = np.searchsorted(others, z[folds == fold], side="left")
             rate[folds == fold] = 1 - below / len(others)
         tables.append(own.with_columns(z=z, rate=rate))
     return pl.concat(tables)
+
+
+def scale(clean_odds: np.ndarray) -> tuple[float, float]:
+    """Return the log-odds that `crossed` brings to 0, and how far above those lie that become 1."""
+    low, high = np.quantile(clean_odds, LEVELS)
+    return float(low), float(max(high - low, NARROWEST))
 
 
 def _require_clean(training: tuple, folds: np.ndarray, clean: np.ndarray) -> None:

@@ -48,8 +48,7 @@ def _convert(model, opset: int):
     A tf.function is traced rather than the Keras model handed over: tf2onnx.convert.from_keras reads
     attributes that Keras 3 models no longer have.
     """
-    # what the output layer takes is the last hidden layer's, as dropout does nothing in inference
-    both = keras.Model(model.inputs, [model.output, model.get_layer(SCORE).input])
+    both = keras.Model(model.inputs, [model.output, model.get_layer(FEATURES).output])
 
     def run(*inputs):
         return dict(zip((SCORE, FEATURES), both(list(inputs), training=False), strict=True))
