@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import logit
 from scored_rows import as_part, rows
 
 from psembed.evaluation import comparisons, coverage
@@ -159,6 +160,52 @@ def test_the_three_committees_and_what_chooses_their_members():
     assert made.filter(model=comparisons.COMMITTEE).equals(everyone)
     traditional = comparisons.committees(crossed.filter(pl.col("model").is_in(comparisons.MEMBERS)), {})
     assert traditional["model"].unique().to_list() == [comparisons.TRADITIONAL]
+
+
+def in_file(protocol: str) -> pl.DataFrame:
+    """Return crossed rows of what the committee in one file is made of."""
+    random = np.random.default_rng(4)
+    own = rows(protocol=protocol)
+    lifts = {name: random.normal(own["label"].to_numpy() * 2.0, 1.0) - 2 for name in comparisons.IN_FILE}
+    scores = {name: (1 / (1 + np.exp(-odds))).astype(np.float32) for name, odds in lifts.items()}
+    return coverage.crossed(
+        pl.concat(
+            [
+                own.with_columns(pl.lit(name).alias("model"), score=pl.Series(one))
+                for name, one in scores.items()
+            ]
+        )
+    )
+
+
+def test_the_committee_in_one_file_is_the_mean_of_its_members_as_a_probability():
+    crossed = pl.concat([in_file("p1"), in_file("p3")])
+    made = comparisons.one_file(crossed)
+    slope, offset = comparisons.curve(crossed)
+    for protocol in ("p1", "p3"):
+        own = crossed.filter(protocol=protocol)
+        scales = comparisons.scales(own, protocol)
+        odds = {m: logit(own.filter(model=m)["score"].to_numpy().astype(float)) for m in comparisons.IN_FILE}
+        z = [(odds[m] - low) / width for m, (low, width) in scales.items()]
+        expected = 1 / (1 + np.exp(-slope * np.mean(z, axis=0) - offset))
+        assert made.filter(protocol=protocol)["score"].to_numpy() == pytest.approx(expected, abs=1e-5)
+    judged = made.filter(protocol="p3")
+    assert judged["score"].mean() == pytest.approx(judged["label"].mean(), abs=1e-3)  # what a curve ensures
+
+
+def test_without_p3_or_a_member_there_is_no_committee_in_one_file():
+    assert comparisons.one_file(in_file("p1")).is_empty()
+    lacking = in_file("p3").filter(pl.col("model") != comparisons.FIGURE_4)
+    assert comparisons.one_file(lacking).is_empty()
+
+
+def test_what_is_released_finds_most_in_p3():
+    table = found()
+    assert comparisons.released(table) == "transformer"
+    better, worse = Rates(*[np.full(3, 0.85)] * 3), Rates(*[np.full(3, 0.8)] * 3)
+    assert comparisons.released(table | {("p3", comparisons.ONE_FILE): better}) == comparisons.ONE_FILE
+    assert comparisons.released(table | {("p3", comparisons.ONE_FILE): worse}) == "transformer"
+    assert comparisons.released({}) == comparisons.FIGURE_4
 
 
 def test_a_committee_whose_members_scored_other_scripts_is_noticed():
