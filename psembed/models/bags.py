@@ -33,9 +33,9 @@ class Gram(NamedTuple):
 
 
 GRAMS = {
-    CHARACTER_3GRAM: Gram("characters", 3, CHARACTERS, 200_003),
-    TOKEN_PAIR: Gram("tokens", 2, 16_381, 131_071),
-    NOVELTY: Gram("characters", 3, CHARACTERS, 200_003),
+    CHARACTER_3GRAM: Gram("characters", 3, CHARACTERS, 131_071),
+    TOKEN_PAIR: Gram("tokens", 2, 16_381, 98_317),
+    NOVELTY: Gram("characters", 3, CHARACTERS, 131_071),
 }
 
 
