@@ -119,6 +119,9 @@ class Verdict:
     accepted: str | None = None
 
 
+LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
+
+
 def log_odds(scores: np.ndarray, *, nearest: float = 0.0, limit: float = np.inf) -> np.ndarray:
     """Return ln(p / (1 - p)) of scores (0..1), float64, held within -limit and limit.
 

@@ -13,9 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from psembed.datasets.protocols import TEST
-from psembed.detector.verdict import log_odds
+from psembed.detector.verdict import LOGIT_LIMIT, log_odds
 from psembed.evaluation import metrics
-from psembed.evaluation.coverage import LOGIT_LIMIT
 from psembed.project.results import Calibration
 from psembed.runtime.errors import CorpusError, ParameterError
 

@@ -12,9 +12,9 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from psembed.datasets.protocols import TEST
-from psembed.detector.verdict import log_odds
+from psembed.detector.verdict import LOGIT_LIMIT, log_odds
 from psembed.evaluation import coverage, resampling
-from psembed.evaluation.coverage import CHANGE, LOGIT_LIMIT
+from psembed.evaluation.coverage import CHANGE
 from psembed.evaluation.resampling import Rates
 from psembed.models import bags
 from psembed.models.baselines import BASELINES

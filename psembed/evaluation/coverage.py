@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from psembed.datasets.protocols import APART, COPIES, DROPPED, TEST
-from psembed.detector.verdict import log_odds
+from psembed.detector.verdict import LOGIT_LIMIT, log_odds
 from psembed.evaluation import metrics, resampling
 from psembed.evaluation.resampling import Rates
 from psembed.runtime import intervals
@@ -21,7 +21,6 @@ PARTIAL = 0.01  # the partial area under the ROC curve reaches to this false-pos
 BELOW = 0.9  # of the rate wanted, that crossed thresholds are asked for, so that it is not exceeded
 LEVELS = (0.9, 0.99)  # quantiles of clean scores that are brought to 0 and 1
 NARROWEST = 1e-3  # log-odds that these are taken to be apart, at least
-LOGIT_LIMIT = 17.0  # just above the log-odds of the largest float32 below 1
 MODEL = ("protocol", "model")
 TRAINING = (*MODEL, "seed", "share")
 CHANGE = ("difference", "low", "high")

@@ -7,10 +7,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from psembed.detector.verdict import LOGIT_LIMIT
 from psembed.models.bags import Bag, Gram
 from psembed.models.network import FULL
-
-LOGIT_LIMIT = 17.0  # as psembed.evaluation.coverage holds log-odds
 
 
 class Scale(NamedTuple):
