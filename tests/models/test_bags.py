@@ -27,7 +27,7 @@ def encoded(texts: list[str], labels: list[int] | None = None) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> dict[str, bags.Bag]:
+def fitted() -> dict:
     return bags.fit(encoded(LEARNED, [0, 0, 0, 1, 1, 1]), seed=1)
 
 
@@ -37,14 +37,23 @@ def test_n_grams_count_once_a_script_and_none_reaches_into_padding():
     assert held.toarray().max() == 1
 
 
-def test_a_score_is_the_sum_over_distinct_n_grams_by_their_number():
+def test_a_machine_sums_over_distinct_n_grams_and_divides_by_the_root_of_their_number():
     values = np.zeros(100, dtype=np.float32)
     values[[12, 21, 44]] = 3, 1, -2
-    asked = characters([1, 2, 1, 2], [3], [4, 4])
-    mean = bags.Bag(TINY, values, 1.0, 0.5).score(asked)
-    assert mean == pytest.approx(expit([4 / 2 + 0.5, 0.5, -2 + 0.5]))
-    by_root = bags.Bag(TINY, values, 0.5, 0.0).score(asked)
-    assert by_root == pytest.approx(expit([4 / np.sqrt(2), 0, -2]))
+    found = bags.Machine(TINY, values, 0.5).score(characters([1, 2, 1, 2], [3], [4, 4]))
+    assert found == pytest.approx(expit([4 / np.sqrt(2) + 0.5, 0.5, -2 + 0.5]))
+
+
+def test_novelty_is_that_of_the_strangest_window():
+    values = np.full(100, -1, dtype=np.float32)
+    values[44] = 2
+    novelty = bags.Novelty(TINY, values)
+    plain, strange = [1, 2] * 400, [4] * 256
+    found = novelty.score(characters(plain, plain + strange + plain, strange, [1, 2], []))
+    # the strange ones begin in a block's middle: the best window of 256 places holds 224 of their n-grams
+    assert found == pytest.approx(expit([-1, (224 * 2 - 32) / 256, (255 * 2) / 255, -1, 0]), abs=1e-5)
+    # the window of the last block holds 99 n-grams, too few; the one before it 64 others, too
+    assert novelty.score(characters(plain[:512] + [4] * 100)) == pytest.approx(expit([(198 - 64) / 163]))
 
 
 def test_scores_rest_on_no_other_script_and_on_no_padding(fitted):
