@@ -1,14 +1,12 @@
-"""Encoded scripts as training reads them: undersampled, in batches, augmented, and grouped by length."""
+"""Encoded scripts as training reads them: undersampled, in batches, and grouped by length."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from psembed.powershell.encoding import OTHER, Samples, length_order
-from psembed.powershell.tokens import UNKNOWN
+from psembed.powershell.encoding import Samples, length_order
 
-SHORTEST = 0.3  # of a script, that cropping leaves
 GROUPS = 4  # that a batch is cut into by length
 
 
@@ -36,34 +34,6 @@ def batches(samples: Samples, *, size: int, random: np.random.Generator) -> Iter
     order = random.permutation(len(samples))
     for start in range(0, len(order), size):
         yield samples.rows(order[start : start + size])
-
-
-def augmented(batch: Samples, *, masked: float, cropped: float, random: np.random.Generator) -> Samples:
-    """Return scripts with some ids masked and some scripts cropped, so that none can be learned by heart.
-
-    `masked`: share of ids that become UNKNOWN or OTHER; `cropped`: share of scripts cut to a random window.
-    """
-    views = {"tokens": batch.tokens, "characters": batch.characters}
-    if cropped:
-        chosen = random.random(len(batch)) < cropped
-        lengths = np.where(chosen, random.uniform(SHORTEST, 1, len(batch)), 1.0)
-        starts = random.random(len(batch)) * (1 - lengths)
-        views = {name: _window(ids, starts, lengths) for name, ids in views.items()}
-    if masked:
-        for name, substitute in (("tokens", UNKNOWN), ("characters", OTHER)):
-            ids = views[name]
-            chosen = (ids > 0) & (random.random(ids.shape) < masked)
-            views[name] = np.where(chosen, ids.dtype.type(substitute), ids)
-    return Samples(**views, labels=batch.labels)
-
-
-def _window(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return a window of the content of each row at the row's beginning; both in 0..1 of the content."""
-    content = np.count_nonzero(ids, axis=1)
-    first, count = (starts * content).astype(int), np.ceil(lengths * content).astype(int)
-    places = np.arange(ids.shape[1])
-    moved = np.take_along_axis(ids, np.minimum(places + first[:, None], ids.shape[1] - 1), axis=1)
-    return np.where(places < count[:, None], moved, 0)
 
 
 def length_groups(batch: Samples) -> list[Samples]:

@@ -2,7 +2,7 @@
 
 Padding never counts, in any of them: embeddings and convolutions are masked, pooling skips what is
 masked, and row lengths are multiples of encoding.BLOCK, so that strides and windows line up. `figure4` is
-the study's, `character_cnn` and `token_cnn` are its predecessors; `transformer` and `wide` are ours.
+the study's, `character_cnn` and `token_cnn` are its predecessors.
 """
 
 from collections.abc import Callable
@@ -14,20 +14,15 @@ from keras import layers, ops
 from psembed.powershell.encoding import CHARACTERS
 
 BOTH = ("tokens", "characters")
-_BUCKETS, _MULTIPLIER = 2**16, 30_011  # of hashed n-grams; a hash stays below 2^31
 
 
 def figure4(inputs: dict, matrix: np.ndarray, config):
     """Return the score of the study's Figure 4: convolutions over both views, an LSTM, two dense layers."""
-    return _score(_figure4_features(inputs, matrix, config), config)
-
-
-def _figure4_features(inputs: dict, matrix: np.ndarray, config) -> list:
     characters = _masked_max(*_character_steps(inputs["characters"], config), floor=0.0)
     steps, mask = _token_branch(inputs["tokens"], matrix, config)
     repeated = ops.expand_dims(characters, 1) * ops.ones_like(mask)  # as in the public fakejobs topology
     joined = layers.Concatenate()([steps, repeated])
-    return [characters, _masked_max(steps, mask, floor=0.0), _lstm(joined, mask, config)]
+    return _score([characters, _masked_max(steps, mask, floor=0.0), _lstm(joined, mask, config)], config)
 
 
 def token_cnn_lstm(inputs: dict, matrix: np.ndarray, config):
@@ -47,51 +42,11 @@ def character_cnn(inputs: dict, matrix: np.ndarray, config):
     return _score([_masked_max(*_character_steps(inputs["characters"], config), floor=0.0)], config)
 
 
-def transformer(inputs: dict, matrix: np.ndarray, config):
-    """Return the score of our first design: self-attention over steps of eight tokens or 32 characters."""
-    tokens, token_mask = _token_branch(inputs["tokens"], matrix, config)
-    characters, character_mask = _character_steps(inputs["characters"], config)
-    characters = layers.MaxPooling1D(4)(characters)
-    character_mask = layers.MaxPooling1D(4)(character_mask)
-    steps = layers.Concatenate(axis=1)([tokens, characters])
-    mask = layers.Concatenate(axis=1)([token_mask, character_mask])
-    for _ in range(config.blocks):
-        steps = _attention(steps, mask, config)
-    steps = layers.Activation("relu")(steps) * mask  # zero or more, and zero where masked
-    mean = ops.sum(steps, axis=1) / (ops.sum(mask, axis=1) + 1.0)
-    return _score([ops.max(steps, axis=1), mean], config)
-
-
-def _attention(steps, mask, config):
-    """Return steps [n, L, filters] that have read each other: attention and two dense layers, added."""
-    heads, normal = 4, layers.LayerNormalization()(steps)
-    seen = ops.transpose(mask, (0, 2, 1)) > 0.5
-    read = layers.MultiHeadAttention(heads, config.filters // heads)(normal, normal, attention_mask=seen)
-    steps = (steps + read) * mask
-    inner = layers.Dense(2 * config.filters, activation="relu")(layers.LayerNormalization()(steps))
-    return steps + layers.Dense(config.filters)(inner)
-
-
-def wide(inputs: dict, matrix: np.ndarray, config):
-    """Return the score of our second design: Figure 4 with bags of n-grams beside it, as linear models have.
-
-    After wide and deep learning (Cheng et al. 2016).
-    """
-    tokens, characters = inputs["tokens"], inputs["characters"]
-    features = _figure4_features(inputs, matrix, config)
-    features += _bag(tokens, 1, buckets=len(matrix), name="token_bag")
-    features += _bag(tokens, 2, buckets=_BUCKETS, name="pair_bag")
-    features += _bag(characters, 4, buckets=_BUCKETS, name="character_bag")
-    return _score(features, config)
-
-
 DESIGNS: dict[str, tuple[tuple[str, ...], Callable]] = {
     "figure4": (BOTH, figure4),
     "token_cnn_lstm": (BOTH[:1], token_cnn_lstm),
     "token_cnn": (BOTH[:1], token_cnn),
     "character_cnn": (BOTH[1:], character_cnn),
-    "transformer": (BOTH, transformer),
-    "wide": (BOTH, wide),
 }
 """Each design's inputs and the function that joins them into a score."""
 
@@ -155,17 +110,3 @@ def _convolve(steps, mask, config, *, pool: int):
 def _masked_max(steps, mask, *, floor: float):
     """Return the maximum over steps with content, or `floor` (the least value) if there are none."""
     return ops.max(steps * mask + floor * (1.0 - mask), axis=1)
-
-
-def _bag(ids, size: int, *, buckets: int, name: str) -> list:
-    """Return sum (over the root of the count) and maximum (or 0) of the vectors of n-grams: two of [n, 16].
-
-    N-grams of more than one id are hashed into `buckets`; the ids after the end are 0, as padding is.
-    """
-    mask, hashed = _mask(ids), ids
-    for place in range(1, size):
-        later = ops.pad(ids[:, place:], ((0, 0), (0, place)))
-        hashed = ops.mod(hashed * _MULTIPLIER + later, buckets)
-    vectors = layers.Embedding(buckets, 16, embeddings_initializer="uniform", name=name)(hashed) * mask
-    total = ops.sum(vectors, axis=1) / ops.sqrt(ops.sum(mask, axis=1) + 1.0)
-    return [total, ops.relu(ops.max(vectors, axis=1))]

@@ -29,14 +29,13 @@ def fit(
     is taken with the log-odds raised by as much as the odds of an epoch are above those of all scripts, so
     that scores are those of all (prior correction, King and Zeng 2001).
 
-    `batch` is scripts per step; of `config` ratio, masked and cropped count here. Returns epoch, loss (nats a
+    `batch` is scripts per step; of `config` the ratio counts here. Returns epoch, loss (nats a
     script) and seconds of each. Raises CorpusError if a class is missing, ModelError if the loss is no longer
     finite.
     """
     _require_classes(data)
     config, random = config or Config(), np.random.default_rng(seed)
     step = _training_step(model, batches.undersampling(data.labels, ratio=config.ratio))
-    augment = {"masked": config.masked, "cropped": config.cropped, "random": np.random.default_rng(seed)}
     epoch_rows = batches.undersampled_epochs(data.labels, ratio=config.ratio, random=random)
     drawn = list(itertools.islice(epoch_rows, epochs))
     rates = _learning_rates(model, steps=sum(math.ceil(len(rows) / batch) for rows in drawn))
@@ -44,7 +43,7 @@ def fit(
     for epoch, rows in enumerate(drawn):
         started = time.perf_counter()
         read = batches.batches(data.rows(rows), size=batch, random=random)
-        loss = _one_epoch(model, step, (batches.augmented(one, **augment) for one in read), rates)
+        loss = _one_epoch(model, step, read, rates)
         history.append({"epoch": epoch, "loss": loss, "seconds": round(time.perf_counter() - started, 3)})
         log.info("epoch %d: loss %.4f", epoch, loss)
     return history

@@ -36,9 +36,6 @@ class Config:
     smoothing: float = 0.02  # of labels; keeps scores off 0 and 1, where float32 cannot tell them apart
     trainable: bool = False  # whether token vectors are trained further or stay as given
     ratio: int = 16  # clean scripts to a malicious one in an epoch, at most
-    blocks: int = 1  # attention blocks of the transformer
-    masked: float = 0.0  # share of tokens and characters masked in training (batches.augmented)
-    cropped: float = 0.0  # share of scripts cut to a window in training
 
 
 def device() -> str:

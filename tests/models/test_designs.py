@@ -15,7 +15,7 @@ VIEWS = ("tokens", "characters")
 
 @pytest.fixture(scope="module", params=sorted(DESIGNS))
 def trained(request):
-    config = network.Config(design=request.param, filters=16, units=16, learning_rate=0.02, blocks=2)
+    config = network.Config(design=request.param, filters=16, units=16, learning_rate=0.02)
     model = network.build(matrix(), config=config, seed=1)
     fit(model, samples(240), epochs=10)
     return request.param, model

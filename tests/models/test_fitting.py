@@ -127,16 +127,6 @@ def test_a_step_by_groups_is_a_step_on_the_whole_batch():
     assert np.abs(moved[0][1] - moved[1][1]).max() < 1e-5
 
 
-def test_a_network_learns_from_augmented_scripts():
-    config = Config(design="character_cnn", filters=8, units=8, learning_rate=0.02, masked=0.1, cropped=0.5)
-    model, data = network.build(matrix(), config=config, seed=1), samples(240)
-    plain = fit(model, data, epochs=1)
-    model = network.build(matrix(), config=config, seed=1)
-    other = fit(model, data, epochs=12, config=config)
-    assert other[0]["loss"] != plain[0]["loss"]
-    assert average_precision_score(data.labels, network.predict(model, data)) > 0.9
-
-
 def test_scores_are_those_of_all_scripts_though_an_epoch_has_few_clean_ones():
     """Scripts that cannot be told apart get the share of malicious ones among all, not in an epoch."""
     config = Config(design="token_cnn", filters=4, units=4, dropout=0.0, learning_rate=0.1, smoothing=0.0)
