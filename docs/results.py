@@ -71,7 +71,7 @@ def _findings(results: Results) -> list[str]:
             if TRADITIONAL in rows:
                 finds += f", a committee of traditional models {rows[TRADITIONAL]['tpr']:.0%}"
             if ONE_FILE in rows:
-                finds += f", the network with bags of n-grams in one file {rows[ONE_FILE]['tpr']:.0%}"
+                finds += f", the committee in one file that is released {rows[ONE_FILE]['tpr']:.0%}"
             found.append(
                 f"- **Of {words}** the study's network finds {ours['tpr']:.0%} where one clean script in a "
                 f"thousand is flagged, {finds}."
