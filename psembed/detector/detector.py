@@ -20,7 +20,7 @@ from psembed.powershell import cleaning, decoding
 from psembed.powershell.encoding import Encoder, Samples, ends
 from psembed.powershell.unwrap.dotnet.encodings import well_formed
 from psembed.powershell.unwrap.layers import Unwrapped, may_run, unwrap
-from psembed.powershell.unwrap.reading import joined
+from psembed.powershell.unwrap.reading import joined, without_data
 from psembed.runtime import workers
 from psembed.runtime.files import RELEASED, sha256
 from psembed.runtime.threads import cores
@@ -35,7 +35,8 @@ class Detector:
     Attributes
     ----------
     threshold : float
-        A script is called malicious if the score of what is read of it (`unwrap.reading`) is at least this.
+        A script is called malicious if its score is at least this: that of what is read of it
+        (`unwrap.reading`), or of the script by itself if that is higher.
     temperature : float
         What `calibration.apply` takes to bring scores nearer to probabilities.
     manifest : dict
@@ -153,7 +154,8 @@ class Detector:
     def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
         """Score what is read of several items, and their layers where they have any; return the verdicts."""
         texts = [[cleaning.clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
-        asked_of = [[joined(own), *own] if len(own) > 1 else own for own in texts]
+        # by itself as well, so that a harmless layer hides nothing that stands beside it
+        asked_of = [[joined(own), without_data(own[0]), *own] if len(own) > 1 else own for own in texts]
         chunks = workers.chunks(itertools.chain.from_iterable(asked_of))
         scores = itertools.chain.from_iterable(map(self._scores, chunks))
         return [
@@ -174,21 +176,26 @@ class Detector:
         regions=False,
         texts=False,
     ) -> Verdict:
-        """Add to a verdict what the scores say: the first is that of the reading, then come the layers'."""
-        own = scores[1:] or scores
+        """Add to a verdict what the scores say.
+
+        Those of a script with layers are of all read together, of the script by itself, and of each layer.
+        """
+        own = scores[2:] or scores
+        alone = len(scores) > 1 and scores[1] > scores[0]
+        score = scores[alone]
         layers = tuple(
             LayerScore(layer.how, layer.parent, layer.depth, len(layer.text), score)
             for layer, score in zip(unwrapped.layers, own, strict=True)
         )
-        malicious = scores[0] >= (self.threshold if threshold is None else threshold)
+        malicious = score >= (self.threshold if threshold is None else threshold)
         cut = f"not all layers were uncovered: limit of {unwrapped.cut}" if unwrapped.cut else ""
         verdict = replace(
             verdict,
-            score=scores[0],
+            score=score,
             malicious=malicious,
-            layer=max(range(len(own)), key=lambda number: (own[number], -number)),
+            layer=0 if alone else max(range(len(own)), key=lambda number: (own[number], -number)),
             layers=layers,
-            read=self.view(clean[0]),
+            read=self.view(clean[alone]),
             reason="; ".join(filter(None, (verdict.reason, cut))),
             texts=tuple(layer.text for layer in unwrapped.layers),
         )

@@ -262,6 +262,18 @@ def test_a_script_is_judged_together_with_its_layers(outer, inner, malicious, la
     assert verdict.read == f"{line}\ninside and long enough" == readings([line])[0]
 
 
+def test_a_harmless_layer_hides_nothing_that_stands_beside_it():
+    payload = encoded("inside and long enough")
+    line = f"bitsadmin /transfer; powershell -enc {payload}"
+    weights = {"bitsadmin": 0.8, "inside": -0.7, payload: -0.5}
+    verdict = Layered(**weights).verdict(line)
+    assert (verdict.malicious, verdict.layer, verdict.score) == (True, 0, pytest.approx(0.8))
+    assert verdict.read == "bitsadmin /transfer; powershell -enc "  # which is what is to be explained
+    assert verdict.layers[0].score == pytest.approx(0.3)
+    alone = Layered(**weights).verdict("bitsadmin /transfer")
+    assert alone.score == pytest.approx(0.8)
+
+
 def test_a_command_line_that_only_hands_a_script_over_is_read_with_it():
     line = f"powershell.exe -NoProfile -w hidden -enc {encoded('inside and long enough')}"
     for outer, inner, malicious in ((0.1, 0.3, False), (0.6, 0.0, True), (0.0, 0.6, True)):
