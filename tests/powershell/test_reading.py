@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from psembed.powershell.cleaning import clean
 from psembed.powershell.unwrap.layers import unwrap
-from psembed.powershell.unwrap.reading import joined, readings
+from psembed.powershell.unwrap.reading import joined, readings, without_data
 from psembed.runtime import workers
 
 
@@ -43,3 +43,13 @@ def test_many_scripts_keep_their_order(monkeypatch):
 @given(st.text(max_size=60))
 def test_what_is_read_begins_with_the_clean_text(text):
     assert readings([text])[0].startswith(clean(text))
+
+
+def test_what_a_script_does_beside_its_data_is_left():
+    data = encoded("Get-Service | Format-Table")
+    assert (
+        without_data(f"bitsadmin /transfer j; powershell -enc {data}")
+        == "bitsadmin /transfer j; powershell -enc "
+    )
+    assert without_data("Get-Date; " + "A" * 39) == "Get-Date; " + "A" * 39  # words may be as long
+    assert without_data(data) == without_data("") == ""
