@@ -22,7 +22,7 @@ PROTOCOLS = {
     "p1": "new scripts of sources that models have trained on (P1)",
     "p2": "scripts of a source that no model has seen (P2)",
 }
-FEW = (TRADITIONAL, FIGURE_4, ONE_FILE)  # models of README's table, after the best traditional one
+FEW = (TRADITIONAL, FIGURE_4, ONE_FILE)  # models of README's table
 
 
 def first_screen(results: Results) -> str:
@@ -33,7 +33,7 @@ def first_screen(results: Results) -> str:
     if wide := [row["id"] for row in judged if ONLY_WIDE in row.get("reason", "")]:
         verdicts += f"; {' and '.join(wide)} are {ONLY_WIDE}"
     lines = [*_findings(results), "", f"Claims of the study: {verdicts} ([all, with reasons]({PAGE})).", ""]
-    rows = [row for protocol in PROTOCOLS for row in _few(results, protocol)]
+    rows = [row for protocol in PROTOCOLS for row in _few(results, protocol) if row["model"] in FEW]
     return "\n".join([*lines, *_rates_table(rows)])
 
 

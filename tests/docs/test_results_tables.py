@@ -20,11 +20,12 @@ def test_readme_gets_the_measured_claims_between_its_marks(tmp_path: Path):
     assert results.update(tmp_path)
     text = readme.read_text(encoding="utf-8")
     assert "the study's network finds 90% where one clean script in a thousand is flagged" in text
+    assert "the committee in one file that is released 96%." in text
     assert "| P1 | CNN-LSTM | 90.5% (87.5% to 93.5%) | 0.100% | 400 | 20,500 |" in text and "old" not in text
     page = (tmp_path / results.PAGE).read_text(encoding="utf-8")
     assert "| C15 coverage of the deep model | 89.0% | 90.5% (87.5% to 93.5%) | reproduced |" in page
     assert "| P3 | transformer | 82.5% (79.5% to 85.5%) | 0.100% | 400 | 20,500 |" in page
-    assert "| P0 |" not in page and page.count("| P2 |") == 7  # a row a model, at the rate asked for
+    assert "| P0 |" not in page and page.count("| P2 |") == 8  # a row a model, at the rate asked for
     assert text.startswith("before\n") and text.endswith("<!-- /results -->\nafter\n")
     assert not results.update(tmp_path)
 

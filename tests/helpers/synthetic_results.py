@@ -8,6 +8,7 @@ MODELS = (
     "cnn_lstm",
     "transformer",
     "committee",
+    "committee_one_file",
 )
 PROTOCOLS = {"p0": -0.02, "p1": 0.0, "p2": 0.2, "p3": 0.1}  # and how much harder each is
 _EXPECTED = {

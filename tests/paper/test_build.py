@@ -140,7 +140,7 @@ def test_numbers_spelt_as_share_are_not_typed_either():
 def test_the_layout_files_hold_no_result():
     allowed = re.compile(
         r"[0-9]{2}_[a-z0-9_]+|(?:[a-z]+_)?top1|alias_hit10(_random)?|word2vec|#[0-9A-F]{6}|[a-z]*_?[0-9]gram"
-        r"|(token|character) 3-grams(, SVM)?|unit42(-psencmds)?|Unit 42|Fa2y|fa2y"
+        r"|(token|character) 3-grams(, SVM|, rows)?|unit42(-psencmds)?|Unit 42|Fa2y|fa2y"
         r"|P[0-3]|C[0-9]{2}|a4|1(\.1)?|0|10|(public|control|paper|figures)?/.*|.*\.json|p[0-3]"
     )
     settings = re.search(r"#let settings = \((.*?)\n\)", LAYOUT, re.DOTALL)[0]
