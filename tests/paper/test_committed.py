@@ -12,6 +12,7 @@ from psembed.cli.main import parser as command_line
 from psembed.detector.detector import Detector
 from psembed.embedding import released
 from psembed.evaluation import comparisons, coverage, score_tables
+from psembed.models import bags
 from psembed.paper import build, claims, figures, headline
 from psembed.project.results import load_results
 from psembed.project.workspace import Workspace
@@ -116,7 +117,7 @@ def test_the_coverage_table_follows_from_the_committed_scores():
     """Rates of the published table, from the scores alone (intervals need no second draw)."""
     published = json.loads((RESULTS / "08_evaluation.json").read_text())
     workspace, fpr = Workspace("public", root=ROOT), published["fpr"]
-    kinds = [score_tables.BASELINES, score_tables.NETWORKS]
+    kinds = [score_tables.BASELINES, score_tables.NETWORKS, bags.FOLDER]
     single = coverage.crossed(score_tables.read(workspace, kinds))
     few = {"fpr": fpr, "seed": 1, "rounds": 2}
     chosen = coverage.resampled(single.filter(protocol=comparisons.CHOSEN_IN), **few)
