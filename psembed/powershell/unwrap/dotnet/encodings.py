@@ -14,6 +14,7 @@ _INFLATE_STEP = 1 << 16  # bytes of compressed input
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 _SAMPLE = 1 << 16  # characters looked at to tell text from data
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ufffd-\uffff\ud800-\udfff\ue000-\uf8ff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ASCII = re.compile("[\t\n\r -~]")
 # Names and code pages of .NET.
 CODECS = {
@@ -95,8 +96,6 @@ def ascii_share(text: str) -> float:
 
 def well_formed(text: str) -> str:
     """Return `text` with pairs of surrogates joined, and U+FFFD for a half that stands alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+    if text.isascii() or _SURROGATE.search(text) is None:  # encoding it would take its size again
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -41,6 +41,7 @@ from psembed.powershell.unwrap.parsing import tree
 STALE = 20_000  # steps after which a loop is given up that nothing comes out of
 DULL = 8  # calls in a row after which a function is not followed any more that nothing came out of
 IDLE = 64  # such calls in all, which may have changed variables
+DOUBTFUL = 4  # calls of a function by itself, under a condition that is not known; fewer than DULL
 SHORT = 64  # characters of an argument that may not be worth another call
 HEIGHT = 90  # brackets and calls within each other that are followed
 
@@ -165,9 +166,8 @@ class Interpreter:
 
         With `turns` its part named process is run for each of them.
         """
-        if (code.dull >= DULL or code.idle >= IDLE) and not any(
-            isinstance(v, str) and len(v) >= SHORT for _, (v, _) in arguments or ()
-        ):
+        ways, outer_ways = len(self.state.gained), code.ways
+        if self._is_idle(code, arguments, again=0 < outer_ways < ways):
             self.forget(*(name for name in code.body.assigned if ":" in name))
             return UNKNOWN
         code.entered = True
@@ -179,6 +179,7 @@ class Interpreter:
         outer, self.output = self.output, Output()
         doubt, self.doubt = self.doubt, set()
         self.height += code.body.height + 1
+        code.ways = ways
         if own_scope:
             self.state.scopes.append({})
         try:
@@ -201,9 +202,19 @@ class Interpreter:
             return known
         finally:
             self.height -= code.body.height + 1
+            code.ways = outer_ways
             if own_scope:
                 self.state.scopes.pop()
             self.output, self.doubt = outer, doubt
+
+    def _is_idle(self, code: tree.Code, arguments: list[tuple[str, Known]] | None, *, again: bool) -> bool:
+        """Tell whether a call is not worth following: `again` by itself in doubt, or fruitless as before."""
+        code.doubtful += again
+        if again and code.doubtful > DOUBTFUL:
+            return True
+        return (code.dull >= DULL or code.idle >= IDLE) and not any(
+            isinstance(value, str) and len(value) >= SHORT for _, (value, _) in arguments or ()
+        )
 
     def _take_turns(self, body: tree.Body, turns: list[Known]) -> None:
         """Run the parts of a function that takes a pipeline."""

@@ -14,6 +14,9 @@ from psembed.powershell.unwrap.parsing.lexis import (
     NUMBER,
     NUMBERS,
     OPENS_OPERAND,
+    OPENS_OPERATOR,
+    OPENS_REDIRECTION,
+    OPENS_STEP,
     OPERATOR,
     PARAMETER,
     PIECE,
@@ -66,8 +69,8 @@ class Expressions(Operands):
 
     def _operator(self) -> tuple[str, int] | None:
         """Return the operator that comes next, in lower case, and its end."""
-        self._skip(lines=self.loose)
-        found = OPERATOR.match(self.text, self.pos)
+        here = self._skip(lines=self.loose)
+        found = OPERATOR.match(self.text, self.pos) if here in OPENS_OPERATOR else None
         if found is None:
             return None
         name = found[1].lower() if found[1] else "-" if found[2] in DASH_SET else found[2]
@@ -187,7 +190,8 @@ class Expressions(Operands):
         return Prefixed(begin, self.pos, prefixes, operand) if prefixes else operand
 
     def _stepped(self, operand: Node) -> Node:
-        step = AFTER.match(self.text, self.pos) if isinstance(operand, Variable | Postfixed) else None
+        follows = isinstance(operand, Variable | Postfixed) and self._here() in OPENS_STEP
+        step = AFTER.match(self.text, self.pos) if follows else None
         if step is None:
             return operand
         self.pos = step.end()
@@ -216,7 +220,7 @@ class Expressions(Operands):
         silent = False
         while (here := self._skip(lines=False)) not in ENDS:
             start = self.pos
-            if redirection := REDIRECTION.match(self.text, start):
+            if here in OPENS_REDIRECTION and (redirection := REDIRECTION.match(self.text, start)):
                 self.pos = redirection.end()
                 silent |= not (redirection[1] or "").strip("*1") and not redirection[2]
                 if not redirection[2]:

@@ -71,6 +71,9 @@ GAP_STARTS = frozenset(" \t\r\n`<#\x0b\x0c\x85\xa0\u1680\u2028\u2029\u202f\u205f
     chr(code) for code in range(0x2000, 0x200B)
 }
 ENDS = frozenset(["", ";", "|", ")", "}", "\n", "\r", "&"])
+# What patterns begin with: to look at one character is cheaper than to try a pattern in vain.
+OPENS_OPERATOR, OPENS_REDIRECTION = frozenset(".*/%+") | DASH_SET, frozenset("*><") | DIGITS
+OPENS_ASSIGN, OPENS_STEP = frozenset("=?+*/%") | DASH_SET, frozenset(" \t+-")
 OPENS_OPERAND = QUOTES | DIGITS | frozenset("$([@{+!,") | DASH_SET
 _SCOPE = re.compile(r"^(?:local|private|variable|using):")
 

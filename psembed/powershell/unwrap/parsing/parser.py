@@ -20,6 +20,7 @@ from psembed.powershell.unwrap.parsing.lexis import (
     LINE,
     NAME,
     NUMBER,
+    OPENS_ASSIGN,
     OPENS_OPERAND,
     PARAMETER,
     QUOTES,
@@ -88,8 +89,8 @@ class Parser(Expressions):
         begin, targets = self.pos, []
         part = self._element()
         while isinstance(part, Variable | Postfixed | Prefixed | Items):
-            self._skip(lines=self.loose)
-            operator = ASSIGNS.match(self.text, self.pos)
+            here = self._skip(lines=self.loose)
+            operator = ASSIGNS.match(self.text, self.pos) if here in OPENS_ASSIGN else None
             if operator is None:
                 break
             targets.append((part, operator[1] or ""))

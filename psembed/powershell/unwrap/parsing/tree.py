@@ -129,6 +129,8 @@ class Code(Node):
     body: "Body"
     piped: str = ""  # the parameter that takes what is piped in
     entered: bool = field(default=False, init=False)
+    ways: int = field(default=0, init=False)  # ways that part around the innermost call; 0: none
+    doubtful: int = field(default=0, init=False)  # calls of it by itself that may not happen
     dull: int = field(default=0, init=False)  # calls in a row that gave nothing
     idle: int = field(default=0, init=False)  # calls that gave no value and no script
 
