@@ -19,14 +19,14 @@ import psembed.detector
 from psembed.detector import explain, regions
 from psembed.detector.reading import events, scriptblocks
 from psembed.powershell import cleaning, defanging, tokens
-from psembed.powershell.unwrap import command_line, layers
+from psembed.powershell.unwrap import command_line, layers, reading
 from psembed.powershell.unwrap.dotnet import encodings, operators, patterns
 from psembed.powershell.unwrap.interpreter import expressions, hosts
 from psembed.powershell.unwrap.parsing import lexis
 
 MODULES = (
     cleaning, command_line, defanging, encodings, events, explain, expressions, hosts, layers, operators,
-    lexis, patterns, regions, scriptblocks, tokens,
+    lexis, patterns, reading, regions, scriptblocks, tokens,
 )  # fmt: skip
 SCORING = (  # what `psembed score` imports
     "psembed.cli.main",
