@@ -17,7 +17,7 @@ from psembed.detector.onnx_model import FEATURES, SCORE, open_session, run_onnx
 from psembed.detector.regions import deciding_region
 from psembed.detector.verdict import Item, LayerScore, Verdict
 from psembed.powershell import cleaning, decoding
-from psembed.powershell.encoding import Encoder, Samples, ends
+from psembed.powershell.encoding import READ_CHARS, Encoder, Samples, ends
 from psembed.powershell.unwrap.dotnet.encodings import well_formed
 from psembed.powershell.unwrap.layers import Unwrapped, may_run, unwrap
 from psembed.powershell.unwrap.reading import joined, without_data
@@ -154,8 +154,7 @@ class Detector:
     def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
         """Score what is read of several items, and their layers where they have any; return the verdicts."""
         texts = [[cleaning.clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
-        # by itself as well, so that a harmless layer hides nothing that stands beside it
-        asked_of = [[joined(own), without_data(own[0]), *own] if len(own) > 1 else own for own in texts]
+        asked_of = [[joined(own), _alone(own[0]), *own] if len(own) > 1 else own for own in texts]
         chunks = workers.chunks(itertools.chain.from_iterable(asked_of))
         scores = itertools.chain.from_iterable(map(self._scores, chunks))
         return [
@@ -201,6 +200,11 @@ class Detector:
         )
         region = deciding_region(self, verdict) if regions and malicious else None
         return replace(verdict, region=region, texts=verdict.texts * texts)
+
+
+def _alone(clean: str) -> str:
+    """Return what is scored of a script by itself, so that a harmless layer hides nothing beside it."""
+    return without_data(ends(clean, READ_CHARS))
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:
