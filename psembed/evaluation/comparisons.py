@@ -150,7 +150,7 @@ def one_file(rows: pl.DataFrame) -> pl.DataFrame:
 
 def curve(rows: pl.DataFrame) -> tuple[float, float]:
     """Return slope and offset of the logistic curve that makes a mean `z` a probability, in CHOSEN_IN."""
-    means = committee(rows, IN_FILE, name=ONE_FILE).filter(protocol=CHOSEN_IN, part=TEST)
+    means = committee(rows.filter(protocol=CHOSEN_IN, part=TEST), IN_FILE, name=ONE_FILE)
     odds = log_odds(means["score"].to_numpy(), limit=LOGIT_LIMIT)
     fitted = LogisticRegression(C=np.inf).fit(odds[:, None], means["label"].to_numpy())
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

@@ -107,10 +107,8 @@ def test_joined_they_are_saved_and_exported_as_one_file(joined, tmp_path):
     alone, both, _ = joined
     asked = encoded(odd_texts())
     network.save(both, tmp_path / "both.keras")
-    assert (
-        network.predict(network.load(tmp_path / "both.keras"), asked) == network.predict(both, asked)
-    ).all()
-    again = network.load(tmp_path / "both.keras")  # whose operations have names that new ones may not take
+    again = network.load(tmp_path / "both.keras")
+    assert (network.predict(again, asked) == network.predict(both, asked)).all()
     export.to_onnx(again, tmp_path / "both.onnx")
     result = export.parity(both, tmp_path / "both.onnx", asked, threshold=0.5)
     assert result["ok"] and result["n"] == len(asked)
@@ -125,7 +123,7 @@ def test_joined_they_are_saved_and_exported_as_one_file(joined, tmp_path):
 def test_a_network_that_was_loaded_can_be_joined(fitted, joined, tmp_path):
     alone, both, scales = joined
     network.save(alone, tmp_path / "alone.keras")
-    loaded = network.load(tmp_path / "alone.keras")
+    loaded = network.load(tmp_path / "alone.keras")  # its operations have names that new ones may not take
     again = one_file.join(loaded, fitted, scales, slope=1.5, offset=-0.5)
     asked = encoded(odd_texts())
     assert network.predict(again, asked) == pytest.approx(network.predict(both, asked), abs=1e-6)
