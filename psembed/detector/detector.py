@@ -153,8 +153,8 @@ class Detector:
 
     def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
         """Score what is read of several items, and their layers where they have any; return the verdicts."""
-        texts = [[cleaning.clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
-        asked_of = [[joined(own), _alone(own[0]), *own] if len(own) > 1 else own for own in texts]
+        texts = [[_clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
+        asked_of = [[joined(own), without_data(own[0]), *own] if len(own) > 1 else own for own in texts]
         chunks = workers.chunks(itertools.chain.from_iterable(asked_of))
         scores = itertools.chain.from_iterable(map(self._scores, chunks))
         return [
@@ -202,9 +202,9 @@ class Detector:
         return replace(verdict, region=region, texts=verdict.texts * texts)
 
 
-def _alone(clean: str) -> str:
-    """Return what is scored of a script by itself, so that a harmless layer hides nothing beside it."""
-    return without_data(ends(clean, READ_CHARS))
+def _clean(text: str) -> str:
+    """Return a text clean, of a long one no more than is read."""
+    return ends(cleaning.clean(text, most=READ_CHARS), READ_CHARS)
 
 
 def _read(item: Item) -> tuple[Verdict, str | None]:

@@ -318,13 +318,13 @@ def by_stratum(rows: pl.DataFrame, *, fpr: float) -> pl.DataFrame:
     """Return the share flagged by class, stratum and length, with interval and n.
 
     Columns are protocol, model, label, by ("stratum" or "characters"), value, flagged and n. Scripts that are
-    APART count, too.
+    APART are strata of their own, and not among those by length.
     """
     marked = flagged(rows.filter(pl.col("share") == 1), fpr=fpr)
-    test = pl.concat([per_script(marked, part, "flagged") for part in (TEST, APART)])
+    test, apart = (per_script(marked, part, "flagged") for part in (TEST, APART))
     reached = pl.sum_horizontal(pl.col("characters") >= low for low in LENGTHS)
     views = {
-        "stratum": test.with_columns(value="stratum"),
+        "stratum": pl.concat([test, apart]).with_columns(value="stratum"),
         "characters": test.with_columns(value=pl.lit(pl.Series(LENGTH_CLASSES)).gather(reached)),
     }
     keys = [*MODEL, "label", "by", "value"]

@@ -1,6 +1,7 @@
 """Comments and white space out: the one way every script is cleaned before a model sees it."""
 
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,15 +18,15 @@ _PLAIN_STRINGS = re.compile(
     rf"(?:[{DOUBLE_QUOTES}][^{DOUBLE_QUOTES}`$]*[{DOUBLE_QUOTES}]"
     rf"|[{SINGLE_QUOTES}][^{SINGLE_QUOTES}]*[{SINGLE_QUOTES}]){{1,1000}}"
 )
-_HERE_STRING = re.compile(rf"@([{SINGLE_QUOTES}]|[{DOUBLE_QUOTES}])[ \t]*\n")
+_HERE_STRING = re.compile(rf"@([{SINGLE_QUOTES}]|[{DOUBLE_QUOTES}])[ \t]*[\r\n]")
 # The end of a here-string that is double-quoted, or not.
 HERE_END = {
-    double: re.compile(rf"\r?\n[{q}]@") for double, q in ((False, SINGLE_QUOTES), (True, DOUBLE_QUOTES))
+    double: re.compile(rf"(?:\r\n?|\n)[{q}]@") for double, q in ((False, SINGLE_QUOTES), (True, DOUBLE_QUOTES))
 }
 # A # opens a comment only where a token can start: after white space, after a character that ends
 # every token (about_Parsing), or after a closing bracket, quote or block comment; so not in page#top.
 _BEFORE_COMMENT = frozenset("&(),;{}|]" + SINGLE_QUOTES + DOUBLE_QUOTES)
-_COMMENT_LINES = re.compile(r"#[^\n]*(?:\n\s*#[^\n]*){0,1000}")
+_COMMENT_LINES = re.compile(r"#[^\r\n]*(?:[\r\n]\s*#[^\r\n]*){0,1000}")
 Rewriting = dict[str, Callable[[str], str]]  # what stands for a span of each kind
 Edit = tuple[int, int, str]  # start, end, what stands there instead
 _SPACE_STEP = 1 << 20  # characters; white space is collapsed in pieces to bound memory
@@ -41,7 +42,7 @@ def strip_comments(text: str) -> str:
     damaged script.
     """
     text = _unix_lines(text)
-    return _rewritten(text, {COMMENT: _comment_gone}) if "#" in text else text
+    return edited(text, _without_comments(text))
 
 
 def code_lines(text: str, *, comments: bool = False, strings: bool = True) -> str:
@@ -55,8 +56,8 @@ def code_lines(text: str, *, comments: bool = False, strings: bool = True) -> st
     def string(piece: str) -> str:
         return f"\n{IN_STRING}{_one_line(piece) if strings else 2 * SINGLE_QUOTES[0]}\n{AFTER_STRING}"
 
-    instead: Rewriting = {COMMENT: _one_line if comments else _comment_gone, STRING: string}
-    return _rewritten(_unix_lines(text), instead)
+    text = _unix_lines(text)
+    return edited(text, _edits(text, {COMMENT: _one_line if comments else _comment_gone, STRING: string}))
 
 
 def _unix_lines(text: str) -> str:
@@ -71,20 +72,22 @@ def _comment_gone(piece: str) -> str:
     return " " if piece.startswith("<") else ""
 
 
-def _rewritten(text: str, instead: Rewriting) -> str:
-    """Return `text` with each span of a kind in `instead` replaced by what that makes of it."""
-    return edited(text, ((b, e, instead[kind](text[b:e])) for kind, b, e in spans(text) if kind in instead))
+def _without_comments(text: str) -> Iterator[Edit]:
+    return _edits(text, {COMMENT: _comment_gone}) if "#" in text else iter(())
+
+
+def _edits(text: str, instead: Rewriting) -> Iterator[Edit]:
+    """Yield the replacement of each span of a kind in `instead` by what that makes of it."""
+    return ((b, e, instead[kind](text[b:e])) for kind, b, e in spans(text) if kind in instead)
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
     """Return `text` after these edits, which are in order and do not overlap."""
-    kept, start = io.StringIO(newline=""), 0
+    kept, start = [], 0
     for begin, end, instead in edits:
-        kept.write(text[start:begin])
-        kept.write(instead)
+        kept += text[start:begin], instead
         start = end
-    kept.write(text[start:])
-    return kept.getvalue()
+    return "".join([*kept, text[start:]])
 
 
 def spans(text: str) -> Iterator[tuple[str, int, int]]:
@@ -154,17 +157,43 @@ def _skip_expandable(text: str, position: int, depths: list[int]) -> int:
     return len(text)
 
 
-def clean(text: str) -> str:
+def clean(text: str, *, most: int | None = None) -> str:
     """Return the text every classifier sees: `strip_comments`, then white space as single spaces.
 
-    Apply it once, to decoded text: it joins lines, and here-strings need theirs to be recognised.
+    Apply it once, to decoded text: it joins lines, and here-strings need theirs to be recognised. Of a long
+    text only the first and the last `most` characters need be right; what is between them may be left out.
     """
-    text = strip_comments(text)
-    steps = range(0, len(text), _SPACE_STEP)
-    joined = "".join(_single_spaces(text[step : step + _SPACE_STEP]) for step in steps)
+    if len(text) <= _SPACE_STEP:
+        return " ".join(strip_comments(text).split())
+    pieces = list(_spaced(text.removeprefix("\ufeff")))
+    if most is not None:
+        head, tail = _reach(pieces, most), _reach(reversed(pieces), most)
+        pieces = pieces[:head] + pieces[max(head, len(pieces) - tail) :]
+    joined = "".join(pieces)
     while "  " in joined:
         joined = joined.replace("  ", " ")
     return joined.strip()
+
+
+def _spaced(text: str) -> Iterator[str]:
+    """Yield a text without its comments in pieces, white space in each as single spaces, which bounds memory."""
+    start, held, size = 0, io.StringIO(newline=""), 0
+    for begin, end, instead in itertools.chain(_without_comments(text), [(len(text), len(text), "")]):
+        for step in range(start, begin, _SPACE_STEP):
+            size += held.write(text[step : min(step + _SPACE_STEP, begin)])
+            if size >= _SPACE_STEP:
+                yield _single_spaces(held.getvalue())
+                held, size = io.StringIO(newline=""), 0
+        size += held.write(instead)
+        start = end
+    if size:
+        yield _single_spaces(held.getvalue())
+
+
+def _reach(pieces: Iterable[str], most: int) -> int:
+    """Return how many pieces have `most` characters in them, without the spaces at their ends."""
+    sizes = itertools.accumulate(max(len(piece) - 2, 0) for piece in pieces)
+    return 1 + sum(1 for _ in itertools.takewhile(lambda size: size < most, sizes))
 
 
 def is_blank(text: str) -> bool:

@@ -148,7 +148,7 @@ class _Unwrapping:
         self.budget = Budget(limits.steps, limits.characters)
         self.runs = runs
         self.layers = [Layer(text, SCRIPT, -1, 0)]
-        self.seen = {text.strip()}
+        self.seen = {hash(_stripped(text))}  # the texts themselves may be long
 
     def run(self) -> None:
         for place, layer in enumerate(self.layers):  # to which those within are appended
@@ -189,9 +189,11 @@ class _Unwrapping:
     def _add(self, text: str, how: str, parent: int) -> None:
         """Append a layer, unless it is too short, known or no text; raise `Cut` where there is no room."""
         text = well_formed(text.replace("\0", ""))  # NULs end a .NET buffer
-        stripped = text.strip()
+        stripped = _stripped(text)
         shortest = 1 if how == ENCODED_COMMAND and stripped.isascii() else SHORTEST
-        if len(stripped) < shortest or stripped in self.seen or not (how == LITERALS or plausible(text)):
+        if len(stripped) < shortest or hash(stripped) in self.seen:
+            return
+        if not (how == LITERALS or plausible(text)):
             return
         depth = self.layers[parent].depth + (how != LITERALS)
         if depth > self.limits.depth:
@@ -199,7 +201,7 @@ class _Unwrapping:
             return
         if len(self.layers) >= self.limits.layers:
             raise Cut("layers")
-        self.seen.add(stripped)
+        self.seen.add(hash(stripped))
         self.layers.append(Layer(text, how, parent, depth))
 
     def _texts(self, finding: Finding, script: str) -> Iterator[tuple[str, str]]:
@@ -251,3 +253,8 @@ class _Unwrapping:
             if certain and plausible(text) and ascii_share(text) >= share:
                 return text.removeprefix("\ufeff")
         return ""
+
+
+def _stripped(text: str) -> str:
+    """Return a text without white space around it; a long one as it is, for a copy takes its size again."""
+    return text if len(text) > LONGEST_LINE else text.strip()
