@@ -21,7 +21,8 @@ _PLAIN_STRINGS = re.compile(
 _HERE_STRING = re.compile(rf"@([{SINGLE_QUOTES}]|[{DOUBLE_QUOTES}])[ \t]*[\r\n]")
 # The end of a here-string that is double-quoted, or not.
 HERE_END = {
-    double: re.compile(rf"(?:\r\n?|\n)[{q}]@") for double, q in ((False, SINGLE_QUOTES), (True, DOUBLE_QUOTES))
+    double: re.compile(rf"(?:\r\n?|\n)[{quotes}]@")
+    for double, quotes in ((False, SINGLE_QUOTES), (True, DOUBLE_QUOTES))
 }
 # A # opens a comment only where a token can start: after white space, after a character that ends
 # every token (about_Parsing), or after a closing bracket, quote or block comment; so not in page#top.
@@ -176,7 +177,7 @@ def clean(text: str, *, most: int | None = None) -> str:
 
 
 def _spaced(text: str) -> Iterator[str]:
-    """Yield a text without its comments in pieces, white space in each as single spaces, which bounds memory."""
+    """Yield a text without comments in pieces, white space in each as single spaces; it bounds memory."""
     start, held, size = 0, io.StringIO(newline=""), 0
     for begin, end, instead in itertools.chain(_without_comments(text), [(len(text), len(text), "")]):
         for step in range(start, begin, _SPACE_STEP):
