@@ -13,6 +13,15 @@ from psembed.paper.diagrams import MARKERS, PALETTE, distinct, new_figure
 
 TITLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MODELS = TITLES["models"]
+LINES = (
+    "-",
+    "--",
+    ":",
+    "-.",
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (1, 3)),
+)  # one a curve, for print in grey
 
 
 def _panels(table: pl.DataFrame, *size: float, grid: str = "both") -> tuple[Figure, dict[str, Axes]]:
@@ -39,7 +48,7 @@ def draw_roc(table: pl.DataFrame) -> Figure:
     for protocol, axes in panels.items():
         for n, model in enumerate(models):
             part = where(table, protocol=protocol, model=model).sort("fpr", "tpr")
-            style = {"color": PALETTE[n % 7], "linestyle": ("-", "--", "-.", ":")[n % 4], "linewidth": 1.3}
+            style = {"color": PALETTE[n % 7], "linestyle": LINES[n % 7], "linewidth": 1.3}
             style |= {"where": "post", "label": model_title(model)}
             axes.step(part["fpr"].clip(lowest, 1), part["tpr"], **style)
         axes.axvline(1e-3, color="#666666", linewidth=0.8)
@@ -80,7 +89,7 @@ def draw_coverage(table: pl.DataFrame) -> Figure:
     """Draw each model's true-positive rate with its interval; the published rates are reference lines."""
     models = _in_order(table)
     rates = sorted(distinct(table, "fpr_asked"))
-    figure, panels = _panels(table, 7.0, 1.4 + 0.26 * len(models), grid="x")
+    figure, panels = _panels(table, 7.0, 1.4 + 0.2 * len(models), grid="x")
     for protocol, axes in panels.items():
         for n, rate in enumerate(rates):
             part = where(table, protocol=protocol, fpr_asked=rate)

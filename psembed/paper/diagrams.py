@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from psembed.evaluation.comparisons import ONE_FILE
 from psembed.project.results import Results
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -49,9 +50,9 @@ def box(axes: Axes, x: float, y: float, size: tuple, lines: tuple[str, str], col
     axes.text(x, y - sink, detail, fontsize=7.5, color="#333333", **middle)
 
 
-def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Draw an arrow between two points."""
-    axes.annotate("", end, start, arrowprops=ARROW)
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: str = "arc3") -> None:
+    """Draw an arrow between two points; `bend` is Matplotlib's connection style."""
+    axes.annotate("", end, start, arrowprops=ARROW | {"connectionstyle": bend})
 
 
 def draw_flow(table: pl.DataFrame) -> Figure:
@@ -71,21 +72,33 @@ def draw_flow(table: pl.DataFrame) -> Figure:
     return figure
 
 
-def _facing(start: tuple, end: tuple, size: tuple) -> tuple[tuple, tuple]:
-    """Return where an arrow leaves one box and enters another: at the sides that face each other."""
-    dy = np.sign(end[1] - start[1])
-    dx = 0 if dy else np.sign(end[0] - start[0])
-    gap_x, gap_y = dx * size[0] / 2, dy * size[1] / 2
-    return (start[0] + gap_x, start[1] + gap_y), (end[0] - gap_x, end[1] - gap_y)
+def _facing(start: tuple, end: tuple, size: tuple) -> tuple[tuple, tuple, str]:
+    """Return where an arrow leaves one box and enters another, and how it bends where they share no line."""
+    dx, dy = np.sign(end[0] - start[0]), np.sign(end[1] - start[1])
+    across, along = (dx * size[0] / 2, 0), (0, dy * size[1] / 2)
+    if dx and dy:
+        leaves, enters, bend = (
+            (along, across, "angle,angleA=-90,angleB=180,rad=4")
+            if dy < 0
+            else (across, along, "angle,angleA=0,angleB=90,rad=4")
+        )
+    else:
+        leaves, enters, bend = (across, across, "arc3") if dx else (along, along, "arc3")
+    return (start[0] + leaves[0], start[1] + leaves[1]), (end[0] - enters[0], end[1] - enters[1]), bend
 
 
 def draw_network(table: pl.DataFrame) -> Figure:
-    """Draw the study's Figure 4 from the layer table: branches side by side, what joins them below."""
+    """Draw the study's Figure 4 from the layer table: branches side by side, what joins them below.
+
+    The first dense layer reads the maximum of each branch, too, past the LSTM.
+    """
     branches = [b for b in distinct(table, "branch") if b not in ("merged", "")]
     middle = (len(branches) - 1) / 2
     depth = max(table.filter(pl.col("branch") == b).height for b in branches) if branches else 0
     merged = table.filter(pl.col("branch").is_in(["merged", ""])).to_dicts()
-    rows = depth + len(merged)
+    past = [layer["layer"] for layer in merged[:2]] == ["LSTM", "dense"]
+    gap = 0.4 if past else 0
+    rows = depth + len(merged) + gap
     figure = new_figure(6.0, 0.3 + 0.52 * rows)
     axes = figure.add_subplot()
     size, last = (0.86, 0.66), []
@@ -93,14 +106,29 @@ def draw_network(table: pl.DataFrame) -> Figure:
         layers = table.filter(pl.col("branch") == branch).to_dicts()
         offset = depth - len(layers)
         last.append(_column(axes, layers, (column, -offset), size, PALETTE[2 * column % 7]))
-    end = _column(axes, merged, (middle, -depth), size, PALETTE[1])
+    end = _column(axes, merged, (middle, -depth - gap), size, PALETTE[1])
     if merged:
-        top = (middle, -depth + size[1] / 2)
+        top = (middle, -depth - gap + size[1] / 2)
         for x, y in last:
             arrow(axes, (x, y - size[1] / 2), (top[0] + (x - middle) * 0.4, top[1]))
+    if past:
+        _past_the_lstm(axes, last, (middle, -depth - gap), size, branches)
     axes.set(xlim=(-0.55, len(branches) - 0.45), ylim=(min(end[1], -rows + 1) - 0.45, 0.45))
     axes.axis("off")
     return figure
+
+
+def _past_the_lstm(axes: Axes, last: list, lstm: tuple, size: tuple, branches: list[str]) -> None:
+    """Draw an arrow from the end of each branch to the layer below the LSTM, and say what arrows carry."""
+    for (x, y), branch in zip(last, branches, strict=True):
+        side = 1 if x > lstm[0] else -1
+        told = {"fontsize": 7.5, "color": "#333333", "va": "center"}
+        bend = f"angle,angleA=-90,angleB={0 if side > 0 else 180},rad=4"
+        outside = x + side * 0.32
+        arrow(axes, (outside, y - size[1] / 2), (lstm[0] + side * size[0] / 2, lstm[1] - 1), bend)
+        carried = "maximum,\nat every step" if branch == "characters" else "steps"
+        axes.text(outside - side * 0.03, y - 0.7, carried, ha="right" if side > 0 else "left", **told)
+        axes.text(outside - side * 0.03, lstm[1] - 0.5, "maximum", ha="right" if side > 0 else "left", **told)
 
 
 def _column(axes: Axes, layers: list[dict], top: tuple, size: tuple, colour: str) -> tuple[float, float]:
@@ -123,10 +151,10 @@ def flow_table(results: Results) -> pl.DataFrame:
     tokens, embedding = results.get("02_tokens", {}), results.get("03_word2vec", {})
     positives = results.get("05_labels", {}).get("p1", {}).get("positives", 0)
     size, weights = results.get("09_onnx", {}).get("bytes"), results.get("07_cnn_lstm", {}).get("parameters")
-    vocabulary = tokens.get("unlabeled", {}).get("vocabulary")
+    read = embedding.get("tokens")
     rows = [
         ("unlabeled", 0, 0, "unlabeled scripts", counted(tokens.get("unlabeled_distinct"), "distinct")),
-        ("tokens", 1, 0, "tokens", counted(vocabulary, "frequent")),
+        ("tokens", 1, 0, "tokens", f"{read / 1e6:,.0f} million" if read else ""),
         ("word2vec", 2, 0, "Word2vec", counted(embedding.get("dimension"), "dimensions")),
         ("vectors", 3, 0, "vectors", counted(embedding.get("vocabulary"), "tokens")),
         ("labelled", 2, 1, "labelled scripts", f"{positives:,} malicious" if positives else ""),
@@ -134,6 +162,8 @@ def flow_table(results: Results) -> pl.DataFrame:
         ("detector", 4, 1, "detector", f"ONNX, {size / 1e6:.1f} MB" if size else "ONNX"),
         ("score", 5, 1, "score", "from 0 to 1"),
     ]
+    if results.get("07_cnn_lstm", {}).get("released") == ONE_FILE:
+        rows.append(("n-grams", 3, 2, "models of n-grams", "sums over tables"))
     return pl.DataFrame(rows, schema=FLOW, orient="row")
 
 
