@@ -48,7 +48,7 @@ def compile_paper(root: Path, *, profile: str, kind: str = "pdf") -> bytes | lis
     import typst
 
     files = [*(root / "paper" / "results").glob("*/*.json"), *(root / "figures").glob("*/*.svg")]
-    files += (root / "psembed" / "paper").glob("ledger.toml")
+    files += [*(root / "psembed" / "paper").glob("ledger.toml"), *root.glob("CITATION.cff")]
     present = sorted(path.relative_to(root).as_posix() for path in files)
     try:
         return typst.compile(
