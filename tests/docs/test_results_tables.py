@@ -6,6 +6,7 @@ from pathlib import Path
 from synthetic_results import results as synthetic
 
 from docs import results
+from psembed.paper import ledger
 
 
 def test_readme_gets_the_measured_claims_between_its_marks(tmp_path: Path):
@@ -28,6 +29,16 @@ def test_readme_gets_the_measured_claims_between_its_marks(tmp_path: Path):
     assert "| P0 |" not in page and page.count("| P2 |") == 8  # a row a model, at the rate asked for
     assert text.startswith("before\n") and text.endswith("<!-- /results -->\nafter\n")
     assert not results.update(tmp_path)
+
+
+def test_the_model_card_tells_what_the_released_detector_does_from_its_threshold_on():
+    known = synthetic()
+    told = results.card(known)
+    row = ledger.coverage_row(known, "p1", known["07_cnn_lstm"]["released"])
+    assert f"| {row['asked_tpr']:.1%} | {row['asked_fpr']:.3%} (" in told
+    assert f"The threshold is a score of {known['09_onnx']['threshold']:.4f}." in told
+    del known["09_onnx"]
+    assert results.card(known) == "Not measured."
 
 
 def test_claims_that_did_not_hold_are_listed_with_both_values():
