@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from psembed.powershell import cleaning, decoding
 from psembed.powershell.cleaning import code_lines, strip_comments
+from psembed.powershell.encoding import ends
 
 LINE = "Get-ChildItem -Path $env:TEMP | ForEach-Object { $_.Name }\r\n"
 
@@ -154,3 +155,15 @@ def test_clean_takes_a_50_mb_line():
     assert len(line) == 50_000_000
     assert len(cleaning.clean(line)) == len(line) - 1
     assert decoding.decode(line.encode())[1] == "ascii"
+
+
+@pytest.mark.parametrize("step", [1, 7, 64])
+def test_a_long_text_is_cleaned_in_pieces_to_the_same_text(step: int, monkeypatch: pytest.MonkeyPatch):
+    line = "Get-Item  'a # b' # why\r\n<# more\r\n #>\t$x = @'\r\n # kept \r\n'@\r\n\r\n# one\r# two\r\n  "
+    line += '"$(1 # c\n)" '
+    text, whole = 3 * line + "'never closed  #", cleaning.clean(3 * line + "'never closed  #")
+    monkeypatch.setattr(cleaning, "_SPACE_STEP", step)
+    assert cleaning.clean(text) == whole
+    for most in (8, 40, 150, 10_000):
+        assert ends(cleaning.clean(text, most=most), most) == ends(whole, most)
+    assert len(cleaning.clean(40 * line, most=8)) < 40 * len(line) / 2
