@@ -2,8 +2,9 @@
 
 All tables of chapter 8 are computed from the rows of score tables (psembed.evaluation.score_tables) alone.
 Each fold has a model of its own, so a script is judged by its `rate`: the share of clean test scripts of the
-other folds that score as high as it does, or higher (`crossed`). So no script has a part in the threshold that
-judges it; only the rate at which models are compared is cut on the clean scripts that are counted (`resampled`).
+other folds that score as high as it does, or higher (`crossed`). So no script has a part in the threshold
+that judges it; only the rate at which models are compared is cut on the clean scripts that are counted
+(`resampled`).
 """
 
 import math
