@@ -154,6 +154,7 @@ class Detector:
     def _score_layers(self, pending: list[tuple[Verdict, Unwrapped]], asked: dict) -> list[Verdict]:
         """Score what is read of several items, and their layers where they have any; return the verdicts."""
         texts = [[_clean(layer.text) for layer in unwrapped.layers] for _, unwrapped in pending]
+        # by itself as well, so that a harmless layer hides nothing that stands beside it
         asked_of = [[joined(own), without_data(own[0]), *own] if len(own) > 1 else own for own in texts]
         chunks = workers.chunks(itertools.chain.from_iterable(asked_of))
         scores = itertools.chain.from_iterable(map(self._scores, chunks))
