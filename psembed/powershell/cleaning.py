@@ -84,7 +84,8 @@ def _edits(text: str, instead: Rewriting) -> Iterator[Edit]:
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
     """Return `text` after these edits, which are in order and do not overlap."""
-    kept, start = [], 0
+    kept: list[str] = []
+    start = 0
     for begin, end, instead in edits:
         kept += text[start:begin], instead
         start = end
