@@ -5,6 +5,7 @@ detector was exported from, tf-idf with logistic regression its character 3-gram
 and scores nothing.
 """
 
+import json
 import statistics
 import subprocess
 import sys
@@ -160,10 +161,5 @@ def _sized(contents: list[bytes], size: int) -> dict[str, float]:
     """Score one script of so many bytes, made of several, in a process of its own."""
     joined = b"\n".join(contents)
     data = (joined * (size // len(joined) + 1))[:size]
-    return measuring.alone(_measured, data)
-
-
-def _measured(data: bytes) -> dict[str, float]:
-    ours = Detector.load()
-    seconds = measuring.timed(lambda: ours.verdict(data))
-    return {"bytes": len(data), "seconds": seconds, "peak_gb": measuring.peak_gb()}
+    command = [sys.executable, "-m", "bench.one_script"]
+    return json.loads(subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout)
