@@ -1,4 +1,4 @@
-"""`python -m bench.one_script`: one script from standard input, scored by a process that has loaded nothing else."""
+"""`python -m bench.one_script`: one script from standard input, scored in a process of its own."""
 
 import json
 import sys
