@@ -9,7 +9,6 @@ import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +19,6 @@ from datasketch import MinHash
 from psembed.datasets.shingles import mix, shingle_sets
 from psembed.datasets.splits import numbered
 from psembed.runtime.errors import CorpusError, ParameterError
-from psembed.runtime.threads import cores
 
 PERMUTATIONS = 128  # MinHash functions
 BANDS, ROWS = 25, 5  # bands that they are cut into, and MinHashes of a band
@@ -156,9 +154,7 @@ def _link(sets: _Sets, threshold: float) -> _Linked:
     for band in range(BANDS):
         for neighbours in itertools.islice(promising(band, threshold + 2 * deviation), 1):
             linked.compare(neighbours[:2])
-    with ThreadPoolExecutor(cores()) as pool:  # nothing is joined meanwhile, so bands can go side by side
-        found = pool.map(lambda band: list(promising(band, threshold - 4 * deviation)), range(BANDS))
-        others = list(itertools.chain.from_iterable(found))
+    others = [pairs for band in range(BANDS) for pairs in promising(band, threshold - 4 * deviation)]
     if others:
         pairs = np.concatenate(others, axis=1)
         linked.compare(pairs[:2, np.argsort(-pairs[2], kind="stable")])
